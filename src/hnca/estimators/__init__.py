@@ -1,0 +1,8 @@
+"""Estimators: from a trace and an objective to the credit of every layer. One file each."""
+
+from hnca.estimators._base import Estimate as Estimate
+from hnca.estimators._base import Estimator as Estimator
+from hnca.estimators._base import surrogate as surrogate
+from hnca.estimators._base import value_and_grad as value_and_grad
+from hnca.estimators.hnca import HNCA as HNCA
+from hnca.estimators.reinforce import REINFORCE as REINFORCE

@@ -1,0 +1,1 @@
+"""The paper's experiments. Nothing here is imported by the core."""

@@ -1,0 +1,72 @@
+"""What the user watches while an experiment runs: a live bar on a terminal, plain lines elsewhere."""
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from hnca.experiments.records import Row
+
+
+class Display(ABC):
+    """Shows the progress of one run; entered when the run begins and left when it ends."""
+
+    @abstractmethod
+    def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
+        """Shows one epoch's measurements (means over seeds) and the pace."""
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class PlainDisplay(Display):
+    """One line an epoch."""
+
+    def __init__(self, console: Console, label: str, epochs: int):
+        self._console, self._label, self._epochs = console, label, epochs
+
+    def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
+        pace = f"{_measurements(row)}  {_pace(updates_per_second, seconds_left)}"
+        self._console.print(f"{self._label}  epoch {row['epoch']}/{self._epochs}  {pace}", soft_wrap=True)
+
+
+class LiveDisplay(Display):
+    """A bar that moves with every epoch."""
+
+    def __init__(self, console: Console, label: str, epochs: int):
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+        self._progress = Progress(*columns, console=console)
+        self._task = self._progress.add_task(f"{label}  epoch", total=epochs, note="compiling")
+
+    def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
+        note = f"{_measurements(row)}  {_pace(updates_per_second, seconds_left)}"
+        self._progress.update(self._task, advance=1, note=note)
+
+    def __enter__(self) -> "LiveDisplay":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+def display(console: Console, label: str, epochs: int) -> Display:
+    """Returns the display that fits where the output goes."""
+    return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs)
+
+
+def _measurements(row: Row) -> str:
+    return f"accuracy: train {row['train_accuracy']:.4f}, test {row['test_accuracy']:.4f}"
+
+
+def _pace(updates_per_second: float, seconds_left: float) -> str:
+    return f"{updates_per_second:,.0f} updates/s  {timedelta(seconds=round(seconds_left))} left"

@@ -1,0 +1,54 @@
+"""Which components a layer is credited for, and through which children."""
+
+from typing import NamedTuple
+
+from hnca.network import Network
+from hnca.objectives import Objective
+
+
+class Role(NamedTuple):
+    """The components that reach one layer in the same way, and so share one credit.
+
+    Attributes:
+        components: their places in the objective.
+        direct: those of them that take the layer as an argument.
+        mediators: the children of the layer through which they can be reached.
+        opaque: whether they take the layer as an argument and have no counterfactual, so that only REINFORCE is left.
+    """
+
+    components: tuple[int, ...]
+    direct: tuple[int, ...]
+    mediators: tuple[str, ...]
+    opaque: bool
+
+
+def roles(network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:
+    """Returns, for every layer, the components that its values can change, grouped (Young 2022, footnote 6).
+
+    Raises:
+        ValueError: if a component takes a layer as an argument that the network has not.
+    """
+    for component in objective.components:
+        unknown = sorted(set(component.arguments) - set(network.layers))
+        if unknown:
+            raise ValueError(
+                f"{type(component).__name__}: arguments={component.arguments!r}; {unknown!r} are not layers of the "
+                f"network, which has {sorted(network.layers)!r}."
+            )
+    return {name: _roles_of_layer(network, objective, name) for name in network.order}
+
+
+def _roles_of_layer(network: Network, objective: Objective, name: str) -> tuple[Role, ...]:
+    groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
+    direct = set()
+    for index, component in enumerate(objective.components):
+        mediators = network.mediators(name, component.arguments)
+        if name in component.arguments:
+            direct.add(index)
+        if mediators or index in direct:
+            opaque = index in direct and not component.counterfactual
+            groups.setdefault((mediators, opaque), []).append(index)
+    return tuple(
+        Role(tuple(members), tuple(i for i in members if i in direct), mediators, opaque)
+        for (mediators, opaque), members in groups.items()
+    )

@@ -1,0 +1,189 @@
+"""A network: a directed acyclic graph of named layers over named inputs, and what one forward pass leaves behind."""
+
+from collections.abc import Iterable, Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from hnca._graph import ancestors_of, check_names, check_parents, topological_order
+from hnca.units import Layer
+
+
+class Trace(eqx.Module):
+    """One forward pass. `trace["name"]` is the values of a layer or of an input.
+
+    Attributes:
+        values: for every input `[*batch, *its shape]`, for every layer `[*batch, units]`.
+        logits: for every layer, in the shape of its family.
+        batch_shape: the leading axes that all of them share.
+    """
+
+    values: dict[str, Array]
+    logits: dict[str, Array]
+    batch_shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __getitem__(self, name: str) -> Array:
+        return self.values[name]
+
+
+class Network(eqx.Module):
+    """A DAG of layers. Its parameters are its array leaves, so it is what `jax.grad` and Optax take.
+
+    Example:
+        ```python
+        network = hnca.Network(
+            {
+                "hidden": hnca.Bernoulli(hnca.Dense("image", 784, 200, key=k1), values=(-1, 1)),
+                "action": hnca.Categorical(hnca.Dense("hidden", 200, 10, key=k2)),
+            },
+            inputs={"image": 784},
+        )
+        ```
+
+    Attributes:
+        layers: the layers by name.
+        inputs: names and shapes (without batch axes) of the inputs.
+        order: the names of the layers, parents before children.
+    """
+
+    layers: dict[str, Layer]
+    inputs: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
+    order: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        layers: Mapping[str, Layer] | Iterable[tuple[str, Layer]],
+        inputs: Mapping[str, int | tuple[int, ...]] | None = None,
+    ):
+        """Args:
+            layers: the layers by name, in any order.
+            inputs: for every input its shape for one example; a number stands for a vector of that size.
+
+        Raises:
+            ValueError: for a name given twice, a parent that is neither a layer nor an input, a cycle, a parent
+                whose size is not what the child's conditional expects, or an `Apply` that returns another shape than
+                it says. The message names the layers.
+        """
+        pairs = list(layers.items() if isinstance(layers, Mapping) else layers)
+        shapes = {k: (s,) if isinstance(s, int) else tuple(s) for k, s in (inputs or {}).items()}
+        check_names([name for name, _ in pairs], list(shapes))
+        self.layers = dict(pairs)
+        self.inputs = tuple(shapes.items())
+        parents = {name: layer.conditional.parents for name, layer in pairs}
+        check_parents(parents, list(shapes))
+        self.order = topological_order(parents)
+        for name in self.order:
+            self._check_sizes(name)
+
+    def _check_sizes(self, name: str) -> None:
+        conditional = self.layers[name].conditional
+        shapes = [self._feature_shape(parent) for parent in conditional.parents]
+        for parent, size, shape in zip(conditional.parents, conditional.parent_sizes, shapes, strict=True):
+            if size is not None and shape != (size,):
+                raise ValueError(
+                    f"Network: layer {name!r} expects {size} features of its parent {parent!r}, "
+                    f"which has shape {shape}."
+                )
+        examples = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in shapes)
+        if any(size is None for size in conditional.parent_sizes):
+            try:
+                result = eqx.filter_eval_shape(conditional, examples, ()).shape
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Network: the function of layer {name!r} cannot be applied to its parents "
+                    f"{conditional.parents!r} of shapes {shapes}: {error}"
+                ) from error
+            if result != (conditional.out_features,):
+                raise ValueError(
+                    f"Network: the function of layer {name!r} returns shape {result}; "
+                    f"expected ({conditional.out_features},)."
+                )
+
+    def _feature_shape(self, name: str) -> tuple[int, ...]:
+        return (self.layers[name].features,) if name in self.layers else dict(self.inputs)[name]
+
+    def children(self, name: str) -> tuple[str, ...]:
+        """Returns the layers that read this layer or input, parents before children."""
+        return tuple(child for child in self.order if name in self.layers[child].conditional.parents)
+
+    def ancestors(self, names: Iterable[str]) -> frozenset[str]:
+        """Returns these layers and every layer from which one of them can be reached."""
+        parents = {name: layer.conditional.parents for name, layer in self.layers.items()}
+        return ancestors_of(parents, names) & frozenset(self.layers)
+
+    def mediators(self, name: str, arguments: Iterable[str]) -> tuple[str, ...]:
+        """Returns the children of a layer through which a function of `arguments` can be reached.
+
+        Source: Young 2022, footnote 6: `ch(layer)` intersected with the arguments and their ancestors.
+        """
+        reaching = self.ancestors(arguments)
+        return tuple(child for child in self.children(name) if child in reaching)
+
+    def features(self, values: Mapping[str, Array], name: str) -> Array:
+        """Returns what a child sees of an input or a layer, `[*batch, features]` (an input as it is)."""
+        if name not in self.layers:
+            return values[name]
+        return self.layers[name].encode(values[name], self.dtype)
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The dtype of the parameters, and with them of logits and credits."""
+        floats = [leaf.dtype for leaf in jax.tree.leaves(self.layers) if eqx.is_inexact_array(leaf)]
+        return jnp.result_type(*floats) if floats else jnp.result_type(float)
+
+    def layer_logits(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> Array:
+        """Returns the logits of one layer given the values of its parents."""
+        layer = self.layers[name]
+        return layer.logits(tuple(self.features(values, p) for p in layer.conditional.parents), batch_shape)
+
+    def sample(
+        self, key: Key[Array, ""], inputs: Mapping[str, Array], batch_shape: tuple[int, ...] | None = None
+    ) -> Trace:
+        """Draws every layer given its parents, from the inputs on (ancestral sampling).
+
+        Args:
+            key: split once a layer, in the order of `order`.
+            inputs: for every input `[*batch, *its shape]`.
+            batch_shape: needed only when the network has no inputs, and nothing else could tell.
+
+        Raises:
+            ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one.
+        """
+        batch_shape = self._batch_shape(inputs, batch_shape)
+        values, logits = dict(inputs), {}
+        for name, layer_key in zip(self.order, jax.random.split(key, len(self.order)), strict=True):
+            logits[name] = self.layer_logits(values, name, batch_shape)
+            values[name] = self.layers[name].sample(layer_key, logits[name])
+        return Trace(values, logits, batch_shape)
+
+    def evaluate(self, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
+        """Returns the trace of a pass that took these values: inputs' and layers' values given, logits computed.
+
+        Differentiable in the parameters at fixed values; what a network without samples of its own calls.
+        """
+        logits = {name: self.layer_logits(values, name, batch_shape) for name in self.order}
+        return Trace(dict(values), logits, batch_shape)
+
+    def log_prob(self, trace: Trace) -> Float[Array, "*batch"]:
+        """Returns the log-probability of all the layers' values given the inputs, in nats, `[*batch]`."""
+        terms = [jnp.sum(self.layers[n].log_prob(trace.logits[n], trace[n]), axis=-1) for n in self.order]
+        return sum(terms[1:], terms[0])
+
+    def _batch_shape(self, inputs: Mapping[str, Array], given: tuple[int, ...] | None) -> tuple[int, ...]:
+        declared = dict(self.inputs)
+        if set(inputs) != set(declared):
+            raise ValueError(f"Network.sample: inputs={sorted(inputs)!r}; expected {sorted(declared)!r}.")
+        shapes = set() if given is None else {given}
+        for name, shape in declared.items():
+            found = jnp.shape(inputs[name])
+            split = len(found) - len(shape)
+            if split < 0 or found[split:] != shape:
+                raise ValueError(
+                    f"Network.sample: input {name!r} has shape {found}; expected the batch axes, then {shape}."
+                )
+            shapes.add(found[:split])
+        if len(shapes) > 1:
+            raise ValueError(f"Network.sample: the inputs' batch axes differ: {sorted(shapes)!r}.")
+        return shapes.pop() if shapes else ()

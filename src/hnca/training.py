@@ -1,0 +1,72 @@
+"""Training by minibatches: one epoch as one compiled scan over updates."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, Key, PyTree
+
+from hnca.estimators import Estimator
+from hnca.network import Network
+from hnca.objectives import Objective
+
+
+class TrainingState(NamedTuple):
+    """What an update changes; arrays only, so that it can be carried through a scan and stacked over seeds.
+
+    Attributes:
+        parameters: the array leaves of what is trained.
+        optimiser: the state of the Optax optimiser.
+        estimator: the state of the estimator (its baselines).
+    """
+
+    parameters: PyTree
+    optimiser: optax.OptState
+    estimator: PyTree
+
+
+Update = Callable[[TrainingState, Int[Array, " batch"], Key[Array, ""]], tuple[TrainingState, PyTree]]
+
+
+def ascent(learning_rate: float) -> optax.GradientTransformation:
+    """Returns Adam (0.9, 0.999, 1e-8) turned uphill, since an estimate points to where the objective grows."""
+    return optax.chain(optax.scale(-1.0), optax.adam(learning_rate))
+
+
+def initial_state(
+    network: Network, objective: Objective, estimator: Estimator, optimiser: optax.GradientTransformation
+) -> TrainingState:
+    """Returns the state before the first update."""
+    parameters = eqx.filter(network, eqx.is_inexact_array)
+    return TrainingState(parameters, optimiser.init(parameters), estimator.init(network, objective))
+
+
+def apply_gradient(
+    state: TrainingState, gradient: PyTree, estimator_state: PyTree, optimiser: optax.GradientTransformation
+) -> TrainingState:
+    """Returns the state after one step along the gradient."""
+    steps, optimiser_state = optimiser.update(gradient, state.optimiser, state.parameters)
+    return TrainingState(eqx.apply_updates(state.parameters, steps), optimiser_state, estimator_state)
+
+
+def train_epoch(
+    update: Update, state: TrainingState, key: Key[Array, ""], examples: int, batch_size: int
+) -> tuple[TrainingState, PyTree]:
+    """Visits every example once in a fresh random order and returns the new state and the measurements' means.
+
+    Args:
+        update: takes (state, the batch's indices, a key) and returns the new state and measurements (scalars).
+        state: where to begin.
+        key: for the order and for the updates.
+        examples: how many there are; what does not fill a last batch is left for another epoch.
+        batch_size: how many an update sees.
+    """
+    order_key, update_key = jax.random.split(key)
+    updates = examples // batch_size
+    order = jax.random.permutation(order_key, examples)[: updates * batch_size]
+    batches = order.reshape(updates, batch_size), jax.random.split(update_key, updates)
+    state, measurements = jax.lax.scan(lambda carry, batch: update(carry, *batch), state, batches)
+    return state, jax.tree.map(jnp.mean, measurements)

@@ -1,0 +1,127 @@
+"""Units with two values."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key, Num
+
+from hnca.units._base import Conditional, Layer
+
+
+class Bernoulli(Layer):
+    """A layer of independent two-valued units: `P(upper value) = sigmoid(logit)`.
+
+    Example:
+        ```python
+        hnca.Bernoulli(hnca.Dense("image", 784, 200, key=key), values=(-1, 1))
+        ```
+
+    Args:
+        conditional: sets the logits, one a unit.
+        values: the lower and the upper value, in this order; `(0, 1)` and `(-1, 1)` are the usual ones.
+
+    Raises:
+        ValueError: if `values` is not two finite numbers in ascending order.
+    """
+
+    conditional: Conditional
+    values: tuple[float, ...] = eqx.field(static=True)
+
+    def __init__(self, conditional: Conditional, values: Sequence[int | float] = (0, 1)):
+        self.conditional = conditional
+        self.values = tuple(float(value) for value in values)
+
+    def __check_init__(self):
+        ascending = len(self.values) == 2 and -float("inf") < self.values[0] < self.values[1] < float("inf")
+        if not ascending:
+            raise ValueError(
+                f"Bernoulli: values={self.values!r}; expected two finite numbers, the lower first, such as (0, 1)."
+            )
+
+    @property
+    def units(self) -> int:
+        return self.conditional.out_features
+
+    @property
+    def features(self) -> int:
+        return self.units
+
+    @property
+    def alternatives(self) -> int:
+        return 2
+
+    @property
+    def span(self) -> float:
+        """The distance between the two values."""
+        return self.values[1] - self.values[0]
+
+    def logits(self, features: tuple[Array, ...], batch_shape: tuple[int, ...]) -> Float[Array, "*batch units"]:
+        return self.conditional(features, batch_shape)
+
+    def alternative_values(self, dtype: DTypeLike) -> Float[Array, "2"]:
+        return jnp.asarray(self.values, dtype)
+
+    def state(self, values: Num[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+        """Returns 1 where a unit has its upper value and 0 where it has its lower."""
+        middle = (self.values[0] + self.values[1]) / 2
+        return (values > middle).astype(values.dtype)
+
+    def from_state(self, state: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+        """Returns the values of units whose state is 0 (lower) or 1 (upper)."""
+        if self.values == (0.0, 1.0):
+            return state
+        return self.values[0] + self.span * state
+
+    def sample(self, key: Key[Array, ""], logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+        return self.from_state(jax.random.bernoulli(key, jax.nn.sigmoid(logits)).astype(logits.dtype))
+
+    def log_prob(
+        self, logits: Float[Array, "*batch units"], values: Num[Array, "*batch units"]
+    ) -> Float[Array, "*batch units"]:
+        return self.state(values) * logits - jax.nn.softplus(logits)
+
+    def mean(self, logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+        return self.from_state(jax.nn.sigmoid(logits))
+
+    def entropy(self, logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+        return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
+
+    def encode(self, values: Num[Array, "*batch units"], dtype: DTypeLike) -> Float[Array, "*batch units"]:
+        return values.astype(dtype)
+
+    def score(
+        self, logits: Float[Array, "*batch units"], values: Num[Array, "*batch units"]
+    ) -> Float[Array, "*batch units"]:
+        return self.state(values) - jax.nn.sigmoid(logits)
+
+    def posterior(
+        self, logits: Float[Array, "*batch units"], message: Float[Array, "*batch units"]
+    ) -> Float[Array, "*batch units"]:
+        return jax.nn.sigmoid(logits + message)
+
+    def contrast(
+        self, alternatives: Float[Array, "*batch units 2"], values: Num[Array, "*batch units"]
+    ) -> Float[Array, "*batch units"]:
+        return alternatives[..., 1] - alternatives[..., 0]
+
+    def credit(
+        self,
+        logits: Float[Array, "*batch units"],
+        values: Num[Array, "*batch units"],
+        message: Float[Array, "*batch units"] | None,
+        value: Float[Array, "*batch"] | None,
+        contrast: Float[Array, "*batch units"] | None,
+    ) -> Float[Array, "*batch units"]:
+        prior = jax.nn.sigmoid(logits)
+        posterior = prior if message is None else self.posterior(logits, message)
+        credit = jnp.zeros_like(logits)
+        if message is not None and value is not None:
+            credit += (posterior - prior) * value[..., None]
+        if contrast is not None:
+            # Eq 5 in terms of f and f(1) - f(0): what is left when (posterior - prior) f is taken out of it.
+            state = self.state(values)
+            credit += contrast * (state * prior * (1 - posterior) + (1 - state) * (1 - prior) * posterior)
+        return credit

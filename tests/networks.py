@@ -1,0 +1,82 @@
+"""Small networks, fit for enumeration, of the shapes that estimators must be exact on."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+import hnca
+
+SIGNS, BITS = (-1, 1), (0, 1)
+
+
+def randomised(network, key):
+    """Returns the network with every parameter, biases too, drawn anew: N(0, 0.8^2)."""
+    leaves, structure = jax.tree.flatten(network)
+    keys = jax.random.split(key, len(leaves))
+    drawn = [0.8 * jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, drawn)
+
+
+def chain(key, values=SIGNS):
+    """image -> first -> second -> a categorical action: the paper's agent."""
+    k1, k2, k3, k4 = jax.random.split(key, 4)
+    layers = {
+        "first": hnca.Bernoulli(hnca.Dense("image", 3, 3, key=k1), values),
+        "second": hnca.Bernoulli(hnca.Dense("first", 3, 4, key=k2), values),
+        "action": hnca.Categorical(hnca.Dense("second", 4, 3, key=k3)),
+    }
+    return randomised(hnca.Network(layers, inputs={"image": 3}), k4), {"image": jnp.array([1.0, 0.0, -1.0])}
+
+
+def branching(key, values=BITS):
+    """A skip connection, a layer with two children, and an action with two parents."""
+    k1, k2, k3, k4, k5 = jax.random.split(key, 5)
+    layers = {
+        "action": hnca.Categorical(hnca.Dense(("left", "right"), (2, 3), 3, key=k4)),
+        "root": hnca.Bernoulli(hnca.Dense("image", 3, 2, key=k1), values),
+        "left": hnca.Bernoulli(hnca.Dense("root", 2, 2, key=k2), values),
+        "right": hnca.Bernoulli(hnca.Dense(("root", "image", "left"), (2, 3, 2), 3, key=k3), SIGNS),
+    }
+    return randomised(hnca.Network(layers, inputs={"image": 3}), k5), {"image": jnp.array([0.5, 0.0, 1.0])}
+
+
+def dead_end(key):
+    """A layer with one child that leads to the action and one that leads nowhere (footnote 6's subset)."""
+    k1, k2, k3, k4 = jax.random.split(key, 4)
+    layers = {
+        "root": hnca.Bernoulli(hnca.Free(2), SIGNS),
+        "useful": hnca.Bernoulli(hnca.Dense("root", 2, 2, key=k1), BITS),
+        "useless": hnca.Bernoulli(hnca.Dense(("root", "useful"), (2, 2), 2, key=k2), BITS),
+        "action": hnca.Categorical(hnca.Dense("useful", 2, 4, key=k3), categories=2),
+    }
+    return randomised(hnca.Network(layers), k4), {}
+
+
+def categorical_hidden(key):
+    """A categorical layer as a parent, a function as a conditional, and a layer that the reward reads beside."""
+    k1, k2, k3, k4 = jax.random.split(key, 4)
+    torso = eqx.nn.MLP(2, 3, width_size=3, depth=1, activation=jnp.tanh, key=k2)
+    layers = {
+        "choice": hnca.Categorical(hnca.Dense("image", 3, 6, key=k1), categories=3),
+        "code": hnca.Bernoulli(hnca.Dense("choice", 6, 2, key=k4), SIGNS),
+        "action": hnca.Categorical(hnca.Apply(torso, "code", 3)),
+    }
+    network = hnca.Network(layers, inputs={"image": 3})
+    parameters, rest = eqx.partition(network, eqx.is_inexact_array)
+    return eqx.combine(randomised(parameters, k3), rest), {"image": jnp.array([1.0, 0.3, -1.0])}
+
+
+NETWORKS = {
+    "chain of -1 and 1": chain,
+    "chain of 0 and 1": lambda key: chain(key, BITS),
+    "chain of 0.5 and 3": lambda key: chain(key, (0.5, 3)),
+    "branching": branching,
+    "dead end": dead_end,
+    "categorical hidden": categorical_hidden,
+}
+
+
+def reward_of(trace):
+    """A reward of the action alone, different for every action of `NETWORKS`."""
+    digits = trace["action"].astype(jnp.result_type(float))
+    return hnca.Reward("action", jnp.sin(3.0 * jnp.sum(digits) + 2.0 * digits[0]) + 1.5)

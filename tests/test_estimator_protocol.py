@@ -1,0 +1,142 @@
+"""What every estimator must do, whatever it estimates: one set of tests over the registry of cases."""
+
+import inspect
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import CASES
+from networks import NETWORKS
+
+import hnca
+from hnca import estimators
+
+BATCH = 6
+
+
+def setting(name="branching", batch=(BATCH,)):
+    network, inputs = NETWORKS[name](jax.random.key(0))
+    inputs = {key: jnp.broadcast_to(value, (*batch, *value.shape)) for key, value in inputs.items()}
+    trace = network.sample(jax.random.key(1), inputs, batch)
+    return network, hnca.Reward("action", jnp.sin(jnp.arange(float(np.prod(batch)))).reshape(batch)), trace
+
+
+def arrays(tree):
+    return jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+
+
+def assert_close(left, right, **tolerance):
+    for a, b in zip(arrays(left), arrays(right), strict=True):
+        np.testing.assert_allclose(a, b, **{"rtol": 1e-5, "atol": 1e-6, **tolerance})
+
+
+def test_every_estimator_has_a_case():
+    concrete = {
+        member
+        for _, member in inspect.getmembers(estimators, inspect.isclass)
+        if issubclass(member, estimators.Estimator) and not inspect.isabstract(member)
+    }
+    assert concrete == {type(case.estimator) for case in CASES.values()}
+
+
+@pytest.mark.parametrize("estimator", [case.estimator for case in CASES.values()], ids=list(CASES))
+class TestProtocol:
+    def test_credit_has_the_shape_and_dtype_of_the_logits(self, estimator):
+        for name in ("branching", "categorical hidden"):
+            network, reward, trace = setting(name)
+            estimate = estimator(network, reward, trace)
+            assert set(estimate.credits) == set(network.layers)
+            for layer, credit in estimate.credits.items():
+                assert credit.shape == trace.logits[layer].shape
+                assert credit.dtype == trace.logits[layer].dtype == jnp.float32
+
+    def test_float64_stays_float64(self, estimator):
+        with jax.enable_x64(True):
+            network, reward, trace = setting()
+            estimate = estimator(network, reward, trace)
+            assert all(leaf.dtype == jnp.float64 for leaf in arrays(estimate))
+
+    def test_jit_changes_nothing(self, estimator):
+        network, reward, trace = setting()
+        assert_close(eqx.filter_jit(estimator)(network, reward, trace), estimator(network, reward, trace))
+
+    def test_vmap_over_the_batch_is_the_mean_over_the_batch(self, estimator):
+        network, reward, trace = setting()
+        state = estimator.init(network, hnca.Objective(reward))
+
+        def one(values, observed):
+            example = network.evaluate(values, ())
+            return estimator(network, hnca.Reward("action", observed), example, state=state)
+
+        single = jax.vmap(one)(trace.values, reward.observed)
+        whole = estimator(network, reward, trace, state=state)
+        assert_close(single.credits, whole.credits)
+        assert_close(jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), single.gradient), whole.gradient)
+
+    def test_two_batch_axes_are_one(self, estimator):
+        network, reward, trace = setting(batch=(2, 3))
+        folded = network.evaluate({k: v.reshape(6, *v.shape[2:]) for k, v in trace.values.items()}, (6,))
+        one_axis = estimator(network, hnca.Reward("action", reward.observed.reshape(6)), folded)
+        assert_close(estimator(network, reward, trace).gradient, one_axis.gradient)
+
+    def test_a_scan_traces_it_once(self, estimator):
+        network, reward, trace = setting()
+        count = 0
+
+        def step(state, _):
+            nonlocal count
+            count += 1
+            estimate = estimator(network, reward, trace, state=state)
+            return estimate.state, jnp.mean(estimate.value)
+
+        scan = jax.jit(lambda state: jax.lax.scan(step, state, None, length=3))
+        state = estimator.init(network, hnca.Objective(reward))
+        scan(scan(state)[0])
+        assert count == 1
+
+    def test_the_gradient_is_that_of_the_surrogate(self, estimator):
+        network, reward, trace = setting()
+        estimate = estimator(network, reward, trace)
+        by_hand = jax.grad(lambda n: hnca.surrogate(n, reward, trace, estimate.credits))(network)
+        assert_close(by_hand, estimate.gradient, rtol=0, atol=0)
+
+    def test_gradients_do_not_flow_through_the_credits(self, estimator):
+        network, reward, trace = setting()
+        by_hand = jax.grad(
+            lambda n: hnca.surrogate(n, reward, trace, estimator(n, reward, n.evaluate(trace.values, (BATCH,))).credits)
+        )(network)
+        assert_close(by_hand, estimator(network, reward, trace).gradient)
+
+    def test_it_is_documented(self, estimator):
+        text = inspect.getdoc(type(estimator))
+        for heading in ("**Formula.**", "**Bias.**", "**Cost.**", "**Reference.**", "Example:"):
+            assert heading in text
+
+    def test_an_objective_of_an_unknown_layer_is_refused(self, estimator):
+        network, reward, trace = setting()
+        with pytest.raises(ValueError, match=r"'aktion'.*not layers of the network"):
+            estimator(network, hnca.Reward("aktion", reward.observed), trace)
+
+
+def test_value_and_grad_samples_with_one_key_and_estimates_with_another():
+    network, reward, trace = setting()
+    inputs = {"image": trace["image"]}
+    mean, estimate = hnca.value_and_grad(hnca.HNCA(), network, reward, inputs, key=jax.random.key(4))
+    sample_key, _ = jax.random.split(jax.random.key(4))
+    again = hnca.HNCA()(network, reward, network.sample(sample_key, inputs))
+    assert_close(estimate.gradient, again.gradient)
+    np.testing.assert_allclose(mean, jnp.mean(reward.observed), rtol=1e-6)
+
+
+def test_a_baseline_is_used_before_it_is_updated():
+    network, reward, trace = setting()
+    first = hnca.HNCA(hnca.RunningMean(0.9))(network, reward, trace)
+    plain = hnca.HNCA()(network, reward, trace)
+    assert_close(first.credits, plain.credits, rtol=0, atol=0)
+    for state in jax.tree.leaves(first.state):
+        np.testing.assert_allclose(state, 0.1 * jnp.mean(reward.observed), rtol=1e-5)
+    second = hnca.HNCA(hnca.RunningMean(0.9))(network, reward, trace, state=first.state)
+    shifted = hnca.HNCA()(network, hnca.Reward("action", reward.observed - 0.1 * jnp.mean(reward.observed)), trace)
+    assert_close(second.credits, shifted.credits)

@@ -1,0 +1,94 @@
+"""The fast ways to a message against the slow one, and the softmax kernel against a direct evaluation."""
+
+import equinox as eqx
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import NETWORKS
+
+import hnca
+from hnca.messages import enumerated_message, softmax_message
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_edge_agrees_with_enumeration(name):
+    network, inputs = NETWORKS[name](jax.random.key(0))
+    batched = {key: jnp.broadcast_to(value, (4, 5, *value.shape)) for key, value in inputs.items()}
+    trace = network.sample(jax.random.key(1), batched, (4, 5))
+    for child in network.order:
+        for parent in network.layers[child].conditional.parents:
+            if parent in network.layers:
+                fast = hnca.message(network, trace, child, parent)
+                slow = enumerated_message(network, trace, child, parent)
+                assert fast.shape == trace.logits[parent].shape
+                np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12)
+
+
+def direct_softmax_message(weight, span, logits, values, state):
+    """In float64, by log-sum-exp over every (example, parent, child, category)."""
+    weight, logits, state = (np.asarray(a, np.float64) for a in (weight, logits, state))
+    here = logits[:, None]
+    total = np.zeros(state.shape)
+    magnitude = np.zeros(state.shape)
+    for target, base in ((1.0, -1.0), (0.0, 1.0)):
+        shifted = here + span * (target - state)[:, :, None, None] * weight[None]
+        log_probs = shifted - np.logaddexp.reduce(shifted, axis=-1, keepdims=True)
+        chosen = np.take_along_axis(log_probs, np.asarray(values)[:, None, :, None], axis=-1)[..., 0]
+        total -= base * chosen.sum(-1)
+        magnitude += np.abs(chosen).sum(-1)
+    return total, magnitude
+
+
+@hypothesis.given(
+    sizes=st.tuples(st.integers(1, 5), st.integers(1, 17), st.integers(1, 4), st.integers(2, 11)),
+    span=st.sampled_from([1.0, 2.0]),
+    scale=st.sampled_from([1e-3, 0.3, 3.0, 20.0]),
+    seed=st.integers(0, 2**16),
+)
+@hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
+def test_softmax_message_is_accurate_in_float32(sizes, span, scale, seed):
+    batch, parents, children, categories = sizes
+    draw = np.random.default_rng(seed)
+    weight = np.clip(scale * draw.standard_normal((parents, children, categories)), -20, 20).astype(np.float32)
+    logits = np.clip(10 * draw.standard_normal((batch, children, categories)), -30, 30).astype(np.float32)
+    values = draw.integers(0, categories, (batch, children)).astype(np.int32)
+    state = draw.integers(0, 2, (batch, parents)).astype(np.float32)
+    found = softmax_message(*map(jnp.asarray, (weight,)), span, *map(jnp.asarray, (logits, values, state)))
+    expected, magnitude = direct_softmax_message(weight, span, logits, values, state)
+    assert np.all(np.abs(np.asarray(found) - expected) <= 1e-5 * magnitude + 1e-5)
+
+
+def test_softmax_message_of_extreme_weights_and_logits_is_finite():
+    draw = np.random.default_rng(0)
+    for scale in (1e2, 1e3, 1e4):
+        weight = jnp.asarray(draw.choice([-scale, 0, scale], (7, 3, 5)), jnp.float32)
+        logits = jnp.asarray(draw.choice([-scale, 0, scale], (6, 3, 5)), jnp.float32)
+        values = jnp.asarray(draw.integers(0, 5, (6, 3)), jnp.int32)
+        state = jnp.asarray(draw.integers(0, 2, (6, 7)), jnp.float32)
+        assert bool(jnp.all(jnp.isfinite(softmax_message(weight, 2.0, logits, values, state))))
+
+
+def test_softmax_message_never_holds_batch_by_parents_by_children():
+    batch, parents, children, categories = 64, 128, 96, 4
+    shapes = ((parents, children, categories), (batch, children, categories), (batch, children), (batch, parents))
+    dtypes = (jnp.float32, jnp.float32, jnp.int32, jnp.float32)
+    weight, logits, values, state = (jax.ShapeDtypeStruct(s, d) for s, d in zip(shapes, dtypes, strict=True))
+    compiled = jax.jit(lambda w, a, c, x: softmax_message(w, 2.0, a, c, x)).lower(weight, logits, values, state)
+    used = compiled.compile().memory_analysis().temp_size_in_bytes
+    outputs = children * categories
+    assert used < 4 * 8 * (parents * outputs + batch * (parents + outputs))
+    assert used < 4 * batch * parents * children
+
+
+def test_messages_of_two_parents_use_their_own_weights():
+    network, inputs = NETWORKS["branching"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), inputs)
+    weights = network.layers["action"].conditional.weights
+    changed = eqx.tree_at(lambda n: n.layers["action"].conditional.weights, network, (3 * weights[0], weights[1]))
+    left, right = (hnca.message(network, trace, "action", parent) for parent in ("left", "right"))
+    assert not np.allclose(hnca.message(changed, trace, "action", "left"), left)
+    np.testing.assert_array_equal(hnca.message(changed, trace, "action", "right"), right)

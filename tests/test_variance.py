@@ -1,0 +1,57 @@
+"""The variance from credits against per-example gradients made one by one."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import NETWORKS
+
+import hnca
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def arrays(tree):
+    return jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+
+
+def setting(name, batch):
+    network, inputs = NETWORKS[name](jax.random.key(0))
+    wave = jnp.cos(jnp.arange(float(np.prod(batch)))).reshape(*batch, 1)
+    inputs = {key: wave * value.reshape(*(1 for _ in batch), -1) for key, value in inputs.items()}
+    trace = network.sample(jax.random.key(1), inputs, batch)
+    reward = hnca.Reward("action", jnp.sin(jnp.arange(float(np.prod(batch)))).reshape(batch))
+    return network, trace, hnca.HNCA()(network, reward, trace)
+
+
+@pytest.mark.parametrize("batch", [(6,), (7,), (2, 4)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_is_the_variance_of_materialised_gradients(name, batch):
+    network, trace, estimate = setting(name, batch)
+    count = int(np.prod(batch))
+
+    def example_gradient(values, credits):
+        example = network.evaluate(values, ())
+        reward = hnca.Reward("action", jnp.zeros(()))
+        surrogate = eqx.filter_grad(lambda n: hnca.surrogate(n, reward, example, credits))
+        return eqx.filter(surrogate(network), eqx.is_inexact_array)
+
+    flat = jax.tree.map(lambda a: a.reshape(count, *a.shape[len(batch) :]), (trace.values, estimate.credits))
+    expected = jax.tree.map(lambda a: jnp.var(a, axis=0), jax.vmap(example_gradient)(*flat))
+    found = hnca.variance.gradient_variance(network, trace, estimate.credits)
+    for layer in network.order:
+        for a, b in zip(arrays(found[layer]), arrays(expected.layers[layer].conditional), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
+    everything = jnp.concatenate([leaf.ravel() for leaf in arrays(expected)])
+    mean = hnca.variance.mean_gradient_variance(network, trace, estimate.credits, estimate.gradient)
+    np.testing.assert_allclose(mean, jnp.mean(everything), rtol=1e-10)
+
+
+def test_only_the_layers_asked_for_count():
+    network, trace, estimate = setting("branching", (6,))
+    chosen = {"left": estimate.credits["left"]}
+    found = hnca.variance.gradient_variance(network, trace, chosen)
+    assert set(found) == {"left"}
+    mean = hnca.variance.mean_gradient_variance(network, trace, chosen, estimate.gradient)
+    np.testing.assert_allclose(mean, np.mean(np.concatenate([np.ravel(a) for a in arrays(found)])), rtol=1e-10)
