@@ -57,7 +57,8 @@ def _run(settings: BanditSettings) -> None:
     # Here and not above: the import of JAX would make --help and every mistake wait.
     from hnca.experiments.runs import run_bandit
 
-    run_bandit(settings, Console())
+    # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
+    run_bandit(settings, Console(width=None if sys.stdout.isatty() else 120))
 
 
 if __name__ == "__main__":

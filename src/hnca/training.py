@@ -48,7 +48,9 @@ def apply_gradient(
     state: TrainingState, gradient: PyTree, estimator_state: PyTree, optimiser: optax.GradientTransformation
 ) -> TrainingState:
     """Returns the state after one step along the gradient."""
-    steps, optimiser_state = optimiser.update(gradient, state.optimiser, state.parameters)
+    # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.
+    with jax.numpy_dtype_promotion("standard"):
+        steps, optimiser_state = optimiser.update(gradient, state.optimiser, state.parameters)
     return TrainingState(eqx.apply_updates(state.parameters, steps), optimiser_state, estimator_state)
 
 

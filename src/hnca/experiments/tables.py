@@ -10,7 +10,7 @@ from hnca.experiments.records import Row, distinct, method_label
 COLUMNS = {
     "train_accuracy": "train accuracy",
     "test_accuracy": "test accuracy",
-    "log_gradient_variance": "ln gradient variance",
+    "log_gradient_variance": "ln variance",
 }
 
 
@@ -20,10 +20,10 @@ def bandit_table(rows: Sequence[Row]) -> Table:
     seeds = len(distinct(rows, "seed"))
     title = f"epoch {last}, " + ("one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval")
     table = Table(title=title)
-    table.add_column("hidden layers", justify="right")
-    table.add_column("estimator")
+    table.add_column("layers", justify="right")
+    table.add_column("estimator", no_wrap=True)
     for heading in COLUMNS.values():
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     final = [row for row in rows if row["epoch"] == last]
     for depth in distinct(final, "layers"):
         of_depth = [row for row in final if row["layers"] == depth]

@@ -1,0 +1,122 @@
+"""The command line as a user meets it: real processes, real files."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hnca.cli import main
+from hnca.experiments.settings import BanditSettings, SettingsError
+
+FIELDS = [
+    "experiment",
+    "estimator",
+    "baseline",
+    "layers",
+    "seed",
+    "epoch",
+    "train_accuracy",
+    "test_accuracy",
+    "log_gradient_variance",
+    "seconds",
+]
+
+
+def hnca(*arguments):
+    return subprocess.run([sys.executable, "-m", "hnca.cli", *map(str, arguments)], capture_output=True, text=True)
+
+
+MISTAKES = {
+    "--layers 0": ["--layers", "0"],
+    "--layers (nothing)": ["--layers"],
+    "--width -5": ["--width", "-5"],
+    "--estimators backprop": ["--estimators", "hnca", "backprop"],
+    "--epochs 0": ["--epochs", "0"],
+    "--seeds 0": ["--seeds", "0"],
+    "--batch-size 60001": ["--batch-size", "60001"],
+    "--learning-rate nan": ["--learning-rate", "nan"],
+    "--learning-rate 0.0": ["--learning-rate", "0"],
+    "Unrecognized options: --depth": ["--depth", "3"],
+    "--layers: ": ["--layers", "many"],
+    "--out /proc/nowhere: cannot be written": ["--out", "/proc/nowhere"],
+}
+
+
+@pytest.mark.parametrize("start", MISTAKES)
+def test_a_mistake_is_one_readable_line_and_exit_code_2(start, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["bandit", *MISTAKES[start]])
+    printed = capsys.readouterr()
+    assert exit_.value.code == 2
+    assert printed.err.count("\n") == 1
+    assert start in printed.err
+    assert printed.out == ""
+
+
+def test_an_unknown_command_is_one_line():
+    result = hnca("bandid")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "bandid" in result.stderr
+
+
+def test_help_does_not_import_jax():
+    code = (
+        "import sys; from hnca.cli import main\n"
+        "try: main(['bandit', '--help'])\n"
+        "finally: assert 'jax' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for option in ("--layers", "--width", "--estimators", "--baseline", "--epochs", "--seeds", "--batch-size", "--out"):
+        assert option in result.stdout
+
+
+def test_a_run_writes_metrics_and_figures_and_is_not_overwritten(tmp_path):
+    """Real MNIST, the smallest run: a wide batch makes an epoch short."""
+    command = ["bandit", "--layers", "1", "2", "--width", "8", "--epochs", "2", "--seeds", "2"]
+    command += ["--batch-size", "1000", "--estimators", "hnca+baseline", "reinforce", "--out", tmp_path]
+    result = hnca(*command)
+    assert result.returncode == 0, result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 * 2 * 2 * 2
+    assert all(list(row) == FIELDS for row in rows)
+    assert {(row["estimator"], row["baseline"]) for row in rows} == {("hnca", "running mean"), ("reinforce", "none")}
+    assert all(0 < row["train_accuracy"] < 1 and row["seconds"] > 0 for row in rows)
+    for name in ("figure1.png", "figure1.pdf"):
+        assert (tmp_path / name).stat().st_size > 5000
+    assert "HNCA with baseline" in result.stdout
+    assert "hnca+baseline, 2 hidden  epoch 2/2  accuracy: train" in result.stdout
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    again = hnca(*command)
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
+    assert again.stderr.count("\n") == 1
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_that_diverges_stops_with_one_line_and_keeps_its_rows(tmp_path):
+    result = hnca("bandit", "--layers", 1, "--width", 4, "--epochs", 3, "--seeds", 1, "--batch-size", 5000,
+                  "--learning-rate", 1e38, "--out", tmp_path)  # fmt: skip
+    assert result.returncode == 2
+    assert "is not finite in epoch" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") >= 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_directory_without_permission_is_refused(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    with pytest.raises(SystemExit):
+        main(["bandit", "--out", str(tmp_path / "inside")])
+    assert "cannot be written (Permission denied)" in capsys.readouterr().err
+
+
+def test_settings_are_checked_when_they_are_built():
+    with pytest.raises(SettingsError, match="--width 0: expected a whole number of at least 1"):
+        BanditSettings(width=0)
+    settings = BanditSettings(estimators=("hnca", "hnca+baseline", "hnca"))
+    assert settings.methods == (("hnca", False), ("hnca", True))
+    assert BanditSettings(baseline=True).methods == (("hnca", True), ("reinforce", True))

@@ -1,0 +1,103 @@
+"""The parts of an experiment: agents, intervals, tables, seeds together and alone."""
+
+import io
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from hnca.experiments import bandit
+from hnca.experiments.display import LiveDisplay, PlainDisplay, display
+from hnca.experiments.intervals import confidence_interval
+from hnca.experiments.records import MetricsFile, read_rows
+from hnca.experiments.settings import BanditSettings
+from hnca.experiments.tables import bandit_table
+
+
+def images(count):
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 784), dtype=np.uint8)
+    return bandit.Images(jnp.asarray(pixels), jnp.arange(count, dtype=jnp.int32) % 10)
+
+
+def test_the_agent_is_the_papers():
+    network = bandit.agent(3, 200, jax.random.key(0))
+    assert network.order == ("hidden1", "hidden2", "hidden3", "action")
+    assert [network.layers[name].units for name in network.order] == [200, 200, 200, 1]
+    assert network.layers["hidden2"].values == (-1.0, 1.0)
+    count = sum(leaf.size for leaf in jax.tree.leaves(network))
+    assert count == 785 * 200 + 2 * 201 * 200 + 201 * 10
+
+
+@pytest.mark.parametrize("name", ["hnca", "reinforce"])
+def test_seeds_trained_together_are_the_seeds_trained_alone(name):
+    """A seed's run does not depend on its company (to the rounding of a batched matrix product)."""
+    train_images, test_images = images(40), images(20)
+
+    def last(seeds):
+        settings = BanditSettings(layers=(2,), width=6, epochs=3, seeds=seeds, batch_size=10, learning_rate=0.01)
+        *_, metrics = bandit.train(settings, 2, bandit.estimator(name, True), train_images, test_images)
+        return metrics
+
+    alone, together = last(1), last(3)
+    np.testing.assert_allclose(alone.train_accuracy[0], together.train_accuracy[0], atol=1e-6)
+    np.testing.assert_allclose(alone.gradient_variance[0], together.gradient_variance[0], rtol=1e-4)
+    assert len({float(v) for v in together.gradient_variance}) == 3
+
+
+def test_an_epoch_is_compiled_once():
+    settings = BanditSettings(layers=(1,), width=4, epochs=3, seeds=2, batch_size=10)
+    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
+        calls = []
+        original = bandit.update
+        patch.setattr(bandit, "update", lambda *a: calls.append(1) or original(*a))
+        list(bandit.train(settings, 1, bandit.estimator("hnca", False), images(40), images(10)))
+    assert len(calls) == 1
+
+
+def test_the_interval_is_students():
+    values = [1.0, 2.0, 4.0]
+    mean, half_width = confidence_interval(values)
+    np.testing.assert_allclose(mean, 7 / 3)
+    np.testing.assert_allclose(half_width, 4.302653 * np.std(values, ddof=1) / 3**0.5, rtol=1e-6)
+    assert np.isnan(confidence_interval([1.0]).half_width)
+    assert str(confidence_interval([0.5])) == "0.5000"
+
+
+def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
+    with MetricsFile(tmp_path / "deep" / "down", overwrite=False) as metrics:
+        for epoch in range(3):
+            metrics.write({"epoch": epoch})
+            assert json.loads(metrics.path.read_text().splitlines()[-1]) == {"epoch": epoch}
+    assert read_rows(metrics.path) == metrics.rows
+
+
+def test_the_table_shows_the_last_epoch():
+    common = {"baseline": "none", "layers": 1, "estimator": "hnca", "log_gradient_variance": -9.0}
+    rows = [
+        {**common, "seed": s, "epoch": e, "train_accuracy": e / 10 + s / 100, "test_accuracy": 0.5}
+        for e in (1, 2)
+        for s in (0, 1)
+    ]
+    console = Console(file=io.StringIO(), width=120)
+    console.print(bandit_table(rows))
+    shown = console.file.getvalue()
+    assert "epoch 2, mean over 2 seeds" in shown
+    assert "0.2050 ± 0.0635" in shown
+
+
+def test_the_display_is_plain_away_from_a_terminal():
+    row = {"epoch": 3, "train_accuracy": 0.75, "test_accuracy": 0.7}
+    plain = Console(file=io.StringIO(), width=120)
+    with display(plain, "hnca, 1 hidden", 10) as shown:
+        shown.epoch(row, 900.0, 61.0)
+    assert isinstance(shown, PlainDisplay)
+    expected = "hnca, 1 hidden  epoch 3/10  accuracy: train 0.7500, test 0.7000  900 updates/s  0:01:01 left\n"
+    assert plain.file.getvalue() == expected
+    terminal = Console(file=io.StringIO(), width=160, force_terminal=True)
+    with display(terminal, "hnca, 1 hidden", 10) as shown:
+        shown.epoch(row, 900.0, 61.0)
+    assert isinstance(shown, LiveDisplay)
+    assert "train 0.7500" in terminal.file.getvalue()
