@@ -92,7 +92,7 @@ def _log_product(weight: Array, span: float, logits: Array, parent_state: Array)
     limit = 0.95 * np.log(float(jnp.finfo(weight.dtype).max))
     overflows = jnp.max(jnp.sum(jnp.abs(blocks.rise), axis=1)) > limit
     fast = _sum_over_blocks(_log_of_products, blocks, up)
-    total = _replaced_if(overflows, fast, lambda: _sum_over_blocks(_log_of_bounded_products, blocks, up))
+    total = _bounded_if(overflows, fast, blocks, up)
     return total[:, :parents].reshape(parent_state.shape)
 
 
@@ -144,11 +144,16 @@ def _log_of_bounded_products(block: _Block, up: Bool[Array, "batch parents"]) ->
     return total + jnp.log(product)
 
 
-def _replaced_if(needed: Bool[Array, ""], value: Array, replacement: Callable[[], Array]) -> Array:
-    """Returns the replacement where it is needed, and computes it only then.
+def _bounded_if(overflows: Bool[Array, ""], fast: Array, blocks: _Block, up: Array) -> Array:
+    """Returns the result of the fast way, or of the bounded one where the fast one overflows, computed only then.
 
-    A loop of at most one turn and no `jax.lax.cond`, which under `vmap` would always compute both.
+    A loop of at most one turn, and no `jax.lax.cond`, which under `vmap` would always compute both. Its body has to
+    depend on what the loop changes: the compiler moves whatever does not out of the loop, and runs it always.
     """
-    return jax.lax.while_loop(
-        lambda carry: carry[0], lambda _: (jnp.zeros_like(needed), replacement()), (needed, value)
-    )[1]
+
+    def turn(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        needed, _ = carry
+        rise = jnp.where(needed, blocks.rise, 0)
+        return jnp.zeros_like(needed), _sum_over_blocks(_log_of_bounded_products, blocks._replace(rise=rise), up)
+
+    return jax.lax.while_loop(lambda carry: carry[0], turn, (overflows, fast))[1]
