@@ -15,6 +15,8 @@ jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 @pytest.fixture
 def float64():
-    """Runs a test with JAX's default float being float64."""
+    """Runs a test with JAX's default float being float64; programs run once, so the compiler need not try hard."""
+    jax.config.update("jax_disable_most_optimizations", True)
     with jax.enable_x64(True):
         yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -1,5 +1,7 @@
 """The fast ways to a message against the slow one, and the softmax kernel against a direct evaluation."""
 
+from functools import partial
+
 import equinox as eqx
 import hypothesis
 import hypothesis.strategies as st
@@ -10,7 +12,7 @@ import pytest
 from networks import NETWORKS
 
 import hnca
-from hnca.messages import enumerated_message, softmax_message
+from hnca.messages import enumerated_contrast, softmax_message
 
 
 @pytest.mark.usefixtures("float64")
@@ -23,9 +25,15 @@ def test_every_edge_agrees_with_enumeration(name):
         for parent in network.layers[child].conditional.parents:
             if parent in network.layers:
                 fast = hnca.message(network, trace, child, parent)
-                slow = enumerated_message(network, trace, child, parent)
+                slow = enumerated_contrast(
+                    network.layers[child], partial(log_prob_of, network, trace, child), network, trace, parent
+                )
                 assert fast.shape == trace.logits[parent].shape
                 np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12)
+
+
+def log_prob_of(network, trace, child, logits):
+    return network.layers[child].log_prob(logits, trace[child])
 
 
 def direct_softmax_message(weight, span, logits, values, state):

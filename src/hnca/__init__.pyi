@@ -16,7 +16,12 @@ from .estimators import value_and_grad as value_and_grad
 from .messages import message as message
 from .network import Network as Network
 from .network import Trace as Trace
+from .objectives import ELBO as ELBO
 from .objectives import Component as Component
+from .objectives import Entropy as Entropy
+from .objectives import Function as Function
+from .objectives import Linear as Linear
+from .objectives import LogProb as LogProb
 from .objectives import Objective as Objective
 from .objectives import Reward as Reward
 from .units import Bernoulli as Bernoulli

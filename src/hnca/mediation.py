@@ -22,8 +22,18 @@ class Role(NamedTuple):
     opaque: bool
 
 
-def roles(network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:
+def roles(
+    network: Network, objective: Objective, *, prune_children: bool = True, prune_upstream: bool = True
+) -> dict[str, tuple[Role, ...]]:
     """Returns, for every layer, the components that its values can change, grouped (Young 2022, footnote 6).
+
+    Args:
+        network: the network.
+        objective: the sum of components.
+        prune_children: whether only the children through which a component can be reached mediate it; otherwise all
+            do (Young 2022, Eq 12 of Appendix K).
+        prune_upstream: whether components that the layer cannot change are left out; otherwise they are credited like
+            mediated ones ("full reward", Appendix K).
 
     Raises:
         ValueError: if a component takes a layer as an argument that the network has not.
@@ -35,16 +45,21 @@ def roles(network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]
                 f"{type(component).__name__}: arguments={component.arguments!r}; {unknown!r} are not layers of the "
                 f"network, which has {sorted(network.layers)!r}."
             )
-    return {name: _roles_of_layer(network, objective, name) for name in network.order}
+    return {name: _roles_of_layer(network, objective, name, prune_children, prune_upstream) for name in network.order}
 
 
-def _roles_of_layer(network: Network, objective: Objective, name: str) -> tuple[Role, ...]:
+def _roles_of_layer(
+    network: Network, objective: Objective, name: str, prune_children: bool, prune_upstream: bool
+) -> tuple[Role, ...]:
     groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
     direct = set()
     for index, component in enumerate(objective.components):
         mediators = network.mediators(name, component.arguments)
         if name in component.arguments:
             direct.add(index)
+        reached = bool(mediators) or index in direct
+        if not prune_upstream if not reached else not prune_children:
+            mediators = network.children(name)
         if mediators or index in direct:
             opaque = index in direct and not component.counterfactual
             groups.setdefault((mediators, opaque), []).append(index)

@@ -21,12 +21,14 @@ class Estimate(eqx.Module):
     Attributes:
         gradient: an estimate of the gradient of `E[f]` by the network's parameters, mean over the batch: a network
             whose array leaves are the gradients. It points uphill; Optax goes downhill, so chain `optax.scale(-1)`.
+        objective_gradient: the same by the objective's own parameters (a decoder's), samples held fixed.
         credits: for every layer an estimate of `dE[f]/dlogits`, one number per logit and example.
         value: the objective, `[*batch]`.
         state: what to give to the next call (baselines).
     """
 
     gradient: Network
+    objective_gradient: Objective
     credits: Credits
     value: Float[Array, "*batch"]
     state: PyTree
@@ -73,8 +75,8 @@ class Estimator(eqx.Module):
         objective = as_objective(objective)
         state = self.init(network, objective) if state is None else state
         credits, state = self.credit(network, objective, trace, key, state)
-        gradient, value = _gradient(network, objective, trace, credits)
-        return Estimate(gradient, credits, value, state)
+        (gradient, objective_gradient), value = _gradient((network, objective), trace, credits)
+        return Estimate(gradient, objective_gradient, credits, value, state)
 
 
 def surrogate(
@@ -89,6 +91,7 @@ def surrogate(
         network: whose parameters are differentiated.
         objective: gives the direct part, where it depends on parameters itself.
         trace: the forward pass.
+        objective_gradient: the same by the objective's own parameters (a decoder's), samples held fixed.
         credits: for every layer, as in `Estimate.credits`.
     """
     return _surrogate_and_value(network, as_objective(objective), trace, credits)[0]
@@ -128,6 +131,7 @@ def _surrogate_and_value(
 
 @eqx.filter_grad(has_aux=True)
 def _gradient(
-    network: Network, objective: Objective, trace: Trace, credits: Mapping[str, Array]
+    trained: tuple[Network, Objective], trace: Trace, credits: Mapping[str, Array]
 ) -> tuple[Float[Array, ""], Float[Array, "*batch"]]:
+    network, objective = trained
     return _surrogate_and_value(network, objective, trace, credits)

@@ -1,5 +1,6 @@
 """Hindsight Network Credit Assignment: each unit is credited by what its children say of it in hindsight."""
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
@@ -37,16 +38,20 @@ class HNCA(Estimator):
 
     Attributes:
         baseline: one for every layer and set of mediating children, or None.
+        prune_children: see `hnca.mediation.roles`; False is an ablation of the paper's Appendix K, unbiased too.
+        prune_upstream: likewise.
     """
 
     baseline: Baseline | None = None
+    prune_children: bool = eqx.field(static=True, default=True)
+    prune_upstream: bool = eqx.field(static=True, default=True)
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         if self.baseline is None:
             return {}
         return {
             name: tuple(self.baseline.init(network.dtype) for _ in layer_roles)
-            for name, layer_roles in roles(network, objective).items()
+            for name, layer_roles in self._roles(network, objective).items()
         }
 
     def credit(
@@ -54,7 +59,7 @@ class HNCA(Estimator):
     ) -> tuple[Credits, PyTree]:
         values = [component.value(network, trace) for component in objective.components]
         credits, new_state = {}, {}
-        for name, layer_roles in roles(network, objective).items():
+        for name, layer_roles in self._roles(network, objective).items():
             credit = jnp.zeros_like(trace.logits[name])
             states = list(state.get(name, (None,) * len(layer_roles)))
             sent = {
@@ -72,6 +77,9 @@ class HNCA(Estimator):
             if self.baseline is not None:
                 new_state[name] = tuple(states)
         return credits, new_state
+
+    def _roles(self, network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:
+        return roles(network, objective, prune_children=self.prune_children, prune_upstream=self.prune_upstream)
 
 
 def _role_credit(

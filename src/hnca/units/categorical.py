@@ -85,7 +85,7 @@ class Categorical(Layer):
 
     def encode(self, values: Num[Array, "*batch units"], dtype: DTypeLike) -> Float[Array, "*batch features"]:
         one_hot = jax.nn.one_hot(values, self.categories, dtype=dtype)
-        return one_hot.reshape(*one_hot.shape[:-2], self.features)
+        return one_hot.reshape(*one_hot.shape[:-2], -1)
 
     def score(
         self, logits: Float[Array, "*batch units categories"], values: Num[Array, "*batch units"]

@@ -1,8 +1,6 @@
-"""Objectives: what is to be made large, as a sum of components."""
+"""A reward, observed once."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -11,52 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from hnca.network import Network, Trace
-
-
-class Component(eqx.Module):
-    """One term of an objective.
-
-    Attributes:
-        arguments: the layers whose values it reads.
-        counterfactual: whether `contrast` is known.
-    """
-
-    arguments: eqx.AbstractVar[tuple[str, ...]]
-    counterfactual: eqx.AbstractClassVar[bool]
-
-    @abstractmethod
-    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        """Returns the component's value for every example."""
-
-    @abstractmethod
-    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-        """Returns how the value answers to each unit of one of its arguments, all else fixed.
-
-        In the shape of the layer's logits: `f(upper) - f(lower)` for a Bernoulli unit, `f(k) - f(value taken)` for
-        every category of a categorical one (see `hnca.units.Layer.credit`).
-        """
-
-
-class Objective(eqx.Module):
-    """A sum of components: `E[f] = E[sum_i f^i]`.
-
-    Attributes:
-        components: the terms.
-    """
-
-    components: tuple[Component, ...]
-
-    def __init__(self, *components: Component):
-        self.components = components
-
-    def __check_init__(self):
-        if not self.components:
-            raise ValueError("Objective: components=(); expected at least one component.")
-
-    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        """Returns the sum of the components for every example."""
-        values = [component.value(network, trace) for component in self.components]
-        return sum(values[1:], values[0])
+from hnca.objectives._base import Component
 
 
 class Reward(Component):
@@ -72,9 +25,9 @@ class Reward(Component):
         observed: the reward of every example, `[*batch]`.
     """
 
-    counterfactual: ClassVar[bool] = False
     observed: Shaped[Array, "*batch"]
     arguments: tuple[str, ...] = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True)
 
     def __init__(self, arguments: str | Sequence[str], observed: Shaped[Array | np.ndarray, "*batch"]):
         """Args:
@@ -86,6 +39,7 @@ class Reward(Component):
                 infinite.
         """
         self.arguments = (arguments,) if isinstance(arguments, str) else tuple(arguments)
+        self.counterfactual = False
         self.observed = jnp.asarray(observed)
         if not self.arguments:
             raise ValueError("Reward: arguments=(); expected at least one layer.")
@@ -109,8 +63,3 @@ def _require_finite(observed: Array) -> None:
     count = int(jnp.sum(~jnp.isfinite(observed)))
     if count:
         raise ValueError(f"Reward: observed has {count} values that are NaN or infinite; expected finite rewards.")
-
-
-def as_objective(objective: Objective | Component) -> Objective:
-    """Returns an objective; a single component stands for the sum of itself."""
-    return Objective(objective) if isinstance(objective, Component) else objective

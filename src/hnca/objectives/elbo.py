@@ -1,0 +1,65 @@
+"""The evidence lower bound of a hierarchical variational auto-encoder (Young 2022, Eq 7)."""
+
+from hnca.network import Network
+from hnca.objectives._base import Objective
+from hnca.objectives.entropy import Entropy
+from hnca.objectives.log_prob import LogProb
+
+
+class ELBO(Objective):
+    r"""`E_q[log p(input, latents) - log q(latents | input)]`, as a sum of components.
+
+    Each layer of the decoder is a `LogProb` of the value that its namesake in the encoder took (or of the observed
+    input); each layer of the encoder adds its analytic `Entropy`.
+
+    Example:
+        ```python
+        encoder = hnca.Network({"code": hnca.Bernoulli(hnca.Dense("image", 784, 200, key=k1))}, inputs={"image": 784})
+        decoder = hnca.Network(
+            {
+                "code": hnca.Bernoulli(hnca.Free(200)),
+                "image": hnca.Bernoulli(hnca.Dense("code", 200, 784, key=k2)),
+            }
+        )
+        objective = hnca.ELBO(encoder, decoder)
+        ```
+
+    Attributes:
+        components: see above; the decoder's parameters are in the `LogProb`s.
+    """
+
+    def __init__(self, encoder: Network, decoder: Network):
+        """Args:
+            encoder: `q`, from the observed inputs to the latent layers.
+            decoder: `p`, a generative network whose layers have the names of the encoder's layers and inputs.
+
+        Raises:
+            ValueError: if the decoder has no layer for an observed input, no prior for a layer of the encoder, or a
+                layer that the encoder knows nothing of, or units that differ in number. The message names the layer.
+        """
+        inputs = tuple(name for name, _ in encoder.inputs)
+        _check(encoder, decoder, inputs)
+        generated = [LogProb(decoder.layers[name], name, inputs=inputs) for name in decoder.order]
+        entropies = [Entropy(encoder, name) for name in encoder.order]
+        super().__init__(*generated, *entropies)
+
+
+def _check(encoder: Network, decoder: Network, inputs: tuple[str, ...]) -> None:
+    sizes = {**{n: s[-1] for n, s in encoder.inputs}, **{n: layer.units for n, layer in encoder.layers.items()}}
+    unknown = sorted(set(decoder.layers) - set(sizes))
+    if unknown:
+        raise ValueError(
+            f"ELBO: the decoder's layers {unknown!r} are neither layers nor inputs of the encoder, {sorted(sizes)!r}."
+        )
+    if not set(decoder.layers) & set(inputs):
+        raise ValueError(f"ELBO: the decoder does not end in an observed input; expected a layer of {list(inputs)!r}.")
+    for name in encoder.order:
+        if name not in decoder.layers:
+            raise ValueError(f"ELBO: the encoder's layer {name!r} has no prior; expected a decoder layer {name!r}.")
+        if name not in {p for layer in decoder.layers.values() for p in layer.conditional.parents}:
+            raise ValueError(f"ELBO: no layer of the decoder reads the encoder's layer {name!r}.")
+    for name, layer in decoder.layers.items():
+        if layer.units != sizes[name]:
+            raise ValueError(
+                f"ELBO: the decoder's layer {name!r} has {layer.units} units; expected the encoder's {sizes[name]}."
+            )

@@ -1,0 +1,42 @@
+"""The analytic entropy of a layer of the network, given its parents."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.messages import entropy_contrast
+from hnca.network import Network, Trace
+from hnca.objectives._base import Component
+
+
+class Entropy(Component):
+    """`H(layer | its parents)` in nats, summed over its units; a function of the layer's parents, not of its values.
+
+    Attributes:
+        layer: whose entropy.
+        arguments: the layer's parents that are layers.
+    """
+
+    layer: str = eqx.field(static=True)
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True)
+
+    def __init__(self, network: Network, layer: str):
+        """Args:
+            network: where the layer is.
+            layer: its name.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        if layer not in network.layers:
+            raise ValueError(f"Entropy: layer={layer!r}; expected one of {sorted(network.layers)!r}.")
+        self.layer = layer
+        self.arguments = tuple(p for p in network.layers[layer].conditional.parents if p in network.layers)
+        self.counterfactual = True
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        return jnp.sum(network.layers[self.layer].entropy(trace.logits[self.layer]), axis=-1)
+
+    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        return entropy_contrast(network, trace, self.layer, layer)

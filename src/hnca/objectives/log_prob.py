@@ -1,0 +1,69 @@
+"""The log-probability that a layer outside the network gives to values in the trace: a decoder's term."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.messages import likelihood_contrast
+from hnca.network import Network, Trace
+from hnca.objectives._base import Component
+from hnca.units import Layer
+
+
+class LogProb(Component):
+    r"""`log p(value | given)`, summed over the units of the layer that gives the probability.
+
+    Example:
+        ```python
+        decoder = hnca.Bernoulli(hnca.Dense("code", 200, 784, key=key))
+        hnca.LogProb(decoder, value="image", given="code")
+        ```
+
+    For a unit of `given` the contrast is the message of the decoder layer; for a unit of `value` it is the decoder's
+    logit itself.
+
+    Attributes:
+        layer: gives the probability; its parameters are part of the objective.
+        value: the layer or input that is scored.
+        given: the layers and inputs that are its parents.
+        arguments: those of `value` and `given` that are layers of the network.
+    """
+
+    layer: Layer
+    value_name: str = eqx.field(static=True)
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True)
+
+    def __init__(self, layer: Layer, value: str, *, inputs: tuple[str, ...] = ()):
+        """Args:
+            layer: whose conditional names its parents.
+            value: the layer or input that is scored.
+            inputs: which of the names are inputs of the network and no layers.
+
+        Raises:
+            ValueError: if the layer scores one of its own parents.
+        """
+        if value in layer.conditional.parents:
+            raise ValueError(f"LogProb: value={value!r} is a parent of the layer that scores it.")
+        names = (value, *layer.conditional.parents)
+        self.layer = layer
+        self.value_name = value
+        self.arguments = tuple(name for name in names if name not in inputs)
+        self.counterfactual = True
+
+    def logits(self, network: Network, trace: Trace) -> Float[Array, "*logits"]:
+        """Returns the layer's logits given the trace."""
+        features = tuple(network.features(trace.values, name) for name in self.layer.conditional.parents)
+        return self.layer.logits(features, trace.batch_shape)
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        return jnp.sum(self.layer.log_prob(self.logits(network, trace), trace[self.value_name]), axis=-1)
+
+    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        logits = self.logits(network, trace)
+        if layer != self.value_name:
+            return likelihood_contrast(self.layer, logits, trace[self.value_name], network, trace, layer)
+        above = network.layers[layer]
+        alternatives = above.alternative_values(logits.dtype)
+        scores = [self.layer.log_prob(logits, jnp.full_like(trace[layer], value)) for value in alternatives]
+        return above.contrast(jnp.stack(scores, axis=-1), trace[layer])
