@@ -132,7 +132,7 @@ def _over_states(
         trace = network.evaluate({**inputs, **values}, ())
         return jnp.exp(network.log_prob(trace)), function(trace)
 
-    return jax.lax.map(one_state, joint_states(network), batch_size=4096)
+    return jax.jit(lambda states: jax.lax.map(one_state, states, batch_size=4096))(joint_states(network))
 
 
 def _objective(objective: ObjectiveOf, trace: Trace) -> Objective:
