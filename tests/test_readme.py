@@ -12,16 +12,19 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_runs_as_written():
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_examples_run_as_written():
+    first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     names = {}
     # Optax's Adam needs what the suite otherwise forbids.
     with jax.numpy_dtype_promotion("standard"):
-        exec(code, names)
-    moved = names["network"].layers["hidden"].conditional.weights[0]
+        exec(first, names)
     started = hnca.Dense("image", 784, 200, key=names["k1"]).weights[0]
+    moved = names["network"].layers["hidden"].conditional.weights[0]
     assert 0 < float(jnp.max(jnp.abs(moved - started))) < 2e-3
     assert names["estimate"].credits["hidden"].shape == (50, 200)
+    exec(second, names)
+    assert float(names["bound"]) < -100
+    assert names["estimate"].objective_gradient.components[1].layer.conditional.weights[0].shape == (200, 784)
 
 
 def test_there_are_two_commands_of_one_line():
