@@ -11,17 +11,25 @@ class Case(NamedTuple):
     Attributes:
         estimator: an instance.
         dominates_reinforce: whether its variance is never above plain REINFORCE's.
+        draws: whether it draws samples of its own and evaluates the objective on them.
     """
 
     estimator: hnca.Estimator
     dominates_reinforce: bool
+    draws: bool = False
 
 
-CASES = {
+ALL_CASES = {
     "HNCA": Case(hnca.HNCA(), dominates_reinforce=True),
     "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False),
     "HNCA with full reward": Case(hnca.HNCA(prune_upstream=False), dominates_reinforce=False),
     "HNCA with a running mean": Case(hnca.HNCA(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),
+    "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),
+    "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
+    "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
 }
+
+CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}
+"""Those that are functions of the trace."""

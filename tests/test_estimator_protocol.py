@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES
+from cases import ALL_CASES, CASES
 from networks import NETWORKS
+from objectives import OBJECTIVES
 
 import hnca
 from hnca import estimators
+from hnca.objectives import as_objective
 
 BATCH = 6
 
@@ -21,6 +23,15 @@ def setting(name="branching", batch=(BATCH,)):
     inputs = {key: jnp.broadcast_to(value, (*batch, *value.shape)) for key, value in inputs.items()}
     trace = network.sample(jax.random.key(1), inputs, batch)
     return network, hnca.Reward("action", jnp.sin(jnp.arange(float(np.prod(batch)))).reshape(batch)), trace
+
+
+def setting_for(case):
+    """Returns (network, objective, trace, key): a reward where it is enough, a known function where it is not."""
+    if not case.draws:
+        return *setting(), None
+    network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), {k: jnp.broadcast_to(v, (BATCH, *v.shape)) for k, v in inputs.items()})
+    return network, objective, trace, jax.random.key(2)
 
 
 def arrays(tree):
@@ -38,30 +49,86 @@ def test_every_estimator_has_a_case():
         for _, member in inspect.getmembers(estimators, inspect.isclass)
         if issubclass(member, estimators.Estimator) and not inspect.isabstract(member)
     }
-    assert concrete == {type(case.estimator) for case in CASES.values()}
+    assert concrete == {type(case.estimator) for case in ALL_CASES.values()}
+
+
+@pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
+class TestProtocol:
+    def test_credit_has_the_shape_and_dtype_of_the_logits(self, case):
+        network, objective, trace, key = setting_for(case)
+        estimate = case.estimator(network, objective, trace, key=key)
+        assert set(estimate.credits) == set(network.layers)
+        for layer, credit in estimate.credits.items():
+            assert credit.shape == trace.logits[layer].shape
+            assert credit.dtype == trace.logits[layer].dtype == jnp.float32
+
+    def test_float64_stays_float64(self, case):
+        with jax.enable_x64(True):
+            network, objective, trace, key = setting_for(case)
+            estimate = case.estimator(network, objective, trace, key=key)
+            assert all(leaf.dtype == jnp.float64 for leaf in arrays(estimate))
+
+    def test_jit_changes_nothing(self, case):
+        network, objective, trace, key = setting_for(case)
+        eager = case.estimator(network, objective, trace, key=key)
+        assert_close(eqx.filter_jit(case.estimator)(network, objective, trace, key=key), eager)
+
+    def test_vmap_over_keys_is_a_loop_over_them(self, case):
+        network, objective, trace, _ = setting_for(case)
+        keys = jax.random.split(jax.random.key(3), 2)
+        together = jax.vmap(lambda key: case.estimator(network, objective, trace, key=key).credits)(keys)
+        for place, key in enumerate(keys):
+            alone = case.estimator(network, objective, trace, key=key).credits
+            assert_close(jax.tree.map(lambda leaf, place=place: leaf[place], together), alone)
+
+    def test_a_scan_traces_it_once(self, case):
+        network, objective, trace, key = setting_for(case)
+        count = 0
+
+        def step(state, _):
+            nonlocal count
+            count += 1
+            estimate = case.estimator(network, objective, trace, state=state, key=key)
+            return estimate.state, jnp.mean(estimate.value)
+
+        scan = jax.jit(lambda state: jax.lax.scan(step, state, None, length=3))
+        state = case.estimator.init(network, as_objective(objective))
+        scan(scan(state)[0])
+        assert count == 1
+
+    def test_the_gradient_is_that_of_the_surrogate(self, case):
+        network, objective, trace, key = setting_for(case)
+        estimate = case.estimator(network, objective, trace, key=key)
+        by_hand = jax.grad(lambda n: hnca.surrogate(n, objective, trace, estimate.credits))(network)
+        assert_close(by_hand, estimate.gradient)
+
+    def test_it_is_documented(self, case):
+        text = inspect.getdoc(type(case.estimator))
+        for heading in ("**Formula.**", "**Bias.**", "**Cost.**", "**Reference.**", "Example:"):
+            assert heading in text
+
+    def test_an_objective_of_an_unknown_layer_is_refused(self, case):
+        network, _, trace, key = setting_for(case)
+        with pytest.raises(ValueError, match=r"'aktion'.*not layers of the network"):
+            case.estimator(network, Unknown(), trace, key=key)
+
+
+class Unknown(hnca.Component):
+    """A component of a layer that is not there."""
+
+    arguments: tuple[str, ...] = eqx.field(static=True, default=("aktion",))
+    counterfactual: bool = eqx.field(static=True, default=True)
+    repeatable: bool = eqx.field(static=True, default=True)
+
+    def value(self, network, trace):
+        return jnp.zeros(trace.batch_shape)
+
+    def contrast(self, network, trace, layer):
+        raise AssertionError("is never asked for")
 
 
 @pytest.mark.parametrize("estimator", [case.estimator for case in CASES.values()], ids=list(CASES))
-class TestProtocol:
-    def test_credit_has_the_shape_and_dtype_of_the_logits(self, estimator):
-        for name in ("branching", "categorical hidden"):
-            network, reward, trace = setting(name)
-            estimate = estimator(network, reward, trace)
-            assert set(estimate.credits) == set(network.layers)
-            for layer, credit in estimate.credits.items():
-                assert credit.shape == trace.logits[layer].shape
-                assert credit.dtype == trace.logits[layer].dtype == jnp.float32
-
-    def test_float64_stays_float64(self, estimator):
-        with jax.enable_x64(True):
-            network, reward, trace = setting()
-            estimate = estimator(network, reward, trace)
-            assert all(leaf.dtype == jnp.float64 for leaf in arrays(estimate))
-
-    def test_jit_changes_nothing(self, estimator):
-        network, reward, trace = setting()
-        assert_close(eqx.filter_jit(estimator)(network, reward, trace), estimator(network, reward, trace))
-
+class TestFunctionOfTheTrace:
     def test_vmap_over_the_batch_is_the_mean_over_the_batch(self, estimator):
         network, reward, trace = setting()
         state = estimator.init(network, hnca.Objective(reward))
@@ -81,43 +148,12 @@ class TestProtocol:
         one_axis = estimator(network, hnca.Reward("action", reward.observed.reshape(6)), folded)
         assert_close(estimator(network, reward, trace).gradient, one_axis.gradient)
 
-    def test_a_scan_traces_it_once(self, estimator):
-        network, reward, trace = setting()
-        count = 0
-
-        def step(state, _):
-            nonlocal count
-            count += 1
-            estimate = estimator(network, reward, trace, state=state)
-            return estimate.state, jnp.mean(estimate.value)
-
-        scan = jax.jit(lambda state: jax.lax.scan(step, state, None, length=3))
-        state = estimator.init(network, hnca.Objective(reward))
-        scan(scan(state)[0])
-        assert count == 1
-
-    def test_the_gradient_is_that_of_the_surrogate(self, estimator):
-        network, reward, trace = setting()
-        estimate = estimator(network, reward, trace)
-        by_hand = jax.grad(lambda n: hnca.surrogate(n, reward, trace, estimate.credits))(network)
-        assert_close(by_hand, estimate.gradient, rtol=0, atol=0)
-
     def test_gradients_do_not_flow_through_the_credits(self, estimator):
         network, reward, trace = setting()
         by_hand = jax.grad(
             lambda n: hnca.surrogate(n, reward, trace, estimator(n, reward, n.evaluate(trace.values, (BATCH,))).credits)
         )(network)
         assert_close(by_hand, estimator(network, reward, trace).gradient)
-
-    def test_it_is_documented(self, estimator):
-        text = inspect.getdoc(type(estimator))
-        for heading in ("**Formula.**", "**Bias.**", "**Cost.**", "**Reference.**", "Example:"):
-            assert heading in text
-
-    def test_an_objective_of_an_unknown_layer_is_refused(self, estimator):
-        network, reward, trace = setting()
-        with pytest.raises(ValueError, match=r"'aktion'.*not layers of the network"):
-            estimator(network, hnca.Reward("aktion", reward.observed), trace)
 
 
 def test_value_and_grad_samples_with_one_key_and_estimates_with_another():

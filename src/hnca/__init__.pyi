@@ -7,10 +7,13 @@ from .baselines import RunningMean as RunningMean
 from .conditionals import Apply as Apply
 from .conditionals import Dense as Dense
 from .conditionals import Free as Free
+from .estimators import ARM as ARM
 from .estimators import HNCA as HNCA
 from .estimators import REINFORCE as REINFORCE
+from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator
+from .estimators import LeaveOneOut as LeaveOneOut
 from .estimators import surrogate as surrogate
 from .estimators import value_and_grad as value_and_grad
 from .messages import message as message

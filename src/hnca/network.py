@@ -158,6 +158,24 @@ class Network(eqx.Module):
             values[name] = self.layers[name].sample(layer_key, logits[name])
         return Trace(values, logits, batch_shape)
 
+    def resample(self, key: Key[Array, ""], trace: Trace, name: str, values: Array) -> Trace:
+        """Returns the trace with other values of one layer, and everything after it drawn anew.
+
+        Args:
+            key: split once a layer, in the order of `order`.
+            trace: what stays as it is before and beside the layer.
+            name: the layer.
+            values: what it takes, `[*batch, units]`.
+        """
+        changed = {name}
+        new_values, logits = {**trace.values, name: values}, dict(trace.logits)
+        for other, layer_key in zip(self.order, jax.random.split(key, len(self.order)), strict=True):
+            if other != name and changed & set(self.layers[other].conditional.parents):
+                changed.add(other)
+                logits[other] = self.layer_logits(new_values, other, trace.batch_shape)
+                new_values[other] = self.layers[other].sample(layer_key, logits[other])
+        return Trace(new_values, logits, trace.batch_shape)
+
     def evaluate(self, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
         """Returns the trace of a pass that took these values: inputs' and layers' values given, logits computed.
 

@@ -40,9 +40,10 @@ class REINFORCE(Estimator):
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
+        every_role = roles(network, objective)
         values = [component.value(network, trace) for component in objective.components]
         credits, new_state = {}, dict(state)
-        for name, layer_roles in roles(network, objective).items():
+        for name, layer_roles in every_role.items():
             layer, logits = network.layers[name], trace.logits[name]
             reached = [values[i] for role in layer_roles for i in role.components]
             score = layer.score(logits, trace[name])

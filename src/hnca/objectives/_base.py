@@ -14,10 +14,12 @@ class Component(eqx.Module):
     Attributes:
         arguments: the layers whose values it reads.
         counterfactual: whether `contrast` is known.
+        repeatable: whether `value` can be computed for another trace than the one it was made for.
     """
 
     arguments: eqx.AbstractVar[tuple[str, ...]]
     counterfactual: eqx.AbstractVar[bool]
+    repeatable: eqx.AbstractVar[bool]
 
     @abstractmethod
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:

@@ -20,6 +20,7 @@ class Entropy(Component):
     layer: str = eqx.field(static=True)
     arguments: tuple[str, ...] = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
 
     def __init__(self, network: Network, layer: str):
         """Args:
@@ -34,6 +35,7 @@ class Entropy(Component):
         self.layer = layer
         self.arguments = tuple(p for p in network.layers[layer].conditional.parents if p in network.layers)
         self.counterfactual = True
+        self.repeatable = True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return jnp.sum(network.layers[self.layer].entropy(trace.logits[self.layer]), axis=-1)

@@ -31,6 +31,7 @@ class Function(Component):
     function: Callable[..., Float[Array, ""]]
     arguments: tuple[str, ...] = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Function(Component):
         self.function = function
         self.arguments = (of,) if isinstance(of, str) else tuple(of)
         self.counterfactual = counterfactual == "enumerate"
+        self.repeatable = True
         if not self.arguments:
             raise ValueError("Function: of=(); expected at least one layer.")
 

@@ -28,6 +28,7 @@ class Linear(Component):
     activation: Callable[[Array], Array] = eqx.field(static=True)
     arguments: tuple[str, ...] = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Linear(Component):
         self.weight, self.bias, self.activation = weight, bias, activation
         self.arguments = (of,)
         self.counterfactual = True
+        self.repeatable = True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return jnp.sum(self.activation(self._pre_activation(network, trace)), axis=-1)

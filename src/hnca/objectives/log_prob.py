@@ -33,6 +33,7 @@ class LogProb(Component):
     value_name: str = eqx.field(static=True)
     arguments: tuple[str, ...] = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
 
     def __init__(self, layer: Layer, value: str, *, inputs: tuple[str, ...] = ()):
         """Args:
@@ -50,6 +51,7 @@ class LogProb(Component):
         self.value_name = value
         self.arguments = tuple(name for name in names if name not in inputs)
         self.counterfactual = True
+        self.repeatable = True
 
     def logits(self, network: Network, trace: Trace) -> Float[Array, "*logits"]:
         """Returns the layer's logits given the trace."""

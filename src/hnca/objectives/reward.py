@@ -28,6 +28,7 @@ class Reward(Component):
     observed: Shaped[Array, "*batch"]
     arguments: tuple[str, ...] = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
 
     def __init__(self, arguments: str | Sequence[str], observed: Shaped[Array | np.ndarray, "*batch"]):
         """Args:
@@ -40,6 +41,7 @@ class Reward(Component):
         """
         self.arguments = (arguments,) if isinstance(arguments, str) else tuple(arguments)
         self.counterfactual = False
+        self.repeatable = False
         self.observed = jnp.asarray(observed)
         if not self.arguments:
             raise ValueError("Reward: arguments=(); expected at least one layer.")

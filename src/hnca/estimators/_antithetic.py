@@ -1,0 +1,30 @@
+"""Antithetic pairs of Bernoulli samples."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from hnca.units import Bernoulli, Layer
+
+
+def require_bernoulli(estimator: str, layer: Layer) -> Bernoulli:
+    """Returns the layer; a layer of another family is a ValueError that names the estimator."""
+    if not isinstance(layer, Bernoulli):
+        raise ValueError(f"{estimator}: is for Bernoulli layers, and not for {type(layer).__name__}; use HNCA.")
+    return layer
+
+
+def uniform_given_state(
+    key: Key[Array, ""], logits: Float[Array, "*batch units"], state: Float[Array, "*batch units"]
+) -> Float[Array, "*batch units"]:
+    """Returns `u`, uniform on (0, 1), given that `state = 1[u < sigmoid(logits)]`."""
+    probability = jax.nn.sigmoid(logits)
+    uniform = jax.random.uniform(key, logits.shape, logits.dtype)
+    return jnp.where(state > 0.5, uniform * probability, probability + uniform * (1 - probability))
+
+
+def antithetic_state(
+    uniform: Float[Array, "*batch units"], logits: Float[Array, "*batch units"]
+) -> Float[Array, "*batch units"]:
+    """Returns the state that `1 - u` gives where `u` gave the first: `1[1 - u < sigmoid(logits)]`."""
+    return (1 - uniform < jax.nn.sigmoid(logits)).astype(logits.dtype)

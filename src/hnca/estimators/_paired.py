@@ -1,0 +1,97 @@
+"""Estimators that compare the trajectory with a second one, drawn anew from each layer on."""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._centring import over_logits
+from hnca.mediation import roles
+from hnca.network import Network, Trace
+from hnca.objectives import Objective
+from hnca.units import Layer
+
+
+class Second(NamedTuple):
+    """The second sample of a layer.
+
+    Attributes:
+        values: what the units take, `[*batch, units]`.
+        weight: what the difference of the objective's two values is multiplied with, in the shape of the logits.
+    """
+
+    values: Array
+    weight: Array
+
+
+class PairedEstimator(Estimator):
+    """For each layer a second trajectory: the layer's units drawn again, and everything after it with them.
+
+    The credit of the layer is `weight * (f(first) - f(second))`, of the components that the layer can change. The first
+    trajectory is the trace; each layer adds a pass over what comes after it, so cost is quadratic in depth.
+    """
+
+    @abstractmethod
+    def second(self, layer: Layer, key: Key[Array, ""], logits: Float[Array, "*logits"], values: Array) -> Second:
+        """Returns the layer's second sample and the weight, given the first.
+
+        Raises:
+            ValueError: if the family of the layer is not one the estimator is for.
+        """
+
+    def init(self, network: Network, objective: Objective) -> PyTree:
+        return {}
+
+    def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
+    ) -> tuple[Credits, PyTree]:
+        name = type(self).__name__
+        if not all(component.repeatable for component in objective.components):
+            raise ValueError(
+                f"{name}: evaluates the objective on a second sample, which a reward that is observed once does not "
+                "allow; use HNCA or REINFORCE."
+            )
+        reached = roles(network, objective)
+        if key is None:
+            raise ValueError(f"{name}: key=None; expected a key, from which the second samples are drawn.")
+        first = [component.value(network, trace) for component in objective.components]
+        credits = {}
+        keys = jax.random.split(key, len(network.order))
+        for (layer, layer_roles), layer_key in zip(reached.items(), keys, strict=True):
+            indices = [index for role in layer_roles for index in role.components]
+            credits[layer] = self._credit_layer(network, objective, trace, layer, indices, first, layer_key)
+        return credits, state
+
+    def _credit_layer(
+        self,
+        network: Network,
+        objective: Objective,
+        trace: Trace,
+        name: str,
+        reached: list[int],
+        first: list[Array],
+        key: Key[Array, ""],
+    ) -> Float[Array, "*logits"]:
+        logits = trace.logits[name]
+        if not reached:
+            return jnp.zeros_like(logits)
+        unit_key, after_key = jax.random.split(key)
+        second = self.second(network.layers[name], unit_key, logits, trace[name])
+        other = network.resample(after_key, trace, name, second.values)
+        differences = [first[i] - objective.components[i].value(network, other) for i in reached]
+        return second.weight * over_logits(sum(differences[1:], differences[0]), logits)
+
+
+class FinitelyPairedEstimator(PairedEstimator):
+    """One whose weight is a function of the two samples, so that all it can do may be enumerated."""
+
+    @abstractmethod
+    def weight(self, layer: Layer, logits: Float[Array, "*logits"], values: Array, second: Array) -> Array:
+        """Returns the weight for these two samples, in the shape of the logits."""
+
+    @abstractmethod
+    def second_log_prob(self, layer: Layer, logits: Float[Array, "*logits"], values: Array, second: Array) -> Array:
+        """Returns the log-probability of each unit's second value given the first, `[*batch, units]`."""

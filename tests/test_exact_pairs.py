@@ -1,0 +1,126 @@
+"""Estimators with a second sample: unbiased by enumeration of both, and drawn as they say by z-tests."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import NETWORKS, reward_of
+from objectives import OBJECTIVES
+from test_exact import largest_difference
+
+import hnca
+from hnca.exact import gradient, joint_states
+from hnca.mediation import roles
+
+pytestmark = pytest.mark.usefixtures("float64")
+BERNOULLI = ["1-layer auto-encoder", "2-layer auto-encoder", "3-layer auto-encoder"]
+ANY = [*BERNOULLI, "scattered over branching", "scattered over dead end", "scattered over categorical hidden"]
+
+
+def expected_gradient(estimator, network, objective, inputs):
+    """Enumerates the first trajectory and, for each layer, every second one."""
+    everything = jax.tree.map(jnp.asarray, joint_states(network))
+
+    def of_first(trace):
+        credits = {
+            name: expected_credit(estimator, network, objective, inputs, trace, everything, name)
+            for name in network.order
+        }
+        surrogate = jax.grad(lambda n: hnca.surrogate(n, objective, n.evaluate(trace.values, ()), credits))
+        return surrogate(network)
+
+    return hnca.exact.expectation(network, inputs, of_first)
+
+
+def expected_credit(estimator, network, objective, inputs, trace, everything, name):
+    """Returns the expectation of one layer's credit over the second trajectories, given the first."""
+    layer = network.layers[name]
+    reached = [i for role in roles(network, objective)[name] for i in role.components]
+    after = [other for other in network.order if other != name and name in network.ancestors([other])]
+
+    def of_second(values):
+        kept = {n: trace[n] for n in network.order if n != name and n not in after}
+        second = network.evaluate({**inputs, **values, **kept}, ())
+        same = jnp.stack([jnp.all(values[n] == trace[n]) for n in kept] or [jnp.array(True)])
+        log_prob = jnp.sum(estimator.second_log_prob(layer, trace.logits[name], trace[name], second[name]))
+        log_prob += sum(jnp.sum(network.layers[n].log_prob(second.logits[n], second[n])) for n in after)
+        difference = sum(
+            (objective.components[i].value(network, trace) - objective.components[i].value(network, second))
+            for i in reached
+        )
+        weight = estimator.weight(layer, trace.logits[name], trace[name], second[name])
+        return jnp.where(jnp.all(same), jnp.exp(log_prob), 0.0) * weight * difference
+
+    return jnp.sum(jax.vmap(of_second)(everything), axis=0)
+
+
+PAIRS = [
+    *(("LeaveOneOut", name) for name in ANY if name != "scattered over categorical hidden"),
+    *(("DisARM", name) for name in BERNOULLI),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name"), PAIRS)
+def test_expectation_over_both_samples_is_the_exact_gradient(estimator, name):
+    network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
+    found = expected_gradient(getattr(hnca, estimator)(), network, objective, inputs)
+    assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
+
+
+@pytest.mark.parametrize("estimator", ["LeaveOneOut", "DisARM", "ARM"])
+def test_drawn_credits_have_the_exact_mean(estimator):
+    """z-tests of every parameter of a two-layer auto-encoder, level 1e-6 over all of them (Bonferroni)."""
+    network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
+    chosen, count = getattr(hnca, estimator)(), 40_000
+
+    def draw(key):
+        trace_key, pair_key = jax.random.split(key)
+        return chosen(network, objective, network.sample(trace_key, inputs), key=pair_key).gradient
+
+    drawn = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), count))
+    for sample, exact in zip(
+        jax.tree.leaves(drawn), jax.tree.leaves(gradient(network, objective, inputs)), strict=True
+    ):
+        deviation = (jnp.mean(sample, axis=0) - exact) / (jnp.std(sample, axis=0) / count**0.5 + 1e-12)
+        assert float(jnp.max(jnp.abs(deviation))) < 5.6
+
+
+def test_disarm_draws_its_pairs_as_it_says():
+    """The share of differing pairs against `second_log_prob`: z-tests at level 1e-6 (Bonferroni)."""
+    count, logits = 40_000, jnp.array([-3.0, -0.4, 0.0, 0.4, 3.0])
+    layer = hnca.Bernoulli(hnca.Free(5), (-1, 1))
+    for first in (-1.0, 1.0):
+        values = jnp.full((count, 5), first)
+        wide = jnp.broadcast_to(logits, (count, 5))
+        second = hnca.DisARM().second(layer, jax.random.key(2), wide, values)
+        expected = jnp.exp(hnca.DisARM().second_log_prob(layer, wide, values, -values))[0]
+        share = jnp.mean((second.values != values).astype(jnp.float64), axis=0)
+        error = jnp.sqrt(expected * (1 - expected) / count) + 1e-9
+        assert float(jnp.max(jnp.abs(share - expected) / error)) < 5.4
+
+
+@pytest.mark.parametrize("estimator", [hnca.LeaveOneOut, hnca.DisARM, hnca.ARM])
+def test_an_observed_reward_is_refused_and_others_are_named(estimator):
+    network, inputs = NETWORKS["chain of 0 and 1"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), inputs)
+    with pytest.raises(ValueError, match="observed once does not allow; use HNCA or REINFORCE"):
+        estimator()(network, reward_of(trace), trace, key=jax.random.key(2))
+    known = hnca.Function(lambda first: jnp.sum(first), "first")
+    with pytest.raises(ValueError, match="key=None; expected a key"):
+        estimator()(network, known, trace)
+
+
+@pytest.mark.parametrize("estimator", [hnca.DisARM, hnca.ARM])
+def test_antithetic_pairs_are_for_bernoulli_layers(estimator):
+    network, objective, inputs = OBJECTIVES["scattered over categorical hidden"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), inputs)
+    with pytest.raises(ValueError, match="is for Bernoulli layers, and not for Categorical"):
+        estimator()(network, objective, trace, key=jax.random.key(2))
+
+
+def test_disarm_is_leave_one_out_or_better_near_one_half():
+    """At p = 1/2 an antithetic pair always differs, an independent one half the time."""
+    layer, logits, values = hnca.Bernoulli(hnca.Free(1)), jnp.zeros(1), jnp.ones(1)
+    np.testing.assert_allclose(jnp.exp(hnca.DisARM().second_log_prob(layer, logits, values, 1 - values)), 1.0)
+    np.testing.assert_allclose(hnca.DisARM().weight(layer, logits, values, 1 - values), 0.25)
+    np.testing.assert_allclose(hnca.LeaveOneOut().weight(layer, logits, values, 1 - values), 0.5)
