@@ -14,9 +14,22 @@ jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 
 @pytest.fixture
-def float64():
-    """Runs a test with JAX's default float being float64; programs run once, so the compiler need not try hard."""
+def quick_compilation():
+    """For programs that run once: the compiler need not try hard."""
     jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def float64(quick_compilation):
+    """Runs a test with JAX's default float being float64."""
     with jax.enable_x64(True):
         yield
-    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_compiled_programs():
+    """Hundreds of small programs would otherwise fill the memory."""
+    yield
+    jax.clear_caches()

@@ -16,6 +16,7 @@ from hnca import estimators
 from hnca.objectives import as_objective
 
 BATCH = 6
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def setting(name="branching", batch=(BATCH,)):

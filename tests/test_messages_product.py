@@ -41,16 +41,18 @@ def draw(seed, batch, parents, children, scale=1.0, weight_limit=20.0):
     parents=st.integers(1, 37),
     children=st.integers(1, 90),
     span=st.sampled_from([1.0, 2.0]),
-    scale=st.sampled_from([1e-4, 0.01, 0.3, 3.0, 20.0]),
     seed=st.integers(0, 2**16),
 )
-@hypothesis.settings(max_examples=12, deadline=None, derandomize=True)
-def test_float32_agrees_with_float64(batch, parents, children, span, scale, seed):
-    weight, logits, state, above = draw(seed, batch, parents, children, scale)
-    message, grown, magnitude = direct(weight, span, logits, state, above)
-    bound = 1e-5 * magnitude + 1e-5
-    assert np.all(np.abs(product_message(weight, span, logits, state, above) - message) <= bound)
-    assert np.all(np.abs(softplus_sum(weight, span, logits, above) - grown) <= bound)
+@hypothesis.settings(max_examples=8, deadline=None, derandomize=True)
+def test_float32_agrees_with_float64(batch, parents, children, span, seed):
+    both = jax.jit(lambda w, a, c, x: (product_message(w, span, a, c, x), softplus_sum(w, span, a, x)))
+    for scale in (1e-4, 0.01, 0.3, 3.0, 20.0):
+        arrays = draw(seed, batch, parents, children, scale)
+        message, grown, magnitude = direct(arrays[0], span, *arrays[1:])
+        bound = 1e-5 * magnitude + 1e-5
+        found = both(*arrays)
+        assert np.all(np.abs(found[0] - message) <= bound)
+        assert np.all(np.abs(found[1] - grown) <= bound)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.1, 1.0, 10.0])
@@ -104,7 +106,7 @@ def test_memory_never_holds_batch_by_parents_by_children(function):
     assert used < 4 * batch * parents * children / 4
 
 
-@pytest.mark.parametrize("scale", [0.3, 20.0])
+@pytest.mark.parametrize("scale", [20.0])
 def test_vmap_and_batch_axes_change_nothing(scale):
     """With one seed in the fast regime and the others perhaps not, as happens when seeds are trained together."""
     sets = [draw(seed, 6, 17, 33, factor) for seed, factor in enumerate((0.01, scale, scale))]
