@@ -93,10 +93,10 @@ def test_the_display_is_plain_away_from_a_terminal():
     with display(plain, "hnca, 1 hidden", 10) as shown:
         shown.epoch(row, 900.0, 61.0)
     assert isinstance(shown, PlainDisplay)
-    expected = "hnca, 1 hidden  epoch 3/10  accuracy: train 0.7500, test 0.7000  900 updates/s  0:01:01 left\n"
+    expected = "hnca, 1 hidden  epoch 3/10  accuracy: train 0.7500, test 0.7000  900 updates/s, 01:01 left\n"
     assert plain.file.getvalue() == expected
     terminal = Console(file=io.StringIO(), width=160, force_terminal=True)
     with display(terminal, "hnca, 1 hidden", 10) as shown:
         shown.epoch(row, 900.0, 61.0)
     assert isinstance(shown, LiveDisplay)
-    assert "train 0.7500" in terminal.file.getvalue()
+    assert "train 0.750" in terminal.file.getvalue()

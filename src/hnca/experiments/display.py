@@ -33,21 +33,24 @@ class PlainDisplay(Display):
         self._console, self._label, self._epochs = console, label, epochs
 
     def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        pace = f"{_measurements(row)}  {_pace(updates_per_second, seconds_left)}"
-        self._console.print(f"{self._label}  epoch {row['epoch']}/{self._epochs}  {pace}", soft_wrap=True)
+        accuracy = f"accuracy: train {row['train_accuracy']:.4f}, test {row['test_accuracy']:.4f}"
+        pace = _pace(updates_per_second, seconds_left)
+        self._console.print(f"{self._label}  epoch {row['epoch']}/{self._epochs}  {accuracy}  {pace}", soft_wrap=True)
 
 
 class LiveDisplay(Display):
     """A bar that moves with every epoch."""
 
     def __init__(self, console: Console, label: str, epochs: int):
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+        # Narrow enough for a terminal of 80 columns.
+        bar = BarColumn(bar_width=6)
+        columns = TextColumn("{task.description}"), bar, MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         self._progress = Progress(*columns, console=console)
-        self._task = self._progress.add_task(f"{label}  epoch", total=epochs, note="compiling")
+        self._task = self._progress.add_task(label, total=epochs, note="compiling")
 
     def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        note = f"{_measurements(row)}  {_pace(updates_per_second, seconds_left)}"
-        self._progress.update(self._task, advance=1, note=note)
+        accuracy = f"train {row['train_accuracy']:.3f} test {row['test_accuracy']:.3f}"
+        self._progress.update(self._task, advance=1, note=f"{accuracy} {_pace(updates_per_second, seconds_left)}")
 
     def __enter__(self) -> "LiveDisplay":
         self._progress.start()
@@ -64,9 +67,6 @@ def display(console: Console, label: str, epochs: int) -> Display:
     return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs)
 
 
-def _measurements(row: Row) -> str:
-    return f"accuracy: train {row['train_accuracy']:.4f}, test {row['test_accuracy']:.4f}"
-
-
 def _pace(updates_per_second: float, seconds_left: float) -> str:
-    return f"{updates_per_second:,.0f} updates/s  {timedelta(seconds=round(seconds_left))} left"
+    left = str(timedelta(seconds=round(seconds_left))).removeprefix("0:")
+    return f"{updates_per_second:,.0f} updates/s, {left} left"
