@@ -57,7 +57,7 @@ def test_float32_agrees_with_float64(batch, parents, children, span, seed):
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.1, 1.0, 10.0])
 def test_many_children_add_up_few_rounding_errors(scale):
-    weight, logits, state, above = draw(1, 3, 20, 1000, scale)
+    weight, logits, state, above = draw(1, 3, 20, 3000, scale)
     message, _, magnitude = direct(weight, 2.0, logits, state, above)
     assert np.all(np.abs(product_message(weight, 2.0, logits, state, above) - message) <= 1e-5 * magnitude + 1e-5)
 

@@ -12,20 +12,26 @@ lose no digits where a child is nearly certain, `delta` is first taken out of th
     sum_j (c_j - t_j) delta_ij - sum_j log(1 + sigmoid(-|a_j|) (e^(+-delta_ij) - 1)),
 
 whose factors are never below 1/2, and `e^(+-delta) - 1` has two values a weight, whatever the batch. What is left for
-every example, parent and child is a choice, a multiply-add and a multiply. Children come in blocks, parents lie along
-the vector lanes, and nothing of size batch * parents * children is ever held.
+every example, parent and child is a choice, a multiply-add and a multiply, and nothing of size
+batch * parents * children is ever held.
+
+There are three ways to the product, the later ones computed only where those before overflow: factors multiplied as
+they are (the usual case), with the exponent taken out of the product after every other one (|delta| up to 44 in
+float32), and with an exponential for every one (weights of any size).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int8
 
-# Measured: longer blocks save logs but leave the range of floats sooner; lanes of 16 fill any CPU's vectors.
-_BLOCK = 16
+# Measured on CPUs: children to a block (longer ones save logs but overflow sooner); parents to a tile at most, so that
+# a block's part of the weights stays in the nearest cache for the whole batch; lanes that fill any CPU's vectors.
+_BLOCK = 32
+_TILE = 208
 _LANES = 16
 
 
@@ -70,64 +76,113 @@ def softplus_sum(
 
 
 class _Block(NamedTuple):
-    """A block of children, or (with a leading axis) all blocks. Padding children have weight 0 and `below` 0.
+    """A block of children, or (with a leading axis) all blocks. Padding has weight 0, and so factors of 1.
 
     Attributes:
-        rise: `[children, parents]`, the shift of each child logit when a parent unit goes up.
-        below: `[children, batch]`, `-|a|`.
-        positive: `[children, batch]`, whether `a > 0`.
+        rise: the shift of each child logit when a parent unit goes up.
+        below: `-|a|`.
+        positive: 1 where `a > 0`.
     """
 
-    rise: Float[Array, "*blocks children parents"]
+    rise: Float[Array, "*blocks tiles children lanes"]
     below: Float[Array, "*blocks children batch"]
-    positive: Bool[Array, "*blocks children batch"]
+    positive: Int8[Array, "*blocks children batch"]
+
+
+# 1 where a parent unit is up. Bytes, as comparing two takes a CPU one instruction, the exclusive or of booleans three.
+_Up = Int8[Array, "tiles batch lanes"]
+_Sums = Float[Array, "tiles batch lanes"]
+_Way = Callable[[_Block, _Up], _Sums]
 
 
 def _log_product(weight: Array, span: float, logits: Array, parent_state: Array) -> Array:
     """Returns `sum_j log(1 + sigmoid(-|a_j|) (e^(+-delta_ij) - 1))`, `+` where `a_j <= 0`."""
     parents = weight.shape[0]
-    blocks = _in_blocks(span * weight.T, logits.reshape(-1, logits.shape[-1]))
-    up = jnp.pad(parent_state.reshape(-1, parents) > 0.5, ((0, 0), (0, -parents % _LANES)))
-    # The product of a block stays a finite float as long as its shifts do not add up to more than this.
-    limit = 0.95 * np.log(float(jnp.finfo(weight.dtype).max))
-    overflows = jnp.max(jnp.sum(jnp.abs(blocks.rise), axis=1)) > limit
-    fast = _sum_over_blocks(_log_of_products, blocks, up)
-    total = _bounded_if(overflows, fast, blocks, up)
-    return total[:, :parents].reshape(parent_state.shape)
+    rise, logits = span * weight, logits.reshape(-1, logits.shape[-1])
+    up = _in_tiles((parent_state.reshape(-1, parents) > 0.5).astype(jnp.int8), axis=1).swapaxes(0, 1)
+    # Two factors of this size still have a finite product.
+    two_fit = jnp.max(jnp.abs(rise)) < 0.5 * np.log(float(jnp.finfo(rise.dtype).max))
+    sums = _sum_over_blocks(_log_of_products, rise, logits, up)
+    overflown = ~jnp.isfinite(jnp.max(sums))
+    sums = _instead_if(two_fit & overflown, sums, _log_of_split_products, rise, logits, up)
+    sums = _instead_if(~two_fit, sums, _log_of_bounded_products, rise, logits, up)
+    return sums.swapaxes(0, 1).reshape(-1, up.shape[0] * up.shape[2])[:, :parents].reshape(parent_state.shape)
 
 
-def _in_blocks(rise: Float[Array, "children parents"], logits: Float[Array, "batch children"]) -> _Block:
-    children, parents = rise.shape
-    block = min(_BLOCK, children)
-    count = -(-children // block)
-    missing = count * block - children
-    rise = jnp.pad(rise, ((0, missing), (0, -parents % _LANES)))
-    logits = jnp.pad(logits.T, ((0, missing), (0, 0)))
-    parts = (rise, -jnp.abs(logits), logits > 0)
-    return _Block(*(part.reshape(count, block, -1) for part in parts))
+def _in_tiles(array: Array, axis: int) -> Array:
+    """Splits the axis of the parents in two, tiles and lanes."""
+    size = array.shape[axis]
+    tiles = -(-size // _TILE)
+    lanes = -(-size // (tiles * _LANES)) * _LANES
+    padding = [(0, tiles * lanes - size) if i == axis else (0, 0) for i in range(array.ndim)]
+    return jnp.pad(array, padding).reshape(*array.shape[:axis], tiles, lanes, *array.shape[axis + 1 :])
 
 
-def _sum_over_blocks(log_of_block: Callable[[_Block, Array], Array], blocks: _Block, up: Array) -> Array:
+def _in_blocks(rise: Float[Array, "parents children"], logits: Float[Array, "batch children"]) -> _Block:
+    children = rise.shape[1]
+    count = -(-children // _BLOCK)
+    block = -(-children // count)
+    missing = ((0, 0), (0, count * block - children))
+    rise = _in_tiles(jnp.pad(rise, missing), axis=0)
+    rise = rise.reshape(*rise.shape[:2], count, block).transpose(2, 0, 3, 1)
+    logits = jnp.pad(logits, missing).T.reshape(count, block, -1)
+    return _Block(rise, -jnp.abs(logits), (logits > 0).astype(jnp.int8))
+
+
+def _sum_over_blocks(log_of_block: _Way, rise: Array, logits: Array, up: _Up) -> _Sums:
     def add(total: Array, block: _Block) -> tuple[Array, None]:
         return total + log_of_block(block, up), None
 
-    zero = jnp.zeros(up.shape, blocks.rise.dtype)
-    return jax.lax.scan(add, zero, blocks)[0]
+    return jax.lax.scan(add, jnp.zeros(up.shape, rise.dtype), _in_blocks(rise, logits))[0]
 
 
-def _log_of_products(block: _Block, up: Bool[Array, "batch parents"]) -> Float[Array, "batch parents"]:
+def _log_of_products(block: _Block, up: _Up) -> _Sums:
     """The fast way: multiply the factors as they are."""
-    probability = jax.nn.sigmoid(block.below)
-    rising, falling = jnp.expm1(block.rise), jnp.expm1(-block.rise)
     product = jnp.ones(up.shape, block.rise.dtype)
-    for child in range(block.rise.shape[0]):
-        falls = up ^ block.positive[child][:, None]
-        factor = 1 + probability[child][:, None] * jnp.where(falls, falling[child][None], rising[child][None])
-        product = product * factor
+    for excess in _factors_less_one(block, up):
+        product = product + product * excess
     return jnp.log(product)
 
 
-def _log_of_bounded_products(block: _Block, up: Bool[Array, "batch parents"]) -> Float[Array, "batch parents"]:
+def _log_of_split_products(block: _Block, up: _Up) -> _Sums:
+    """The way for `|delta|` up to half the range of floats: takes the exponent out after every other factor."""
+    product = jnp.ones(up.shape, block.rise.dtype)
+    exponents = jnp.zeros(up.shape, _bits(product).dtype)
+    for count, excess in enumerate(_factors_less_one(block, up), start=1):
+        product = product + product * excess
+        if count % 2 == 0:
+            exponent, product = _exponent_and_mantissa(product)
+            exponents = exponents + exponent
+    return jnp.log(product) + exponents.astype(product.dtype) * np.log(2).astype(product.dtype)
+
+
+def _factors_less_one(block: _Block, up: _Up) -> Iterator[Array]:
+    """Yields `sigmoid(-|a_j|) (e^(+-delta_ij) - 1)` of every child of the block.
+
+    To be used as `product + product * excess`: `product * (1 + excess)` costs the same, but rounds to a grid around 1,
+    where the ties of products all break downwards, an error that adds up over the children.
+    """
+    probability = jax.nn.sigmoid(block.below)
+    rising, falling = jnp.exp(block.rise) - 1, jnp.exp(-block.rise) - 1
+    for child in range(block.rise.shape[1]):
+        falls = up != block.positive[child][None, :, None]
+        change = jnp.where(falls, falling[:, child, None], rising[:, child, None])
+        yield probability[child][None, :, None] * change
+
+
+def _exponent_and_mantissa(x: Array) -> tuple[Array, Array]:
+    """Splits `x = 2^exponent * mantissa`, mantissa in [1, 2), for positive normal numbers; cheaper than `frexp`."""
+    digits = jnp.finfo(x.dtype).nmant
+    bits = _bits(x)
+    exponent = (bits - _bits(jnp.ones_like(x))) >> digits
+    return exponent, (bits - (exponent << digits)).view(x.dtype)
+
+
+def _bits(x: Array) -> Array:
+    return x.view(f"int{jnp.finfo(x.dtype).bits}")
+
+
+def _log_of_bounded_products(block: _Block, up: _Up) -> _Sums:
     """The way for weights of any size, with an exponential for every factor.
 
     With `z = +-delta - |a|`, a factor is `sigmoid(|a|) e^(max(z, 0)) (1 + e^(-|z|))`, the last of which is in (1, 2].
@@ -135,25 +190,25 @@ def _log_of_bounded_products(block: _Block, up: Bool[Array, "batch parents"]) ->
     certainty = jax.nn.log_sigmoid(-block.below)
     product = jnp.ones(up.shape, block.rise.dtype)
     total = jnp.zeros(up.shape, block.rise.dtype)
-    for child in range(block.rise.shape[0]):
-        falls = up ^ block.positive[child][:, None]
-        shift = jnp.where(falls, -block.rise[child][None], block.rise[child][None])
-        excess = shift + block.below[child][:, None]
+    for child in range(block.rise.shape[1]):
+        falls = up != block.positive[child][None, :, None]
+        shift = jnp.where(falls, -block.rise[:, child, None], block.rise[:, child, None])
+        excess = shift + block.below[child][None, :, None]
         product = product * (1 + jnp.exp(-jnp.abs(excess)))
-        total = total + (certainty[child][:, None] + jnp.maximum(excess, 0))
+        total = total + (certainty[child][None, :, None] + jnp.maximum(excess, 0))
     return total + jnp.log(product)
 
 
-def _bounded_if(overflows: Bool[Array, ""], fast: Array, blocks: _Block, up: Array) -> Array:
-    """Returns the result of the fast way, or of the bounded one where the fast one overflows, computed only then.
+def _instead_if(needed: Bool[Array, ""], sums: _Sums, log_of_block: _Way, rise: Array, logits: Array, up: _Up) -> _Sums:
+    """Returns the sums as they are or, if needed, those of `log_of_block`, computed only then.
 
     A loop of at most one turn, and no `jax.lax.cond`, which under `vmap` would always compute both. Its body has to
     depend on what the loop changes: the compiler moves whatever does not out of the loop, and runs it always.
     """
 
     def turn(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        needed, _ = carry
-        rise = jnp.where(needed, blocks.rise, 0)
-        return jnp.zeros_like(needed), _sum_over_blocks(_log_of_bounded_products, blocks._replace(rise=rise), up)
+        still_needed, _ = carry
+        needed_rise = jnp.where(still_needed, rise, 0)
+        return jnp.zeros_like(still_needed), _sum_over_blocks(log_of_block, needed_rise, logits, up)
 
-    return jax.lax.while_loop(lambda carry: carry[0], turn, (overflows, fast))[1]
+    return jax.lax.while_loop(lambda carry: carry[0], turn, (needed, sums))[1]
