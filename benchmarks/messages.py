@@ -36,15 +36,23 @@ def arguments(batch, parents, children, scale):
     return weight, 1.0, logits, state, above
 
 
+def three_seeds(arguments):
+    weight, span, *rest = arguments
+    weight, *rest = (jnp.stack([a] * 3) for a in (weight, *rest))
+    return weight, span, *rest
+
+
 def main():
     print(f"JAX {jax.__version__}, {jax.devices()[0].device_kind}; medians in ms (ratio to the matrix product)")
     for shape in sys.argv[1:] or SHAPES:
         sizes = [int(size) for size in shape.split("x")]
-        usual, heavy = arguments(*sizes, scale=0.1), arguments(*sizes, scale=10.0)
+        usual = arguments(*sizes, scale=0.1)
         calls = {
             "matrix product": partial(jax.jit(matrix_product), *usual),
             "message": partial(jax.jit(product_message), *usual),
-            "message, heavy weights": partial(jax.jit(product_message), *heavy),
+            "heavy weights": partial(jax.jit(product_message), *arguments(*sizes, scale=5.0)),
+            "enormous weights": partial(jax.jit(product_message), *arguments(*sizes, scale=100.0)),
+            "three seeds": partial(jax.jit(jax.vmap(product_message, (0, None, 0, 0, 0))), *three_seeds(usual)),
             "direct": partial(jax.jit(direct), *usual),
         }
         medians = interleaved_medians(calls, repeats=30)
