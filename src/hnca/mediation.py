@@ -57,8 +57,8 @@ def _roles_of_layer(
         mediators = network.mediators(name, component.arguments)
         if name in component.arguments:
             direct.add(index)
-        reached = bool(mediators) or index in direct
-        if not prune_upstream if not reached else not prune_children:
+        prune = prune_children if mediators or index in direct else prune_upstream
+        if not prune:
             mediators = network.children(name)
         if mediators or index in direct:
             opaque = index in direct and not component.counterfactual

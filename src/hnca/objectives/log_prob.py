@@ -11,22 +11,21 @@ from hnca.units import Layer
 
 
 class LogProb(Component):
-    r"""`log p(value | given)`, summed over the units of the layer that gives the probability.
+    r"""`log p(value | parents)`, summed over the units of the layer that gives the probability.
 
     Example:
         ```python
         decoder = hnca.Bernoulli(hnca.Dense("code", 200, 784, key=key))
-        hnca.LogProb(decoder, value="image", given="code")
+        hnca.LogProb(decoder, value="image", inputs=("image",))
         ```
 
-    For a unit of `given` the contrast is the message of the decoder layer; for a unit of `value` it is the decoder's
-    logit itself.
+    For a unit of a parent the contrast is the message of the decoder layer; for a unit that is scored it is the
+    decoder's logit itself.
 
     Attributes:
         layer: gives the probability; its parameters are part of the objective.
-        value: the layer or input that is scored.
-        given: the layers and inputs that are its parents.
-        arguments: those of `value` and `given` that are layers of the network.
+        value_name: the layer or input that is scored.
+        arguments: `value_name` and the layer's parents, less those that are inputs.
     """
 
     layer: Layer
