@@ -27,6 +27,8 @@ ALL_CASES = {
     "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),
+    "IndependentLeaveOneOut": Case(hnca.IndependentLeaveOneOut(), dominates_reinforce=False, draws=True),
+    "Exact": Case(hnca.Exact(), dominates_reinforce=True, draws=True),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
 }

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hnca.cli import main
-from hnca.experiments.settings import BanditSettings, SettingsError
+from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 
 FIELDS = [
     "experiment",
@@ -19,6 +19,18 @@ FIELDS = [
     "epoch",
     "train_accuracy",
     "test_accuracy",
+    "log_gradient_variance",
+    "seconds",
+]
+VAE_FIELDS = [
+    "experiment",
+    "estimator",
+    "layers",
+    "seed",
+    "epoch",
+    "train_elbo",
+    "test_elbo",
+    "test_bound",
     "log_gradient_variance",
     "seconds",
 ]
@@ -44,10 +56,22 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("start", MISTAKES)
-def test_a_mistake_is_one_readable_line_and_exit_code_2(start, capsys):
+VAE_MISTAKES = {
+    "--estimators backprop": ["--estimators", "backprop"],
+    "--ablations everything": ["--ablations", "everything"],
+    "--ablations all-children: expected hnca": ["--ablations", "all-children", "--estimators", "loo"],
+    "--test-epochs 0": ["--test-epochs", "0"],
+    "--bound-samples 0": ["--bound-samples", "0"],
+    "--dataset": ["--dataset", "cifar"],
+    "--layers 0": ["--layers", "0"],
+}
+EVERY_MISTAKE = [*(("bandit", m, a) for m, a in MISTAKES.items()), *(("vae", m, a) for m, a in VAE_MISTAKES.items())]
+
+
+@pytest.mark.parametrize(("command", "start", "arguments"), EVERY_MISTAKE)
+def test_a_mistake_is_one_readable_line_and_exit_code_2(command, start, arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
-        main(["bandit", *MISTAKES[start]])
+        main([command, *arguments])
     printed = capsys.readouterr()
     assert exit_.value.code == 2
     assert printed.err.count("\n") == 1
@@ -88,13 +112,35 @@ def test_a_run_writes_metrics_and_figures_and_is_not_overwritten(tmp_path):
     for name in ("figure1.png", "figure1.pdf"):
         assert (tmp_path / name).stat().st_size > 5000
     assert "HNCA with baseline" in result.stdout
-    assert "hnca+baseline, 2 hidden  epoch 2/2  accuracy: train" in result.stdout
+    assert "hnca+baseline, 2 hidden  epoch 2/2  train accuracy" in result.stdout
     before = (tmp_path / "metrics.jsonl").read_bytes()
     again = hnca(*command)
     assert again.returncode == 2
     assert "--overwrite" in again.stderr
     assert again.stderr.count("\n") == 1
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_auto_encoders_write_metrics_figures_and_pictures(tmp_path):
+    """Real MNIST, the smallest run; the first epoch is not tested."""
+    command = ["vae", "--layers", "1", "2", "--width", "8", "--epochs", "2", "--seeds", "2", "--batch-size", "2000"]
+    command += ["--estimators", "hnca+baseline", "loo", "--ablations", "full-reward", "--bound-samples", "2"]
+    result = hnca(*command, "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 * 3 * 2 * 2
+    assert all(list(row) == VAE_FIELDS for row in rows)
+    assert {row["estimator"] for row in rows} == {"hnca+baseline", "hnca-full-reward+baseline", "loo"}
+    for row in rows:
+        assert -600 < row["train_elbo"] < -200
+        assert (row["test_elbo"] is None) == (row["test_bound"] is None) == (row["epoch"] == 1)
+        if row["epoch"] == 2:
+            assert row["test_elbo"] < row["test_bound"] < -200
+    pictures = [f"{kind}-{layers}-{method}.png" for kind in ("samples", "reconstructions")
+                for layers in (1, 2) for method in ("hnca+baseline", "hnca-full-reward+baseline", "loo")]  # fmt: skip
+    for name in ("figure3.png", "figure3.pdf", "figure6.png", "figure6.pdf", *pictures):
+        assert (tmp_path / name).stat().st_size > 5000, name
+    assert "HNCA, full reward with baseline" in result.stdout
 
 
 def test_a_run_that_diverges_stops_with_one_line_and_keeps_its_rows(tmp_path):
@@ -118,5 +164,8 @@ def test_settings_are_checked_when_they_are_built():
     with pytest.raises(SettingsError, match="--width 0: expected a whole number of at least 1"):
         BanditSettings(width=0)
     settings = BanditSettings(estimators=("hnca", "hnca+baseline", "hnca"))
-    assert settings.methods == (("hnca", False), ("hnca", True))
-    assert BanditSettings(baseline=True).methods == (("hnca", True), ("reinforce", True))
+    assert settings.methods == ("hnca", "hnca+baseline")
+    assert BanditSettings(baseline=True).methods == ("hnca+baseline", "reinforce+baseline")
+    ablated = VAESettings(estimators=("hnca+baseline", "loo"), ablations=("all-children", "full-reward"))
+    assert ablated.methods == ("hnca+baseline", "hnca-all-children+baseline", "hnca-full-reward+baseline", "loo")
+    assert [epoch for epoch in range(1, 8) if VAESettings(epochs=7, test_epochs=(2, 5)).is_tested(epoch)] == [2, 5, 7]

@@ -1,5 +1,6 @@
 """Estimators with a second sample: unbiased by enumeration of both, and drawn as they say by z-tests."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,7 @@ from test_exact import largest_difference
 
 import hnca
 from hnca.exact import gradient, joint_states
-from hnca.mediation import roles
+from hnca.objectives import roles
 
 pytestmark = pytest.mark.usefixtures("float64")
 BERNOULLI = ["1-layer auto-encoder", "2-layer auto-encoder", "3-layer auto-encoder"]
@@ -35,7 +36,7 @@ def expected_gradient(estimator, network, objective, inputs):
 def expected_credit(estimator, network, objective, inputs, trace, everything, name):
     """Returns the expectation of one layer's credit over the second trajectories, given the first."""
     layer = network.layers[name]
-    reached = [i for role in roles(network, objective)[name] for i in role.components]
+    reached = [i for role in roles(network, objective.components)[name] for i in role.members]
     after = [other for other in network.order if other != name and name in network.ancestors([other])]
 
     def of_second(values):
@@ -67,7 +68,43 @@ def test_expectation_over_both_samples_is_the_exact_gradient(estimator, name):
     assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
 
 
-@pytest.mark.parametrize("estimator", ["LeaveOneOut", "DisARM", "ARM"])
+@pytest.mark.parametrize("name", [*BERNOULLI, "scattered over dead end"])
+def test_two_independent_passes_enumerated_give_the_exact_gradient(name):
+    network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
+    every = jax.tree.map(jnp.asarray, joint_states(network))
+    estimator = hnca.IndependentLeaveOneOut()
+
+    def of_pair(first, second):
+        both = jax.tree.map(lambda *two: jnp.stack(two), {**inputs, **first}, {**inputs, **second})
+        trace = network.evaluate(both, (2,))
+        credits, _ = estimator.credit(network, objective, trace, None, {})
+        probability = jnp.exp(jnp.sum(network.log_prob(trace)))
+        found = jax.grad(lambda n: hnca.surrogate(n, objective, n.evaluate(both, (2,)), credits))(network)
+        return jax.tree.map(lambda leaf: probability * leaf, found)
+
+    def of_first(first):
+        with_every_second = jax.vmap(lambda second: of_pair(first, second))(every)
+        return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), with_every_second)
+
+    found = jax.jit(lambda states: jax.lax.map(of_first, states))(every)
+    found = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), found)
+    assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
+    network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
+    batch = {key: jnp.stack([value, 1 - value]) for key, value in inputs.items()}
+    estimate = hnca.Exact()(network, objective, network.sample(jax.random.key(1), batch, (2,)))
+    examples = [{key: value[i] for key, value in batch.items()} for i in range(2)]
+    exact = [gradient(network, objective, example) for example in examples]
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, *(eqx.filter(g, eqx.is_inexact_array) for g in exact))
+    assert largest_difference(estimate.gradient, mean) < 1e-10
+    for value, example in zip(estimate.value, examples, strict=True):
+        np.testing.assert_allclose(value, hnca.exact.value(network, objective, example), rtol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ["LeaveOneOut", "IndependentLeaveOneOut", "DisARM", "ARM"])
 def test_drawn_credits_have_the_exact_mean(estimator):
     """z-tests of every parameter of a two-layer auto-encoder, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
@@ -99,7 +136,7 @@ def test_disarm_draws_its_pairs_as_it_says():
         assert float(jnp.max(jnp.abs(share - expected) / error)) < 5.4
 
 
-@pytest.mark.parametrize("estimator", [hnca.LeaveOneOut, hnca.DisARM, hnca.ARM])
+@pytest.mark.parametrize("estimator", [hnca.LeaveOneOut, hnca.IndependentLeaveOneOut, hnca.DisARM, hnca.ARM])
 def test_an_observed_reward_is_refused_and_others_are_named(estimator):
     network, inputs = NETWORKS["chain of 0 and 1"](jax.random.key(0))
     trace = network.sample(jax.random.key(1), inputs)

@@ -11,15 +11,39 @@ from rich.console import Console
 
 from hnca.experiments import bandit
 from hnca.experiments.display import LiveDisplay, PlainDisplay, display
+from hnca.experiments.epochs import train
+from hnca.experiments.estimators import estimator
+from hnca.experiments.images import Images
 from hnca.experiments.intervals import confidence_interval
 from hnca.experiments.records import MetricsFile, read_rows
-from hnca.experiments.settings import BanditSettings
-from hnca.experiments.tables import bandit_table
+from hnca.experiments.runs import experiment_of
+from hnca.experiments.settings import BanditSettings, VAESettings
+from hnca.experiments.tables import final_table
 
 
 def images(count):
     pixels = np.random.default_rng(0).integers(0, 256, (count, 784), dtype=np.uint8)
-    return bandit.Images(jnp.asarray(pixels), jnp.arange(count, dtype=jnp.int32) % 10)
+    return Images(jnp.asarray(pixels), jnp.arange(count, dtype=jnp.int32) % 10)
+
+
+EXPERIMENTS = {
+    "bandit": (BanditSettings, "hnca+baseline"),
+    "vae": (VAESettings, "hnca+baseline"),
+    "vae by other passes": (VAESettings, "loo-independent"),
+}
+
+
+def settings_of(name, **changes):
+    kind, method = EXPERIMENTS[name]
+    common = {"layers": (2,), "width": 6, "epochs": 3, "seeds": 2, "batch_size": 10, "learning_rate": 0.01}
+    more = {"bound_samples": 4} if kind is VAESettings else {}
+    return kind(**{**common, **more, **changes}), method
+
+
+def trained(name, **changes):
+    settings, method = settings_of(name, **changes)
+    experiment = experiment_of(settings)
+    return list(train(experiment, settings, 2, estimator(method), images(40), images(20)))
 
 
 def test_the_agent_is_the_papers():
@@ -31,28 +55,23 @@ def test_the_agent_is_the_papers():
     assert count == 785 * 200 + 2 * 201 * 200 + 201 * 10
 
 
-def test_seeds_trained_together_are_the_seeds_trained_alone():
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_seeds_trained_together_are_the_seeds_trained_alone(name):
     """A seed's run does not depend on its company (to the rounding of a batched matrix product)."""
-    train_images, test_images = images(40), images(20)
-
-    def last(seeds):
-        settings = BanditSettings(layers=(2,), width=6, epochs=3, seeds=seeds, batch_size=10, learning_rate=0.01)
-        *_, metrics = bandit.train(settings, 2, bandit.estimator("hnca", True), train_images, test_images)
-        return metrics
-
-    alone, together = last(1), last(3)
-    np.testing.assert_allclose(alone.train_accuracy[0], together.train_accuracy[0], atol=1e-6)
-    np.testing.assert_allclose(alone.gradient_variance[0], together.gradient_variance[0], rtol=1e-4)
-    assert len({float(v) for v in together.gradient_variance}) == 3
+    alone, together = trained(name, seeds=1)[-1].measures, trained(name, seeds=3)[-1].measures
+    assert set(alone) == set(together)
+    for field in alone:
+        np.testing.assert_allclose(alone[field][0], together[field][0], rtol=1e-4, atol=1e-6)
+    assert len({float(v) for v in together["gradient_variance"]}) == 3
 
 
-def test_an_epoch_is_compiled_once():
-    settings = BanditSettings(layers=(1,), width=4, epochs=3, seeds=2, batch_size=10)
-    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
-        calls = []
-        original = bandit.update
-        patch.setattr(bandit, "update", lambda *a: calls.append(1) or original(*a))
-        list(bandit.train(settings, 1, bandit.estimator("hnca", False), images(40), images(10)))
+@pytest.mark.parametrize("name", ["bandit", "vae"])
+def test_an_epoch_is_compiled_once(name, monkeypatch):
+    calls = []
+    kind = type(experiment_of(settings_of(name)[0]))
+    original = kind.update
+    monkeypatch.setattr(kind, "update", lambda *a: calls.append(1) or original(*a))
+    trained(name)
     assert len(calls) == 1
 
 
@@ -62,7 +81,8 @@ def test_the_interval_is_students():
     np.testing.assert_allclose(mean, 7 / 3)
     np.testing.assert_allclose(half_width, 4.302653 * np.std(values, ddof=1) / 3**0.5, rtol=1e-6)
     assert np.isnan(confidence_interval([1.0]).half_width)
-    assert str(confidence_interval([0.5])) == "0.5000"
+    assert confidence_interval([0.5]).text(4) == "0.5000"
+    assert confidence_interval(values).text(1) == "2.3 ± 3.8"
 
 
 def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
@@ -81,7 +101,7 @@ def test_the_table_shows_the_last_epoch():
         for s in (0, 1)
     ]
     console = Console(file=io.StringIO(), width=120)
-    console.print(bandit_table(rows))
+    console.print(final_table(rows, bandit.Bandit.headings, 4))
     shown = console.file.getvalue()
     assert "epoch 2, mean over 2 seeds" in shown
     assert "0.2050 ± 0.0635" in shown
@@ -90,13 +110,13 @@ def test_the_table_shows_the_last_epoch():
 def test_the_display_is_plain_away_from_a_terminal():
     row = {"epoch": 3, "train_accuracy": 0.75, "test_accuracy": 0.7}
     plain = Console(file=io.StringIO(), width=120)
-    with display(plain, "hnca, 1 hidden", 10) as shown:
+    with display(plain, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
         shown.epoch(row, 900.0, 61.0)
     assert isinstance(shown, PlainDisplay)
-    expected = "hnca, 1 hidden  epoch 3/10  accuracy: train 0.7500, test 0.7000  900 updates/s, 01:01 left\n"
+    expected = "hnca, 1 hidden  epoch 3/10  train accuracy 0.7500, test accuracy 0.7000  900 updates/s, 01:01 left\n"
     assert plain.file.getvalue() == expected
     terminal = Console(file=io.StringIO(), width=160, force_terminal=True)
-    with display(terminal, "hnca, 1 hidden", 10) as shown:
+    with display(terminal, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
         shown.epoch(row, 900.0, 61.0)
     assert isinstance(shown, LiveDisplay)
     assert "train 0.750" in terminal.file.getvalue()

@@ -47,7 +47,7 @@ def xor_bandit(estimator, updates):
         return apply_gradient(state, estimate.gradient, estimate.state, optimiser), jnp.mean(reward)
 
     objective = hnca.Objective(hnca.Reward("action", jnp.zeros(())))
-    state = initial_state(network, objective, estimator, optimiser)
+    state = initial_state(network, estimator.init(network, objective), optimiser)
     epoch = jax.jit(lambda state, key: train_epoch(update, state, key, 8 * updates, 8))
     rewards = []
     for key in jax.random.split(jax.random.key(1), 6):

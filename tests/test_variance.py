@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import NETWORKS
+from objectives import OBJECTIVES
 
 import hnca
 
@@ -55,3 +56,38 @@ def test_only_the_layers_asked_for_count():
     assert set(found) == {"left"}
     mean = hnca.variance.mean_gradient_variance(network, trace, chosen, estimate.gradient)
     np.testing.assert_allclose(mean, np.mean(np.concatenate([np.ravel(a) for a in arrays(found)])), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["branching", "categorical hidden"])
+def test_an_example_may_be_the_mean_of_several_passes(name):
+    """Six traces as three passes of two examples: the variance of the examples' means over passes."""
+    network, trace, estimate = setting(name, (3, 2))
+
+    def example_gradient(values, credits):
+        reward = hnca.Reward("action", jnp.zeros((3,)))
+        passes = network.evaluate(values, (3,))
+        found = eqx.filter_grad(lambda n: hnca.surrogate(n, reward, passes, credits))(network)
+        return eqx.filter(found, eqx.is_inexact_array)
+
+    by_example = jax.vmap(example_gradient, in_axes=1)(trace.values, estimate.credits)
+    expected = jax.tree.map(lambda a: jnp.var(a, axis=0), by_example)
+    found = hnca.variance.gradient_variance(network, trace, estimate.credits, passes=3)
+    for layer in network.order:
+        for a, b in zip(arrays(found[layer]), arrays(expected.layers[layer].conditional), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
+    mean = hnca.variance.mean_gradient_variance(network, trace, estimate.credits, estimate.gradient, passes=3)
+    np.testing.assert_allclose(mean, jnp.mean(jnp.concatenate([leaf.ravel() for leaf in arrays(expected)])), rtol=1e-10)
+
+
+def test_credits_and_direct_credits_make_the_whole_gradient():
+    """The entropies of an ELBO depend on the logits themselves."""
+    network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
+    batch = {"image": jnp.stack([inputs["image"], 1 - inputs["image"]])}
+    trace = network.sample(jax.random.key(1), batch)
+    estimate = hnca.HNCA()(network, objective, trace)
+    both = jax.tree.map(jnp.add, estimate.credits, hnca.direct_credits(network, objective, trace))
+    nothing = hnca.Reward("latent1", jnp.zeros(2))
+    found = jax.grad(lambda n: hnca.surrogate(n, nothing, trace, both))(network)
+    for a, b in zip(arrays(found), arrays(estimate.gradient), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
+    assert any(float(jnp.max(jnp.abs(both[n] - estimate.credits[n]))) > 0.01 for n in both)

@@ -13,7 +13,10 @@ from .estimators import REINFORCE as REINFORCE
 from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator
+from .estimators import Exact as Exact
+from .estimators import IndependentLeaveOneOut as IndependentLeaveOneOut
 from .estimators import LeaveOneOut as LeaveOneOut
+from .estimators import direct_credits as direct_credits
 from .estimators import surrogate as surrogate
 from .estimators import value_and_grad as value_and_grad
 from .messages import message as message

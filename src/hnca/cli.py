@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 
 from hnca.data import DataError
-from hnca.experiments.settings import BanditSettings, SettingsError
+from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 
 INTERRUPTED = 130
 WRONG_USE = 2
@@ -28,13 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _parse(arguments: Sequence[str]) -> BanditSettings:
+def _parse(arguments: Sequence[str]) -> BanditSettings | VAESettings:
     """Returns the settings; --help prints and exits."""
     boxed = io.StringIO()
     try:
         with contextlib.redirect_stderr(boxed):
             return tyro.extras.subcommand_cli_from_dict(
-                {"bandit": BanditSettings},
+                {"bandit": BanditSettings, "vae": VAESettings},
                 prog="hnca",
                 description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
                 args=list(arguments),
@@ -53,12 +53,12 @@ def _first_paragraph(boxed: str) -> str:
     return re.sub(r"^Error parsing \w+Settings: ", "", " ".join(lines[:rule]))
 
 
-def _run(settings: BanditSettings) -> None:
+def _run(settings: BanditSettings | VAESettings) -> None:
     # Here and not above: the import of JAX would make --help and every mistake wait.
-    from hnca.experiments.runs import run_bandit
+    from hnca.experiments.runs import run
 
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
-    run_bandit(settings, Console(width=None if sys.stdout.isatty() else 120))
+    run(settings, Console(width=None if sys.stdout.isatty() else 120))
 
 
 if __name__ == "__main__":

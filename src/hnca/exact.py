@@ -10,14 +10,13 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from hnca.estimators import Estimator
+from hnca.joint_states import MAXIMUM_STATES as MAXIMUM_STATES
+from hnca.joint_states import joint_states as joint_states
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
-
-MAXIMUM_STATES = 2**16
 
 ObjectiveOf = Objective | Component | Callable[[Trace], Objective | Component]
 """An objective, or (for a reward, which has to be looked up anew for every state) a function from the trace of one
@@ -29,30 +28,6 @@ class Moments(NamedTuple):
 
     mean: PyTree
     variance: PyTree
-
-
-def joint_states(network: Network) -> dict[str, Array]:
-    """Returns the values of every layer in every joint state, `[states, units]` each.
-
-    Raises:
-        ValueError: if there are more than `MAXIMUM_STATES`.
-    """
-    sizes = {name: (network.layers[name].units, network.layers[name].alternatives) for name in network.order}
-    count = 1
-    for units, alternatives in sizes.values():
-        count *= alternatives**units
-    if count > MAXIMUM_STATES:
-        raise ValueError(
-            f"exact: the network has {count} joint states; expected at most {MAXIMUM_STATES}. Use fewer units."
-        )
-    radices = [alternatives for units, alternatives in sizes.values() for _ in range(units)]
-    digits = np.stack(np.unravel_index(np.arange(count), radices), axis=-1)
-    values, start = {}, 0
-    for name, (units, _) in sizes.items():
-        chosen = network.layers[name].alternative_values(network.dtype)
-        values[name] = chosen[digits[:, start : start + units]]
-        start += units
-    return values
 
 
 def expectation(network: Network, inputs: Mapping[str, Array], function: Callable[[Trace], PyTree]) -> PyTree:

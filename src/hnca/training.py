@@ -9,10 +9,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
-from hnca.estimators import Estimator
-from hnca.network import Network
-from hnca.objectives import Objective
-
 
 class TrainingState(NamedTuple):
     """What an update changes; arrays only, so that it can be carried through a scan and stacked over seeds.
@@ -36,12 +32,10 @@ def ascent(learning_rate: float) -> optax.GradientTransformation:
     return optax.chain(optax.scale(-1.0), optax.adam(learning_rate))
 
 
-def initial_state(
-    network: Network, objective: Objective, estimator: Estimator, optimiser: optax.GradientTransformation
-) -> TrainingState:
-    """Returns the state before the first update."""
-    parameters = eqx.filter(network, eqx.is_inexact_array)
-    return TrainingState(parameters, optimiser.init(parameters), estimator.init(network, objective))
+def initial_state(trained: PyTree, estimator_state: PyTree, optimiser: optax.GradientTransformation) -> TrainingState:
+    """Returns the state before the first update of the modules `trained` (a network, or several things together)."""
+    parameters = eqx.filter(trained, eqx.is_inexact_array)
+    return TrainingState(parameters, optimiser.init(parameters), estimator_state)
 
 
 def apply_gradient(

@@ -2,10 +2,14 @@
 
 from hnca.estimators._base import Estimate as Estimate
 from hnca.estimators._base import Estimator as Estimator
+from hnca.estimators._base import Passes as Passes
+from hnca.estimators._base import direct_credits as direct_credits
 from hnca.estimators._base import surrogate as surrogate
 from hnca.estimators._base import value_and_grad as value_and_grad
 from hnca.estimators.arm import ARM as ARM
 from hnca.estimators.disarm import DisARM as DisARM
+from hnca.estimators.exact import Exact as Exact
 from hnca.estimators.hnca import HNCA as HNCA
 from hnca.estimators.leave_one_out import LeaveOneOut as LeaveOneOut
+from hnca.estimators.leave_one_out_independent import IndependentLeaveOneOut as IndependentLeaveOneOut
 from hnca.estimators.reinforce import REINFORCE as REINFORCE

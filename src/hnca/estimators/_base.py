@@ -1,8 +1,9 @@
 """The contract of an estimator, and the ordinary backpropagation that turns credits into a gradient."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,6 +16,18 @@ from hnca.objectives import Component, Objective, as_objective
 Credits = dict[str, Array]
 
 
+class Passes(NamedTuple):
+    """The forward passes that an estimator credits, where one is not enough: stacked along a first axis.
+
+    Attributes:
+        trace: of batch shape `[passes, *batch]`.
+        weights: `[passes, *batch]`, of mean 1 over the passes: how much of the objective's mean each stands for.
+    """
+
+    trace: Trace
+    weights: Float[Array, "passes *batch"]
+
+
 class Estimate(eqx.Module):
     """What an estimator returns.
 
@@ -25,6 +38,8 @@ class Estimate(eqx.Module):
         credits: for every layer an estimate of `dE[f]/dlogits`, one number per logit and example.
         value: the objective, `[*batch]`.
         state: what to give to the next call (baselines).
+        trace: the forward pass that `credits` belong to: the one given or, for an estimator that makes passes of its
+            own, all of them along a first axis (then `credits` have that axis too, and the gradient is their mean).
     """
 
     gradient: Network
@@ -32,6 +47,12 @@ class Estimate(eqx.Module):
     credits: Credits
     value: Float[Array, "*batch"]
     state: PyTree
+    trace: Trace
+
+    @property
+    def passes(self) -> int:
+        """How many forward passes of each example are stacked along the first axis of `trace` and `credits`."""
+        return math.prod(self.trace.batch_shape[: len(self.trace.batch_shape) - self.value.ndim])
 
 
 class Estimator(eqx.Module):
@@ -49,6 +70,10 @@ class Estimator(eqx.Module):
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         """Returns for every layer the credit, in the shape of its logits, and the new state."""
+
+    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes | None:
+        """Returns the passes to credit, `trace` among them or not; None, as most do, for `trace` alone."""
+        return None
 
     def __call__(
         self,
@@ -74,9 +99,15 @@ class Estimator(eqx.Module):
         """
         objective = as_objective(objective)
         state = self.init(network, objective) if state is None else state
+        passes = self.passes(network, trace, key)
+        if passes is not None:
+            key, trace = None, passes.trace  # that key has been used
         credits, state = self.credit(network, objective, trace, key, state)
-        (gradient, objective_gradient), value = _gradient((network, objective), trace, credits)
-        return Estimate(gradient, objective_gradient, credits, value, state)
+        weights = None if passes is None else passes.weights
+        (gradient, objective_gradient), value = _gradient((network, objective), trace, credits, weights)
+        if weights is not None:
+            value = jnp.mean(weights * value, axis=0)
+        return Estimate(gradient, objective_gradient, credits, value, state, trace)
 
 
 def surrogate(
@@ -91,10 +122,9 @@ def surrogate(
         network: whose parameters are differentiated.
         objective: gives the direct part, where it depends on parameters itself.
         trace: the forward pass.
-        objective_gradient: the same by the objective's own parameters (a decoder's), samples held fixed.
         credits: for every layer, as in `Estimate.credits`.
     """
-    return _surrogate_and_value(network, as_objective(objective), trace, credits)[0]
+    return _surrogate_and_value(network, as_objective(objective), trace, credits, None)[0]
 
 
 def value_and_grad(
@@ -117,12 +147,30 @@ def value_and_grad(
     return jnp.mean(estimate.value), estimate
 
 
+def direct_credits(network: Network, objective: Objective | Component, trace: Trace) -> Credits:
+    """Returns, for every layer, the derivative of the objective by the layer's logits, samples held fixed.
+
+    What the direct part of the gradient (Young 2022, Eq 4) adds to the credits: the analytic entropies of an ELBO
+    depend on the logits themselves. `hnca.variance` takes the sum of both. `[*batch, ...]`, like `Estimate.credits`.
+    """
+
+    def total(logits: Mapping[str, Array]) -> Float[Array, ""]:
+        held = Trace(trace.values, dict(logits), trace.batch_shape)
+        return jnp.sum(as_objective(objective).value(network, held))
+
+    return jax.grad(total)(trace.logits)
+
+
 def _surrogate_and_value(
-    network: Network, objective: Objective, trace: Trace, credits: Mapping[str, Array]
-) -> tuple[Float[Array, ""], Float[Array, "*batch"]]:
+    network: Network,
+    objective: Objective,
+    trace: Trace,
+    credits: Mapping[str, Array],
+    weights: Float[Array, "*stacked"] | None,
+) -> tuple[Float[Array, ""], Float[Array, "*stacked"]]:
     held = network.evaluate(jax.lax.stop_gradient(trace.values), trace.batch_shape)
     value = objective.value(network, held)
-    total = value
+    total = value if weights is None else weights * value
     for name, credit in credits.items():
         product = jax.lax.stop_gradient(credit) * held.logits[name]
         total += jnp.sum(product, axis=tuple(range(value.ndim, product.ndim)))
@@ -131,7 +179,10 @@ def _surrogate_and_value(
 
 @eqx.filter_grad(has_aux=True)
 def _gradient(
-    trained: tuple[Network, Objective], trace: Trace, credits: Mapping[str, Array]
-) -> tuple[Float[Array, ""], Float[Array, "*batch"]]:
+    trained: tuple[Network, Objective],
+    trace: Trace,
+    credits: Mapping[str, Array],
+    weights: Float[Array, "*stacked"] | None,
+) -> tuple[Float[Array, ""], Float[Array, "*stacked"]]:
     network, objective = trained
-    return _surrogate_and_value(network, objective, trace, credits)
+    return _surrogate_and_value(network, objective, trace, credits, weights)

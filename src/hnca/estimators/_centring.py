@@ -13,8 +13,3 @@ def centred(
     if baseline is None or state is None:
         return value, state
     return value - baseline.predict(state), jax.lax.stop_gradient(baseline.update(state, value))
-
-
-def over_logits(value: Float[Array, "*batch"], logits: Float[Array, "*logits"]) -> Array:
-    """Returns the value with trailing axes of 1, to be multiplied with logits."""
-    return value.reshape(value.shape + (1,) * (logits.ndim - value.ndim))

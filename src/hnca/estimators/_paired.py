@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import over_logits
-from hnca.mediation import roles
+from hnca.estimators._downstream import over_logits
+from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Objective, roles
 from hnca.units import Layer
 
 
@@ -48,20 +48,17 @@ class PairedEstimator(Estimator):
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
-        name = type(self).__name__
-        if not all(component.repeatable for component in objective.components):
-            raise ValueError(
-                f"{name}: evaluates the objective on a second sample, which a reward that is observed once does not "
-                "allow; use HNCA or REINFORCE."
-            )
-        reached = roles(network, objective)
+        require_repeatable(self, objective)
+        reached = roles(network, objective.components)
         if key is None:
-            raise ValueError(f"{name}: key=None; expected a key, from which the second samples are drawn.")
+            raise ValueError(
+                f"{type(self).__name__}: key=None; expected a key, from which the second samples are drawn."
+            )
         first = [component.value(network, trace) for component in objective.components]
         credits = {}
         keys = jax.random.split(key, len(network.order))
         for (layer, layer_roles), layer_key in zip(reached.items(), keys, strict=True):
-            indices = [index for role in layer_roles for index in role.components]
+            indices = [index for role in layer_roles for index in role.members]
             credits[layer] = self._credit_layer(network, objective, trace, layer, indices, first, layer_key)
         return credits, state
 

@@ -6,11 +6,11 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import centred, over_logits
-from hnca.mediation import Role, roles
+from hnca.estimators._centring import centred
+from hnca.estimators._downstream import over_logits
 from hnca.messages import message
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Objective, Role, roles
 
 
 class HNCA(Estimator):
@@ -38,7 +38,7 @@ class HNCA(Estimator):
 
     Attributes:
         baseline: one for every layer and set of mediating children, or None.
-        prune_children: see `hnca.mediation.roles`; False is an ablation of the paper's Appendix K, unbiased too.
+        prune_children: see `hnca.objectives.roles`; False is an ablation of the paper's Appendix K, unbiased too.
         prune_upstream: likewise.
     """
 
@@ -69,7 +69,7 @@ class HNCA(Estimator):
                 for child in role.mediators
             }
             for place, role in enumerate(layer_roles):
-                value = sum((values[i] for i in role.components[1:]), values[role.components[0]])
+                value = sum((values[i] for i in role.members[1:]), values[role.members[0]])
                 if role.opaque or role.mediators:
                     value, states[place] = centred(self.baseline, states[place], value)
                 credit += _role_credit(network, objective, trace, name, role, value, sent)
@@ -79,7 +79,9 @@ class HNCA(Estimator):
         return credits, new_state
 
     def _roles(self, network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:
-        return roles(network, objective, prune_children=self.prune_children, prune_upstream=self.prune_upstream)
+        return roles(
+            network, objective.components, prune_children=self.prune_children, prune_upstream=self.prune_upstream
+        )
 
 
 def _role_credit(

@@ -4,8 +4,8 @@ from jaxtyping import Array, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import centred, over_logits
-from hnca.mediation import roles
+from hnca.estimators._centring import centred
+from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
 
@@ -40,18 +40,9 @@ class REINFORCE(Estimator):
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
-        every_role = roles(network, objective)
-        values = [component.value(network, trace) for component in objective.components]
         credits, new_state = {}, dict(state)
-        for name, layer_roles in every_role.items():
-            layer, logits = network.layers[name], trace.logits[name]
-            reached = [values[i] for role in layer_roles for i in role.components]
-            score = layer.score(logits, trace[name])
-            if not reached:
-                credits[name] = score * 0
-                continue
-            value, layer_state = centred(self.baseline, state.get(name), sum(reached[1:], reached[0]))
-            credits[name] = score * over_logits(value, logits)
-            if layer_state is not None:
-                new_state[name] = layer_state
+        for name, value in downstream_values(network, objective, trace).items():
+            if value is not None and name in state:
+                value, new_state[name] = centred(self.baseline, state[name], value)
+            credits[name] = scored(network, trace, name, value)
         return credits, new_state

@@ -4,50 +4,85 @@ Young 2022, Section 1.3 and Appendix E: hidden units are -1 or 1, pixels 0 or 1 
 reward is 1 for the image's label and 0 for any other action.
 """
 
-from collections.abc import Iterator
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree
 
-from hnca.baselines import RunningMean
 from hnca.conditionals import Dense
 from hnca.data.binarise import binarise
-from hnca.estimators import HNCA, REINFORCE, Estimator
-from hnca.experiments.settings import BanditSettings
+from hnca.estimators import Estimator
+from hnca.experiments.experiment import Experiment, Measures
+from hnca.experiments.figures import draw_figure_1
+from hnca.experiments.images import PIXELS, Images
+from hnca.experiments.records import Row
 from hnca.network import Network
 from hnca.objectives import Objective, Reward
-from hnca.training import TrainingState, apply_gradient, ascent, initial_state, train_epoch
+from hnca.training import TrainingState, apply_gradient
 from hnca.units import Bernoulli, Categorical, Layer
 from hnca.variance import mean_gradient_variance
 
-PIXELS, ACTIONS = 784, 10
+ACTIONS = 10
 _TEST_CHUNKS = 10
 
 
-class Images(NamedTuple):
-    """Images and their labels, on the device."""
+class Bandit(Experiment):
+    """Agents that learn MNIST from rewards alone."""
 
-    pixels: UInt8[Array, "images pixels"]
-    labels: Int[Array, " images"]
+    name = "bandit"
+    units = "hidden"
+    train_fields = ("train_accuracy",)
+    test_fields = ("test_accuracy",)
+    headings = {  # noqa: RUF012
+        "train_accuracy": "train accuracy",
+        "test_accuracy": "test accuracy",
+        "log_gradient_variance": "ln variance",
+    }
+    digits = 4
 
+    def __init__(self, width: int):
+        self._width = width
 
-class EpochMetrics(NamedTuple):
-    """What is measured in an epoch, one number a seed.
+    def build(self, layers: int, key: Key[Array, ""]) -> Network:
+        return agent(layers, self._width, key)
 
-    Attributes:
-        train_accuracy: share of the actions that were right while training, units and actions sampled.
-        test_accuracy: the same on freshly binarised test images after the epoch.
-        gradient_variance: biased variance over a batch's per-example gradients, mean over parameters and updates.
-    """
+    def estimator_state(self, trained: Network, method: Estimator) -> PyTree:
+        return method.init(trained, Objective(Reward("action", jnp.zeros(()))))
 
-    train_accuracy: Float[Array, " seeds"]
-    test_accuracy: Float[Array, " seeds"]
-    gradient_variance: Float[Array, " seeds"]
+    def update(
+        self,
+        static: Network,
+        method: Estimator,
+        optimiser: optax.GradientTransformation,
+        images: Images,
+        state: TrainingState,
+        batch: Int[Array, " batch"],
+        key: Key[Array, ""],
+    ) -> tuple[TrainingState, Measures]:
+        binarise_key, sample_key, estimator_key = jax.random.split(key, 3)
+        network = eqx.combine(state.parameters, static)
+        pixels = binarise(binarise_key, images.pixels[batch])
+        trace = network.sample(sample_key, {"image": pixels})
+        reward = (trace["action"][:, 0] == images.labels[batch]).astype(network.dtype)
+        estimate = method(network, Reward("action", reward), trace, key=estimator_key, state=state.estimator)
+        variance = mean_gradient_variance(network, trace, estimate.credits, estimate.gradient)
+        gradient = eqx.filter(estimate.gradient, eqx.is_inexact_array)
+        measures = {"train_accuracy": jnp.mean(reward), "gradient_variance": variance}
+        return apply_gradient(state, gradient, estimate.state, optimiser), measures
+
+    def test(self, trained: Network, images: Images, key: Key[Array, ""]) -> Measures:
+        return {"test_accuracy": sampled_accuracy(trained, images, key)}
+
+    def identity(self, method: str) -> Row:
+        kind, plus, _ = method.partition("+")
+        return {"estimator": kind, "baseline": "running mean" if plus else "none"}
+
+    def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
+        return draw_figure_1(rows, directory)
 
 
 def agent(layers: int, width: int, key: Key[Array, ""]) -> Network:
@@ -63,32 +98,6 @@ def agent(layers: int, width: int, key: Key[Array, ""]) -> Network:
     return Network(network, inputs={"image": PIXELS})
 
 
-def estimator(name: str, baseline: bool) -> Estimator:
-    """Returns an estimator by its name on the command line."""
-    return {"hnca": HNCA, "reinforce": REINFORCE}[name](RunningMean() if baseline else None)
-
-
-def update(
-    static: Network,
-    method: Estimator,
-    optimiser: optax.GradientTransformation,
-    images: Images,
-    state: TrainingState,
-    batch: Int[Array, " batch"],
-    key: Key[Array, ""],
-) -> tuple[TrainingState, tuple[Float[Array, ""], Float[Array, ""]]]:
-    """Acts on one batch, learns from its rewards, and returns the new state, the accuracy and the variance."""
-    binarise_key, sample_key, estimator_key = jax.random.split(key, 3)
-    network = eqx.combine(state.parameters, static)
-    pixels = binarise(binarise_key, images.pixels[batch])
-    trace = network.sample(sample_key, {"image": pixels})
-    reward = (trace["action"][:, 0] == images.labels[batch]).astype(network.dtype)
-    estimate = method(network, Reward("action", reward), trace, key=estimator_key, state=state.estimator)
-    variance = mean_gradient_variance(network, trace, estimate.credits, estimate.gradient)
-    gradient = eqx.filter(estimate.gradient, eqx.is_inexact_array)
-    return apply_gradient(state, gradient, estimate.state, optimiser), (jnp.mean(reward), variance)
-
-
 def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> Float[Array, ""]:
     """Returns the share of sampled actions that are right, a tenth of the images at a time."""
 
@@ -100,39 +109,3 @@ def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> F
 
     chunks = jax.tree.map(lambda a: a.reshape(_TEST_CHUNKS, -1, *a.shape[1:]), images)
     return jnp.mean(jax.lax.map(chunk, (chunks, jax.random.split(key, _TEST_CHUNKS))))
-
-
-def train(
-    settings: BanditSettings, layers: int, method: Estimator, train_images: Images, test_images: Images
-) -> Iterator[EpochMetrics]:
-    """Trains one agent a seed, all together, and yields the measurements of each epoch as it ends.
-
-    Args:
-        settings: sizes, rates and counts.
-        layers: how many hidden layers.
-        method: the estimator.
-        train_images: every image is seen once an epoch, in a fresh order.
-        test_images: what the test accuracy is measured on.
-    """
-    optimiser = ascent(settings.learning_rate)
-    keys = jax.vmap(jax.random.key)(jnp.arange(settings.seeds))
-    networks = jax.vmap(lambda key: agent(layers, settings.width, jax.random.fold_in(key, 0)))(keys)
-    static = eqx.filter(networks, eqx.is_inexact_array, inverse=True)
-    objective = Objective(Reward("action", jnp.zeros(())))
-    states = jax.vmap(lambda network: initial_state(network, objective, method, optimiser))(networks)
-
-    @partial(jax.jit, donate_argnums=0)
-    @partial(jax.vmap, in_axes=(0, 0, None, None))
-    def epoch(
-        state: TrainingState, key: Key[Array, ""], train_set: Images, test_set: Images
-    ) -> tuple[TrainingState, EpochMetrics]:
-        train_key, test_key = jax.random.split(key)
-        step = partial(update, static, method, optimiser, train_set)
-        state, (accuracy, variance) = train_epoch(step, state, train_key, len(train_set.labels), settings.batch_size)
-        network = eqx.combine(state.parameters, static)
-        return state, EpochMetrics(accuracy, sampled_accuracy(network, test_set, test_key), variance)
-
-    for number in range(1, settings.epochs + 1):
-        epoch_keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)  # noqa: B023
-        states, metrics = epoch(states, epoch_keys, train_images, test_images)
-        yield jax.block_until_ready(metrics)

@@ -1,6 +1,7 @@
 """What the user watches while an experiment runs: a live bar on a terminal, plain lines elsewhere."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
 
@@ -29,28 +30,31 @@ class Display(ABC):
 class PlainDisplay(Display):
     """One line an epoch."""
 
-    def __init__(self, console: Console, label: str, epochs: int):
+    def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int):
         self._console, self._label, self._epochs = console, label, epochs
+        self._headings, self._digits = headings, digits
 
     def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        accuracy = f"accuracy: train {row['train_accuracy']:.4f}, test {row['test_accuracy']:.4f}"
+        shown = [f"{self._headings[field]} {value:.{self._digits}f}" for field, value in _measured(row)]
         pace = _pace(updates_per_second, seconds_left)
-        self._console.print(f"{self._label}  epoch {row['epoch']}/{self._epochs}  {accuracy}  {pace}", soft_wrap=True)
+        line = f"{self._label}  epoch {row['epoch']}/{self._epochs}  {', '.join(shown)}  {pace}"
+        self._console.print(line, soft_wrap=True)
 
 
 class LiveDisplay(Display):
-    """A bar that moves with every epoch."""
+    """A bar that moves with every epoch, narrow enough for a terminal of 80 columns."""
 
-    def __init__(self, console: Console, label: str, epochs: int):
-        # Narrow enough for a terminal of 80 columns.
+    def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int):
         bar = BarColumn(bar_width=6)
         columns = TextColumn("{task.description}"), bar, MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         self._progress = Progress(*columns, console=console)
         self._task = self._progress.add_task(label, total=epochs, note="compiling")
+        self._digits = min(digits, 3)
 
     def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        accuracy = f"train {row['train_accuracy']:.3f} test {row['test_accuracy']:.3f}"
-        self._progress.update(self._task, advance=1, note=f"{accuracy} {_pace(updates_per_second, seconds_left)}")
+        shown = [f"{field.split('_')[0]} {value:.{self._digits}f}" for field, value in _measured(row)[:2]]
+        note = f"{' '.join(shown)} {_pace(updates_per_second, seconds_left)}"
+        self._progress.update(self._task, advance=1, note=note)
 
     def __enter__(self) -> "LiveDisplay":
         self._progress.start()
@@ -62,9 +66,21 @@ class LiveDisplay(Display):
         self._progress.stop()
 
 
-def display(console: Console, label: str, epochs: int) -> Display:
-    """Returns the display that fits where the output goes."""
-    return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs)
+def display(console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int) -> Display:
+    """Returns the display that fits where the output goes.
+
+    Args:
+        console: where it goes.
+        label: of the run.
+        epochs: how many there will be.
+        headings: what the fields of a row are called.
+        digits: their decimals.
+    """
+    return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs, headings, digits)
+
+
+def _measured(row: Row) -> list[tuple[str, float]]:
+    return [(field, value) for field, value in row.items() if field != "epoch"]
 
 
 def _pace(updates_per_second: float, seconds_left: float) -> str:

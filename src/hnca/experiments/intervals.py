@@ -13,8 +13,10 @@ class Interval(NamedTuple):
     mean: float
     half_width: float
 
-    def __str__(self) -> str:
-        return f"{self.mean:.4f}" if np.isnan(self.half_width) else f"{self.mean:.4f} ± {self.half_width:.4f}"
+    def text(self, digits: int) -> str:
+        """Returns both as they are shown, with so many decimals."""
+        mean = f"{self.mean:.{digits}f}"
+        return mean if np.isnan(self.half_width) else f"{mean} ± {self.half_width:.{digits}f}"
 
 
 def confidence_interval(values: Sequence[float], level: float = 0.95) -> Interval:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from hnca.experiments.estimators import label
 from hnca.experiments.settings import SettingsError
 
 Row = dict[str, Any]
@@ -69,5 +70,5 @@ def distinct(rows: Sequence[Row], field: str) -> list[Any]:
 
 def method_label(row: Row) -> str:
     """Returns how tables and figures name the estimator of a row."""
-    name = {"hnca": "HNCA", "reinforce": "REINFORCE"}[row["estimator"]]
-    return name if row["baseline"] == "none" else f"{name} with baseline"
+    has_baseline = row.get("baseline", "none") != "none"
+    return label(row["estimator"] + ("+baseline" if has_baseline else ""))

@@ -1,88 +1,94 @@
-"""Runs an experiment from its settings to its metrics, its table and its figure."""
+"""Runs an experiment from its settings to its metrics, its table and its figures."""
 
 import time
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from hnca.data.mnist import load_mnist
-from hnca.experiments import bandit
+from hnca.experiments.bandit import Bandit
 from hnca.experiments.display import display
-from hnca.experiments.figures import draw_figure_1
+from hnca.experiments.epochs import Epoch, train
+from hnca.experiments.estimators import estimator
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.images import Images, mnist_on_device
 from hnca.experiments.records import MetricsFile, Row
-from hnca.experiments.settings import BanditSettings, SettingsError
-from hnca.experiments.tables import bandit_table
+from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
+from hnca.experiments.tables import final_table
+from hnca.experiments.vae import VAE
+
+Settings = BanditSettings | VAESettings
 
 
-def run_bandit(settings: BanditSettings, console: Console) -> None:
-    """Trains every depth with every estimator, writes each epoch as it ends, and draws Figure 1.
+def run(settings: Settings, console: Console) -> None:
+    """Trains every depth with every estimator, writes each epoch as it ends, and draws the figures.
 
     Raises:
         SettingsError: if the output directory cannot be used, or training leaves the finite numbers.
     """
+    experiment = experiment_of(settings)
     with MetricsFile(settings.out, settings.overwrite) as metrics:
         train_images, test_images = mnist_on_device()
         console.print(f"{_device()}; writing {metrics.path}", soft_wrap=True)
         for layers in settings.layers:
-            for name, baseline in settings.methods:
-                _run_agent(settings, layers, name, baseline, train_images, test_images, metrics, console)
-    console.print(bandit_table(metrics.rows))
-    figures = draw_figure_1(metrics.rows, settings.out)
-    console.print(f"figure: {', '.join(map(str, figures))}", soft_wrap=True)
+            for method in settings.methods:
+                epoch = _run_one(experiment, settings, layers, method, train_images, test_images, metrics, console)
+                first_seed = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, epoch.trained)
+                experiment.draw_pictures(first_seed, test_images, f"{layers}-{method}", settings.out)
+    console.print(final_table(metrics.rows, experiment.headings, experiment.digits))
+    figures = experiment.draw_figures(metrics.rows, settings.out)
+    console.print(f"figures: {', '.join(map(str, figures))}", soft_wrap=True)
 
 
-def mnist_on_device() -> tuple[bandit.Images, bandit.Images]:
-    """Returns the training and the test images as arrays on the default device, pixels flat."""
-    data = load_mnist()
-    pairs = (data.train_images, data.train_labels), (data.test_images, data.test_labels)
-    first, second = (
-        bandit.Images(jnp.asarray(pixels.reshape(len(pixels), -1)), jnp.asarray(labels, jnp.int32))
-        for pixels, labels in pairs
-    )
-    return first, second
+def experiment_of(settings: Settings) -> Experiment:
+    """Returns the experiment that the settings are for."""
+    if isinstance(settings, VAESettings):
+        return VAE(settings.width, settings.bound_samples)
+    return Bandit(settings.width)
 
 
-def _run_agent(
-    settings: BanditSettings,
+def _run_one(
+    experiment: Experiment,
+    settings: Settings,
     layers: int,
-    name: str,
-    baseline: bool,
-    train_images: bandit.Images,
-    test_images: bandit.Images,
+    method: str,
+    train_images: Images,
+    test_images: Images,
     metrics: MetricsFile,
     console: Console,
-) -> None:
-    method = bandit.estimator(name, baseline)
-    label = f"{name}{'+baseline' if baseline else ''}, {layers} hidden"
+) -> Epoch:
+    """Trains with one estimator at one depth and returns the last epoch."""
     updates = len(train_images.labels) // settings.batch_size * settings.seeds
-    with display(console, label, settings.epochs) as shown:
+    epochs = train(experiment, settings, layers, estimator(method), train_images, test_images)
+    label = f"{method}, {layers} {experiment.units}"
+    with display(console, label, settings.epochs, experiment.headings, experiment.digits) as shown:
         started = time.perf_counter()
-        for epoch, measured in enumerate(bandit.train(settings, layers, method, train_images, test_images), start=1):
+        for number, epoch in enumerate(epochs, start=1):
             seconds = time.perf_counter() - started
-            rows = _rows(measured, {"layers": layers, "epoch": epoch, "seconds": round(seconds, 3)}, name, baseline)
+            common = {"layers": layers, "epoch": number, "seconds": round(seconds, 3)}
+            rows = _rows(experiment, epoch, common, method)
             for row in rows:
                 metrics.write(row)
-            shown.epoch(_mean(rows), updates / seconds, seconds * (settings.epochs - epoch))
-            _require_finite(rows, settings)
+            shown.epoch(_mean(rows, experiment), updates / seconds, seconds * (settings.epochs - number))
+            _require_finite(rows, settings, experiment)
             started = time.perf_counter()
+    return epoch
 
 
-def _rows(measured: bandit.EpochMetrics, common: Row, name: str, baseline: bool) -> list[Row]:
+def _rows(experiment: Experiment, epoch: Epoch, common: Row, method: str) -> list[Row]:
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_variance = np.log(np.asarray(measured.gradient_variance))
+        log_variance = np.log(np.asarray(epoch.measures["gradient_variance"]))
+    fields = (*experiment.train_fields, *experiment.test_fields)
+    measures = {field: np.asarray(epoch.measures[field]) for field in fields if field in epoch.measures}
     return [
         {
-            "experiment": "bandit",
-            "estimator": name,
-            "baseline": "running mean" if baseline else "none",
+            "experiment": experiment.name,
+            **experiment.identity(method),
             "layers": common["layers"],
             "seed": seed,
             "epoch": common["epoch"],
-            "train_accuracy": float(measured.train_accuracy[seed]),
-            "test_accuracy": float(measured.test_accuracy[seed]),
+            **{field: float(measures[field][seed]) if field in measures else None for field in fields},
             "log_gradient_variance": float(log_variance[seed]),
             "seconds": common["seconds"],
         }
@@ -90,17 +96,18 @@ def _rows(measured: bandit.EpochMetrics, common: Row, name: str, baseline: bool)
     ]
 
 
-def _mean(rows: Sequence[Row]) -> Row:
-    fields = ("train_accuracy", "test_accuracy")
+def _mean(rows: Sequence[Row], experiment: Experiment) -> Row:
+    """Returns the epoch and the mean over seeds of what was measured in it on training and test images."""
+    fields = [f for f in (*experiment.train_fields, *experiment.test_fields) if rows[0][f] is not None]
     return {"epoch": rows[0]["epoch"], **{field: float(np.mean([row[field] for row in rows])) for field in fields}}
 
 
-def _require_finite(rows: Sequence[Row], settings: BanditSettings) -> None:
+def _require_finite(rows: Sequence[Row], settings: Settings, experiment: Experiment) -> None:
     for row in rows:
         if np.isnan(row["log_gradient_variance"]) or np.isposinf(row["log_gradient_variance"]):
             raise SettingsError(
                 f"--learning-rate {settings.learning_rate}: the gradient of {row['estimator']} with {row['layers']} "
-                f"hidden layers is not finite in epoch {row['epoch']}; expected a smaller rate"
+                f"{experiment.units} layers is not finite in epoch {row['epoch']}; expected a smaller rate"
             )
 
 

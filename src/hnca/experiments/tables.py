@@ -1,34 +1,34 @@
 """The table at the end of an experiment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from hnca.experiments.intervals import confidence_interval
 from hnca.experiments.records import Row, distinct, method_label
 
-COLUMNS = {
-    "train_accuracy": "train accuracy",
-    "test_accuracy": "test accuracy",
-    "log_gradient_variance": "ln variance",
-}
 
+def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -> Table:
+    """Returns the last epoch's measurements, mean and 95% interval over seeds, one line a depth and estimator.
 
-def bandit_table(rows: Sequence[Row]) -> Table:
-    """Returns the last epoch's measurements, mean and 95% interval over seeds, one line a depth and estimator."""
+    Args:
+        rows: the metrics.
+        headings: of the columns, by the field they show.
+        digits: decimals.
+    """
     last = max(row["epoch"] for row in rows)
     seeds = len(distinct(rows, "seed"))
     title = f"epoch {last}, " + ("one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval")
     table = Table(title=title)
     table.add_column("layers", justify="right")
     table.add_column("estimator", no_wrap=True)
-    for heading in COLUMNS.values():
+    for heading in headings.values():
         table.add_column(heading, justify="right", no_wrap=True)
     final = [row for row in rows if row["epoch"] == last]
     for depth in distinct(final, "layers"):
         of_depth = [row for row in final if row["layers"] == depth]
         for label in dict.fromkeys(map(method_label, of_depth)):
             chosen = [row for row in of_depth if method_label(row) == label]
-            cells = [str(confidence_interval([row[field] for row in chosen])) for field in COLUMNS]
+            cells = [confidence_interval([row[field] for row in chosen]).text(digits) for field in headings]
             table.add_row(str(depth), label, *cells)
     return table

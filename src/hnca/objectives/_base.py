@@ -1,4 +1,4 @@
-"""Objectives: what is to be made large, as a sum of components."""
+"""A component: one term of an objective."""
 
 from abc import abstractmethod
 
@@ -33,29 +33,5 @@ class Component(eqx.Module):
         every category of a categorical one (see `hnca.units.Layer.credit`).
         """
 
-
-class Objective(eqx.Module):
-    """A sum of components: `E[f] = E[sum_i f^i]`.
-
-    Attributes:
-        components: the terms.
-    """
-
-    components: tuple[Component, ...]
-
-    def __init__(self, *components: Component):
-        self.components = components
-
-    def __check_init__(self):
-        if not self.components:
-            raise ValueError("Objective: components=(); expected at least one component.")
-
-    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        """Returns the sum of the components for every example."""
-        values = [component.value(network, trace) for component in self.components]
-        return sum(values[1:], values[0])
-
-
-def as_objective(objective: Objective | Component) -> Objective:
-    """Returns an objective; a single component stands for the sum of itself."""
-    return Objective(objective) if isinstance(objective, Component) else objective
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self.arguments)})"

@@ -1,7 +1,10 @@
 """The evidence lower bound of a hierarchical variational auto-encoder (Young 2022, Eq 7)."""
 
-from hnca.network import Network
-from hnca.objectives._base import Objective
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from hnca.network import Network, Trace
+from hnca.objectives._objective import Objective
 from hnca.objectives.entropy import Entropy
 from hnca.objectives.log_prob import LogProb
 
@@ -26,7 +29,10 @@ class ELBO(Objective):
 
     Attributes:
         components: see above; the decoder's parameters are in the `LogProb`s.
+        decoder_inputs: the inputs that the decoder itself reads, by name and shape.
     """
+
+    decoder_inputs: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
 
     def __init__(self, encoder: Network, decoder: Network):
         """Args:
@@ -42,6 +48,26 @@ class ELBO(Objective):
         generated = [LogProb(decoder.layers[name], name, inputs=inputs) for name in decoder.order]
         entropies = [Entropy(encoder, name) for name in encoder.order]
         super().__init__(*generated, *entropies)
+        self.decoder_inputs = decoder.inputs
+
+    @property
+    def decoder(self) -> Network:
+        """The decoder with the parameters it has now: `p`, to sample from."""
+        layers = {term.value_name: term.layer for term in self._generated}
+        return Network(layers, inputs=dict(self.decoder_inputs))
+
+    def log_weight(self, encoder: Network, trace: Trace) -> Float[Array, "*batch"]:
+        """Returns `log p(inputs, latents) - log q(latents | inputs)` at the trace's latents, in nats, `[*batch]`.
+
+        Its expectation is the ELBO; the log of the mean of its exponential over samples is the importance-weighted
+        bound.
+        """
+        generated = [term.value(encoder, trace) for term in self._generated]
+        return sum(generated[1:], generated[0]) - encoder.log_prob(trace)
+
+    @property
+    def _generated(self) -> list[LogProb]:
+        return [component for component in self.components if isinstance(component, LogProb)]
 
 
 def _check(encoder: Network, decoder: Network, inputs: tuple[str, ...]) -> None:

@@ -42,3 +42,7 @@ class Entropy(Component):
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         return entropy_contrast(network, trace, self.layer, layer)
+
+    def __str__(self) -> str:
+        given = ", ".join(self.arguments)
+        return f"H({self.layer} | {given})" if given else f"H({self.layer})"

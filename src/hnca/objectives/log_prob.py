@@ -68,3 +68,7 @@ class LogProb(Component):
         alternatives = above.alternative_values(logits.dtype)
         scores = [self.layer.log_prob(logits, jnp.full_like(trace[layer], value)) for value in alternatives]
         return above.contrast(jnp.stack(scores, axis=-1), trace[layer])
+
+    def __str__(self) -> str:
+        given = ", ".join(self.layer.conditional.parents)
+        return f"log p({self.value_name} | {given})" if given else f"log p({self.value_name})"

@@ -1,35 +1,36 @@
 """Which components a layer is credited for, and through which children."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hnca.network import Network
-from hnca.objectives import Objective
+from hnca.objectives._base import Component
 
 
 class Role(NamedTuple):
     """The components that reach one layer in the same way, and so share one credit.
 
     Attributes:
-        components: their places in the objective.
+        members: their places in the objective.
         direct: those of them that take the layer as an argument.
         mediators: the children of the layer through which they can be reached.
         opaque: whether they take the layer as an argument and have no counterfactual, so that only REINFORCE is left.
     """
 
-    components: tuple[int, ...]
+    members: tuple[int, ...]
     direct: tuple[int, ...]
     mediators: tuple[str, ...]
     opaque: bool
 
 
 def roles(
-    network: Network, objective: Objective, *, prune_children: bool = True, prune_upstream: bool = True
+    network: Network, components: Sequence[Component], *, prune_children: bool = True, prune_upstream: bool = True
 ) -> dict[str, tuple[Role, ...]]:
     """Returns, for every layer, the components that its values can change, grouped (Young 2022, footnote 6).
 
     Args:
         network: the network.
-        objective: the sum of components.
+        components: the terms of the objective.
         prune_children: whether only the children through which a component can be reached mediate it; otherwise all
             do (Young 2022, Eq 12 of Appendix K).
         prune_upstream: whether components that the layer cannot change are left out; otherwise they are credited like
@@ -38,22 +39,22 @@ def roles(
     Raises:
         ValueError: if a component takes a layer as an argument that the network has not.
     """
-    for component in objective.components:
+    for component in components:
         unknown = sorted(set(component.arguments) - set(network.layers))
         if unknown:
             raise ValueError(
                 f"{type(component).__name__}: arguments={component.arguments!r}; {unknown!r} are not layers of the "
                 f"network, which has {sorted(network.layers)!r}."
             )
-    return {name: _roles_of_layer(network, objective, name, prune_children, prune_upstream) for name in network.order}
+    return {name: _roles_of_layer(network, components, name, prune_children, prune_upstream) for name in network.order}
 
 
 def _roles_of_layer(
-    network: Network, objective: Objective, name: str, prune_children: bool, prune_upstream: bool
+    network: Network, components: Sequence[Component], name: str, prune_children: bool, prune_upstream: bool
 ) -> tuple[Role, ...]:
     groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
     direct = set()
-    for index, component in enumerate(objective.components):
+    for index, component in enumerate(components):
         mediators = network.mediators(name, component.arguments)
         if name in component.arguments:
             direct.add(index)

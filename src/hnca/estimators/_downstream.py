@@ -1,0 +1,30 @@
+"""What comes after each layer: the components that it can change."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.network import Network, Trace
+from hnca.objectives import Objective, roles
+
+
+def downstream_values(network: Network, objective: Objective, trace: Trace) -> dict[str, Float[Array, "*batch"] | None]:
+    """Returns, for every layer, the sum of the components it can change; None where there is none."""
+    values = [component.value(network, trace) for component in objective.components]
+    result: dict[str, Array | None] = {}
+    for name, layer_roles in roles(network, objective.components).items():
+        reached = [values[member] for role in layer_roles for member in role.members]
+        result[name] = sum(reached[1:], reached[0]) if reached else None
+    return result
+
+
+def scored(network: Network, trace: Trace, name: str, value: Float[Array, "*batch"] | None) -> Float[Array, "*logits"]:
+    """Returns REINFORCE's credit: the score of a layer times a value, 0 for None."""
+    logits = trace.logits[name]
+    if value is None:
+        return jnp.zeros_like(logits)
+    return network.layers[name].score(logits, trace[name]) * over_logits(value, logits)
+
+
+def over_logits(value: Float[Array, "*batch"], logits: Float[Array, "*logits"]) -> Array:
+    """Returns the value with trailing axes of 1, to be multiplied with logits."""
+    return value.reshape(value.shape + (1,) * (logits.ndim - value.ndim))

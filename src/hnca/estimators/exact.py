@@ -1,0 +1,58 @@
+"""The gradient itself, by enumerating every joint state of a small network."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, PyTree
+
+from hnca.estimators._base import Credits, Estimator, Passes
+from hnca.estimators._downstream import downstream_values, scored
+from hnca.estimators._repeatable import require_repeatable
+from hnca.joint_states import joint_states
+from hnca.network import Network, Trace
+from hnca.objectives import Objective
+
+
+class Exact(Estimator):
+    r"""No estimate: `E[f]` and its gradient, summed over all joint states. For small networks, and for comparing.
+
+    **Formula.** The passes are the joint states `s`, `n` of them; a layer's credit in each is `n P(s) score(s) f(s)`,
+    and the gradient their mean.
+
+    **Bias.** None, and no variance. **Cost.** `2 ** units` forward passes and evaluations of the objective.
+    Needs an objective that can be evaluated for every state.
+
+    Example:
+        ```python
+        bound, estimate = hnca.value_and_grad(hnca.Exact(), encoder, objective, {"image": images}, key=key)
+        ```
+
+    **Reference.** The definition of the expectation; `hnca.exact` proves the estimators with it.
+    """
+
+    def init(self, network: Network, objective: Objective) -> PyTree:
+        return {}
+
+    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
+        states = joint_states(network)
+        count = next(iter(states.values())).shape[0]
+        shape = (count, *trace.batch_shape)
+        values = {
+            name: jnp.broadcast_to(trace[name], (count, *trace[name].shape))
+            if name not in states
+            else jnp.broadcast_to(
+                states[name].reshape(count, *(1 for _ in trace.batch_shape), -1), (*shape, states[name].shape[-1])
+            )
+            for name in trace.values
+        }
+        every = network.evaluate(values, shape)
+        return Passes(every, jax.lax.stop_gradient(count * jnp.exp(network.log_prob(every))))
+
+    def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
+    ) -> tuple[Credits, PyTree]:
+        require_repeatable(self, objective)
+        weights = trace.batch_shape[0] * jnp.exp(network.log_prob(trace))
+        credits = {}
+        for name, value in downstream_values(network, objective, trace).items():
+            credits[name] = scored(network, trace, name, None if value is None else weights * value)
+        return credits, state

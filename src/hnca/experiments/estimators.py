@@ -1,0 +1,38 @@
+"""Estimators by their names on the command line, and what tables and figures call them."""
+
+from hnca.baselines import RunningMean
+from hnca.estimators import ARM, HNCA, REINFORCE, DisARM, Estimator, IndependentLeaveOneOut, LeaveOneOut
+
+_LABELS = {
+    "hnca": "HNCA",
+    "hnca-all-children": "HNCA, all children",
+    "hnca-full-reward": "HNCA, full reward",
+    "reinforce": "REINFORCE",
+    "loo": "LOO",
+    "loo-independent": "LOO, independent",
+    "disarm": "DisARM",
+    "arm": "ARM",
+}
+
+
+def estimator(name: str) -> Estimator:
+    """Returns the estimator; `+baseline` gives it a running mean with decay 0.99."""
+    kind, plus, _ = name.partition("+")
+    baseline = RunningMean() if plus else None
+    makers = {
+        "hnca": lambda: HNCA(baseline),
+        "hnca-all-children": lambda: HNCA(baseline, prune_children=False),
+        "hnca-full-reward": lambda: HNCA(baseline, prune_upstream=False),
+        "reinforce": lambda: REINFORCE(baseline),
+        "loo": LeaveOneOut,
+        "loo-independent": IndependentLeaveOneOut,
+        "disarm": DisARM,
+        "arm": ARM,
+    }
+    return makers[kind]()
+
+
+def label(name: str) -> str:
+    """Returns how tables and figures name an estimator."""
+    kind, plus, _ = name.partition("+")
+    return f"{_LABELS[kind]}{' with baseline' if plus else ''}"

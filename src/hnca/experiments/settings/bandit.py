@@ -1,0 +1,34 @@
+"""The settings of the bandit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from hnca.experiments.settings._base import TrainingSettings, check_names
+
+BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline")
+"""Estimators that can learn from an observed reward; with `+baseline` each has a running mean."""
+
+
+@dataclass(frozen=True)
+class BanditSettings(TrainingSettings):
+    """Train agents on MNIST as a contextual bandit, from rewards alone (Young 2022, Section 1.3, Figure 1)."""
+
+    estimators: tuple[str, ...] = ("hnca", "reinforce")
+    """Gradient estimators to compare: hnca, reinforce, hnca+baseline, reinforce+baseline."""
+    baseline: bool = False
+    """Give every estimator a running mean of the reward (decay 0.99) as its baseline."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bandit")
+    """Where to write metrics.jsonl and the figure."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_names("estimators", self.estimators, BANDIT_ESTIMATORS)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the estimators to train with, each once."""
+        names = [f"{name.removesuffix('+baseline')}+baseline" if self.baseline else name for name in self.estimators]
+        return tuple(dict.fromkeys(names))

@@ -1,0 +1,69 @@
+"""The settings of the variational auto-encoder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from hnca.experiments.settings._base import SettingsError, TrainingSettings, check_count, check_each, check_names
+
+VAE_ESTIMATORS = (
+    "hnca",
+    "hnca+baseline",
+    "reinforce",
+    "reinforce+baseline",
+    "loo",
+    "loo-independent",
+    "disarm",
+    "arm",
+)
+"""Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
+
+ABLATIONS = ("all-children", "full-reward")
+"""What can be left out of HNCA: the pruning of children (Young 2022, Eq 12), the pruning of upstream components."""
+
+
+@dataclass(frozen=True)
+class VAESettings(TrainingSettings):
+    """Train hierarchical variational auto-encoders of binary units (Young 2022, Section 2, Figures 3 and 6)."""
+
+    estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
+    """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
+    loo-independent, disarm, arm."""
+    ablations: tuple[str, ...] = ()
+    """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
+    dataset: Literal["mnist"] = "mnist"
+    """The images."""
+    test_epochs: tuple[int, ...] = ()
+    """Epochs after which the test images are measured; the last one always is."""
+    bound_samples: int = 100
+    """Samples of the importance-weighted bound on the test images."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/vae")
+    """Where to write metrics.jsonl, the figures and the pictures."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_names("estimators", self.estimators, VAE_ESTIMATORS)
+        if self.ablations:
+            check_names("ablations", self.ablations, ABLATIONS)
+            if not any(name.startswith("hnca") for name in self.estimators):
+                raise SettingsError(f"--ablations {' '.join(self.ablations)}: expected hnca among the --estimators")
+        if self.test_epochs:
+            check_each("test_epochs", self.test_epochs)
+        check_count("bound_samples", self.bound_samples)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the estimators to train with, each once, an ablation after what it is taken from."""
+        names = []
+        for name in self.estimators:
+            names.append(name)
+            kind, plus, baseline = name.partition("+")
+            if kind == "hnca":
+                names += [f"{kind}-{ablation}{plus}{baseline}" for ablation in self.ablations]
+        return tuple(dict.fromkeys(names))
+
+    def is_tested(self, epoch: int) -> bool:
+        """Returns whether the test images are measured after this epoch (1, 2, ...)."""
+        return epoch == self.epochs or epoch in self.test_epochs

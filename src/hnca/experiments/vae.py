@@ -1,0 +1,116 @@
+"""MNIST by hierarchical variational auto-encoders with binary latent layers (Young 2022, Section 2).
+
+Latent units are 0 or 1, pixels 0 or 1 and binarised anew each epoch, entropies analytic, the prior of the deepest
+layer learned. Encoder and decoder are trained together, the decoder by its ordinary gradient.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, Key, PyTree
+
+from hnca.conditionals import Dense, Free
+from hnca.data.binarise import binarise
+from hnca.estimators import Estimator, direct_credits
+from hnca.experiments.experiment import Experiment, Measures
+from hnca.experiments.figures import draw_figure_3, draw_figure_6
+from hnca.experiments.images import PIXELS, Images
+from hnca.experiments.likelihood import test_likelihood
+from hnca.experiments.pictures import draw_reconstructions, draw_samples
+from hnca.experiments.records import Row
+from hnca.network import Network
+from hnca.objectives import ELBO
+from hnca.training import TrainingState, apply_gradient
+from hnca.units import Bernoulli, Layer
+from hnca.variance import mean_gradient_variance
+
+AutoEncoder = tuple[Network, ELBO]
+"""The encoder, and the bound with the decoder in it."""
+
+
+class VAE(Experiment):
+    """Hierarchical auto-encoders trained on the evidence lower bound."""
+
+    name = "vae"
+    units = "latent"
+    train_fields = ("train_elbo",)
+    test_fields = ("test_elbo", "test_bound")
+    headings = {  # noqa: RUF012
+        "train_elbo": "train ELBO",
+        "test_elbo": "test ELBO",
+        "test_bound": "test bound",
+        "log_gradient_variance": "ln variance",
+    }
+    digits = 2
+
+    def __init__(self, width: int, bound_samples: int):
+        self._width, self._bound_samples = width, bound_samples
+
+    def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
+        return auto_encoder(layers, self._width, key)
+
+    def estimator_state(self, trained: AutoEncoder, method: Estimator) -> PyTree:
+        return method.init(*trained)
+
+    def update(
+        self,
+        static: AutoEncoder,
+        method: Estimator,
+        optimiser: optax.GradientTransformation,
+        images: Images,
+        state: TrainingState,
+        batch: Int[Array, " batch"],
+        key: Key[Array, ""],
+    ) -> tuple[TrainingState, Measures]:
+        binarise_key, sample_key, estimator_key = jax.random.split(key, 3)
+        encoder, objective = eqx.combine(state.parameters, static)
+        trace = encoder.sample(sample_key, {"image": binarise(binarise_key, images.pixels[batch])})
+        estimate = method(encoder, objective, trace, key=estimator_key, state=state.estimator)
+        direct = direct_credits(encoder, objective, estimate.trace)
+        credits = jax.tree.map(jnp.add, estimate.credits, direct)
+        variance = mean_gradient_variance(encoder, estimate.trace, credits, estimate.gradient, estimate.passes)
+        gradient = eqx.filter((estimate.gradient, estimate.objective_gradient), eqx.is_inexact_array)
+        measures = {"train_elbo": jnp.mean(estimate.value), "gradient_variance": variance}
+        return apply_gradient(state, gradient, estimate.state, optimiser), measures
+
+    def test(self, trained: AutoEncoder, images: Images, key: Key[Array, ""]) -> Measures:
+        elbo, bound = test_likelihood(*trained, images, self._bound_samples, key)
+        return {"test_elbo": elbo, "test_bound": bound}
+
+    def identity(self, method: str) -> Row:
+        return {"estimator": method}
+
+    def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
+        return [*draw_figure_3(rows, directory), *draw_figure_6(rows, directory)]
+
+    def draw_pictures(self, trained: AutoEncoder, images: Images, label: str, directory: Path) -> list[Path]:
+        encoder, objective = trained
+        return [
+            draw_samples(objective.decoder, jax.random.key(0), directory / f"samples-{label}.png"),
+            draw_reconstructions(
+                encoder, objective.decoder, images, jax.random.key(1), directory / f"reconstructions-{label}.png"
+            ),
+        ]
+
+
+def auto_encoder(layers: int, width: int, key: Key[Array, ""]) -> AutoEncoder:
+    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1, dense in both directions.
+
+    The encoder goes image -> latent1 -> latent2 ..., the decoder the other way round, from a learned prior.
+    """
+    encoder: dict[str, Layer] = {}
+    decoder: dict[str, Layer] = {}
+    below, size = "image", PIXELS
+    for depth, layer_key in enumerate(jax.random.split(key, layers), start=1):
+        up_key, down_key = jax.random.split(layer_key)
+        above = f"latent{depth}"
+        encoder[above] = Bernoulli(Dense(below, size, width, key=up_key))
+        decoder[below] = Bernoulli(Dense(above, width, size, key=down_key))
+        below, size = above, width
+    decoder[below] = Bernoulli(Free(width))
+    network = Network(encoder, inputs={"image": PIXELS})
+    return network, ELBO(network, Network(decoder))

@@ -1,0 +1,45 @@
+"""Objectives: what is to be made large, as a sum of components."""
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from hnca.network import Network, Trace
+from hnca.objectives._base import Component
+from hnca.objectives.explanation import explanation
+
+
+class Objective(eqx.Module):
+    """A sum of components: `E[f] = E[sum_i f^i]`.
+
+    Attributes:
+        components: the terms.
+    """
+
+    components: tuple[Component, ...]
+
+    def __init__(self, *components: Component):
+        self.components = components
+
+    def __check_init__(self):
+        if not self.components:
+            raise ValueError("Objective: components=(); expected at least one component.")
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        """Returns the sum of the components for every example."""
+        values = [component.value(network, trace) for component in self.components]
+        return sum(values[1:], values[0])
+
+    def explain(self, network: Network) -> str:
+        """Returns a table of how each component reaches each layer of the network; print it.
+
+        Cells read `direct`, `via children`, `direct + via children`, `score` (no counterfactual) or `-` (not reached).
+
+        Raises:
+            ValueError: if a component takes a layer as an argument that the network has not.
+        """
+        return explanation(network, self.components)
+
+
+def as_objective(objective: Objective | Component) -> Objective:
+    """Returns an objective; a single component stands for the sum of itself."""
+    return Objective(objective) if isinstance(objective, Component) else objective
