@@ -22,6 +22,19 @@ FIELDS = [
     "log_gradient_variance",
     "seconds",
 ]
+BENCH_FIELDS = [
+    "experiment",
+    "layers",
+    "width",
+    "batch_size",
+    "seeds",
+    "estimator",
+    "measure_variance",
+    "milliseconds_per_update",
+    "ratio_to_backprop",
+    "peak_bytes",
+    "device",
+]
 VAE_FIELDS = [
     "experiment",
     "estimator",
@@ -169,3 +182,23 @@ def test_settings_are_checked_when_they_are_built():
     ablated = VAESettings(estimators=("hnca+baseline", "loo"), ablations=("all-children", "full-reward"))
     assert ablated.methods == ("hnca+baseline", "hnca-all-children+baseline", "hnca-full-reward+baseline", "loo")
     assert [epoch for epoch in range(1, 8) if VAESettings(epochs=7, test_epochs=(2, 5)).is_tested(epoch)] == [2, 5, 7]
+
+
+def test_the_benchmark_prints_a_table_and_writes_rows(tmp_path, capsys):
+    command = ["bench", "--layers", "1", "--width", "8", "--batch-size", "5", "--updates", "2", "--repeats", "1"]
+    main([*command, "--estimators", "hnca", "loo", "--json", str(tmp_path / "deep" / "rows.jsonl")])
+    rows = [json.loads(line) for line in (tmp_path / "deep" / "rows.jsonl").read_text().splitlines()]
+    assert all(list(row) == BENCH_FIELDS for row in rows)
+    timed = [(row["experiment"], row["estimator"], row["measure_variance"]) for row in rows]
+    assert timed == [
+        ("bandit", "straight-through", False),
+        *(("bandit", "hnca", measured) for measured in (False, True)),
+        ("vae", "straight-through", False),
+        *(("vae", name, measured) for name in ("hnca", "loo") for measured in (False, True)),
+    ]
+    assert all(row["milliseconds_per_update"] > 0 and row["peak_bytes"] > 1000 for row in rows)
+    assert [row["ratio_to_backprop"] for row in rows if row["estimator"] == "straight-through"] == [1.0, 1.0]
+    assert "ratio to backprop" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*command, "--updates", "20000"])
+    assert "expected at most 12000" in capsys.readouterr().err

@@ -10,7 +10,9 @@ import tyro
 from rich.console import Console
 
 from hnca.data import DataError
-from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
+from hnca.experiments.settings import BanditSettings, BenchSettings, SettingsError, VAESettings
+
+Settings = BanditSettings | VAESettings | BenchSettings
 
 INTERRUPTED = 130
 WRONG_USE = 2
@@ -28,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _parse(arguments: Sequence[str]) -> BanditSettings | VAESettings:
+def _parse(arguments: Sequence[str]) -> Settings:
     """Returns the settings; --help prints and exits."""
     boxed = io.StringIO()
     try:
         with contextlib.redirect_stderr(boxed):
             return tyro.extras.subcommand_cli_from_dict(
-                {"bandit": BanditSettings, "vae": VAESettings},
+                {"bandit": BanditSettings, "vae": VAESettings, "bench": BenchSettings},
                 prog="hnca",
                 description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
                 args=list(arguments),
@@ -53,12 +55,18 @@ def _first_paragraph(boxed: str) -> str:
     return re.sub(r"^Error parsing \w+Settings: ", "", " ".join(lines[:rule]))
 
 
-def _run(settings: BanditSettings | VAESettings) -> None:
-    # Here and not above: the import of JAX would make --help and every mistake wait.
-    from hnca.experiments.runs import run
-
+def _run(settings: Settings) -> None:
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
-    run(settings, Console(width=None if sys.stdout.isatty() else 120))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    # Imported here and not above: the import of JAX would make --help and every mistake wait.
+    if isinstance(settings, BenchSettings):
+        from hnca.experiments.benchmark.runs import run_benchmark
+
+        run_benchmark(settings, console)
+    else:
+        from hnca.experiments.runs import run
+
+        run(settings, console)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int, UInt8
+from jaxtyping import Array, Int, Num
 
 from hnca.data.mnist import load_mnist
 
@@ -11,9 +11,9 @@ PIXELS = 784
 
 
 class Images(NamedTuple):
-    """Images and their labels, on the device."""
+    """Images and their labels, on the device; pixels from 0 to 255, or 0 and 1 once they are binarised."""
 
-    pixels: UInt8[Array, "images pixels"]
+    pixels: Num[Array, "images pixels"]
     labels: Int[Array, " images"]
 
 

@@ -65,9 +65,13 @@ class Bernoulli(Layer):
         return jnp.asarray(self.values, dtype)
 
     def state(self, values: Num[Array, "*batch units"]) -> Float[Array, "*batch units"]:
-        """Returns 1 where a unit has its upper value and 0 where it has its lower."""
-        middle = (self.values[0] + self.values[1]) / 2
-        return (values > middle).astype(values.dtype)
+        """Returns 1 where a unit has its upper value and 0 where it has its lower, in the dtype of the values.
+
+        Linear in between, so that a relaxation of the values can be differentiated through it.
+        """
+        if self.values == (0.0, 1.0):
+            return values
+        return (values - self.values[0]) / self.span
 
     def from_state(self, state: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         """Returns the values of units whose state is 0 (lower) or 1 (upper)."""
@@ -81,7 +85,7 @@ class Bernoulli(Layer):
     def log_prob(
         self, logits: Float[Array, "*batch units"], values: Num[Array, "*batch units"]
     ) -> Float[Array, "*batch units"]:
-        return self.state(values) * logits - jax.nn.softplus(logits)
+        return self.state(values).astype(logits.dtype) * logits - jax.nn.softplus(logits)
 
     def mean(self, logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         return self.from_state(jax.nn.sigmoid(logits))
@@ -95,7 +99,7 @@ class Bernoulli(Layer):
     def score(
         self, logits: Float[Array, "*batch units"], values: Num[Array, "*batch units"]
     ) -> Float[Array, "*batch units"]:
-        return self.state(values) - jax.nn.sigmoid(logits)
+        return self.state(values).astype(logits.dtype) - jax.nn.sigmoid(logits)
 
     def posterior(
         self, logits: Float[Array, "*batch units"], message: Float[Array, "*batch units"]
@@ -122,6 +126,6 @@ class Bernoulli(Layer):
             credit += (posterior - prior) * value[..., None]
         if contrast is not None:
             # Eq 5 in terms of f and f(1) - f(0): what is left when (posterior - prior) f is taken out of it.
-            state = self.state(values)
+            state = self.state(values).astype(logits.dtype)
             credit += contrast * (state * prior * (1 - posterior) + (1 - state) * (1 - prior) * posterior)
         return credit

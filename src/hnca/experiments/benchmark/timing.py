@@ -8,10 +8,10 @@ import jax
 
 
 def interleaved_medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Returns the median seconds of each call, all called once to compile and then `repeats` times in turns."""
+    """Returns the median seconds of each call, all called once to warm up and then `repeats` times in turns."""
     for call in calls.values():
         jax.block_until_ready(call())
-    times = {name: [] for name in calls}
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             started = time.perf_counter()

@@ -1,0 +1,1 @@
+"""How long an update takes, beside a straight-through (backpropagation) update of the same network."""

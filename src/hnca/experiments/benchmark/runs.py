@@ -1,0 +1,70 @@
+"""Runs the benchmark from its settings to its table and its rows on disk."""
+
+import itertools
+import json
+from collections.abc import Sequence
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from hnca.experiments.bandit import Bandit
+from hnca.experiments.benchmark.messages import time_messages
+from hnca.experiments.benchmark.updates import Shape, time_updates
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.images import mnist_on_device
+from hnca.experiments.records import Row
+from hnca.experiments.settings import BANDIT_ESTIMATORS, BenchSettings, SettingsError
+from hnca.experiments.vae import VAE
+
+
+def run_benchmark(settings: BenchSettings, console: Console) -> None:
+    """Times what the settings ask for, prints a table as each shape is done, and writes the rows.
+
+    Raises:
+        SettingsError: if the file cannot be written.
+    """
+    device = jax.devices()[0]
+    console.print(f"JAX {jax.__version__} on {device.device_kind} ({device.platform}); medians of {settings.repeats}")
+    if settings.messages:
+        rows = time_messages(settings.repeats)
+        console.print(_table("message kernel", rows))
+        _write(settings, rows)
+        return
+    images, _ = mnist_on_device()
+    rows = []
+    for name, *sizes in itertools.product(
+        settings.experiments, settings.layers, settings.width, settings.batch_size, settings.seeds
+    ):
+        shape = Shape(*sizes)
+        estimators = [e for e in settings.estimators if name == "vae" or e in BANDIT_ESTIMATORS]
+        experiment = _experiment(name, shape.width)
+        new = time_updates(experiment, shape, estimators, images, settings.updates, settings.repeats)
+        title = f"{name}: {shape.layers} layers of {shape.width}, batch {shape.batch_size}, {shape.seeds} seed(s)"
+        shown = ("estimator", "measure_variance", "milliseconds_per_update", "ratio_to_backprop", "peak_bytes")
+        console.print(_table(title, [{field: row[field] for field in shown} for row in new]))
+        rows += new
+        _write(settings, rows)
+
+
+def _experiment(name: str, width: int) -> Experiment:
+    return VAE(width, bound_samples=1) if name == "vae" else Bandit(width)
+
+
+def _table(title: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=title)
+    for field in rows[0]:
+        table.add_column(field.replace("_", " "), justify="left" if isinstance(rows[0][field], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in row.values()))
+    return table
+
+
+def _write(settings: BenchSettings, rows: Sequence[Row]) -> None:
+    if settings.json is None:
+        return
+    try:
+        settings.json.parent.mkdir(parents=True, exist_ok=True)
+        settings.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--json {settings.json}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,108 @@
+"""Times one update of each estimator beside a straight-through update, for one shape."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from hnca.estimators import REINFORCE
+from hnca.experiments.benchmark.straight_through import straight_through_update
+from hnca.experiments.benchmark.timing import interleaved_medians
+from hnca.experiments.estimators import estimator
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.images import Images
+from hnca.experiments.records import Row
+from hnca.training import TrainingState, ascent, initial_state, train_epoch
+
+STRAIGHT_THROUGH = "straight-through"
+
+
+class Shape(NamedTuple):
+    """What is timed.
+
+    Attributes:
+        layers: stochastic hidden layers.
+        width: units in each.
+        batch_size: images an update.
+        seeds: networks trained together.
+    """
+
+    layers: int
+    width: int
+    batch_size: int
+    seeds: int
+
+
+def time_updates(
+    experiment: Experiment, shape: Shape, estimators: Sequence[str], images: Images, updates: int, repeats: int
+) -> list[Row]:
+    """Returns one row an estimator, with and without measuring the variance, all timed in turns.
+
+    An update is: gather and binarise a batch, sample, credit, gradient, Adam.
+
+    Args:
+        experiment: with the width of the shape.
+        shape: see there.
+        estimators: names; the straight-through update is timed always.
+        images: the training images.
+        updates: in one compiled call.
+        repeats: of the call, of which the median is taken.
+    """
+    variants: list[tuple[str, bool]] = [(STRAIGHT_THROUGH, False)]
+    variants += [(name, measured) for name in estimators for measured in (False, True)]
+    calls, peaks = {}, {}
+    for variant in variants:
+        calls[str(variant)], peaks[str(variant)] = _compiled(experiment, shape, variant, images, updates)
+    medians = interleaved_medians(calls, repeats)
+    base = medians[str(variants[0])]
+    device = jax.devices()[0]
+    return [
+        {
+            "experiment": experiment.name,
+            **shape._asdict(),
+            "estimator": name,
+            "measure_variance": measured,
+            "milliseconds_per_update": round(1e3 * medians[str((name, measured))] / updates, 4),
+            "ratio_to_backprop": round(medians[str((name, measured))] / base, 3),
+            "peak_bytes": peaks[str((name, measured))],
+            "device": f"{device.device_kind} ({device.platform})",
+        }
+        for name, measured in variants
+    ]
+
+
+def _compiled(
+    experiment: Experiment, shape: Shape, variant: tuple[str, bool], images: Images, updates: int
+) -> tuple[Callable[[], PyTree], int | None]:
+    """Returns a call that runs `updates` updates of fresh networks, and the bytes it holds at most."""
+    name, measured = variant
+    optimiser = ascent(1e-4)
+    keys = jax.random.split(jax.random.key(0), shape.seeds)
+    modules = jax.vmap(partial(experiment.build, shape.layers))(keys)
+    static = eqx.filter(modules, eqx.is_inexact_array, inverse=True)
+    method = REINFORCE() if name == STRAIGHT_THROUGH else estimator(name)
+    states = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, method), optimiser))(modules)
+
+    def many(state: TrainingState, key: jax.Array, pictures: Images) -> PyTree:
+        def step(state: TrainingState, batch: jax.Array, update_key: jax.Array) -> tuple[TrainingState, PyTree]:
+            if name == STRAIGHT_THROUGH:
+                return straight_through_update(experiment, static, optimiser, pictures, state, batch, update_key)
+            state, measures = experiment.update(static, method, optimiser, pictures, state, batch, update_key)
+            # What is not returned is not computed.
+            return state, {name: value for name, value in measures.items() if measured or name != "gradient_variance"}
+
+        return train_epoch(step, state, key, shape.batch_size * updates, shape.batch_size)
+
+    call = jax.jit(jax.vmap(many, in_axes=(0, 0, None))).lower(states, keys, images).compile()
+    return partial(call, states, keys, images), _peak_bytes(call)
+
+
+def _peak_bytes(call: jax.stages.Compiled) -> int | None:
+    """Returns what the compiler plans to hold; None where it does not say."""
+    memory = call.memory_analysis()
+    if memory is None:
+        return None
+    return int(memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes)

@@ -1,0 +1,50 @@
+"""The settings of the benchmark."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from hnca.experiments.settings._base import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings.vae import VAE_ESTIMATORS
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """Time one update of every estimator beside a straight-through (backpropagation) update of the same network."""
+
+    experiments: tuple[Literal["bandit", "vae"], ...] = ("bandit", "vae")
+    """What to update."""
+    layers: tuple[int, ...] = (1, 2, 3)
+    """Numbers of stochastic hidden layers."""
+    width: tuple[int, ...] = (200,)
+    """Units in a hidden layer."""
+    batch_size: tuple[int, ...] = (50,)
+    """Images an update."""
+    seeds: tuple[int, ...] = (1,)
+    """Networks trained together."""
+    estimators: tuple[str, ...] = ("reinforce", "hnca", "loo", "disarm")
+    """Gradient estimators; the bandit is timed with those that can learn from a reward."""
+    updates: int = 100
+    """Updates in one compiled call."""
+    repeats: int = 9
+    """Calls of each, in turns; their median is reported."""
+    messages: bool = False
+    """Time the message kernel alone instead."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where to write the rows, one JSON object a line."""
+
+    def __post_init__(self):
+        for name in ("layers", "width", "batch_size", "seeds"):
+            check_each(name, getattr(self, name))
+        for name in ("updates", "repeats"):
+            check_count(name, getattr(self, name))
+        check_names("estimators", self.estimators, VAE_ESTIMATORS)
+        if not self.experiments:
+            raise SettingsError("--experiments (nothing): expected some of bandit, vae")
+        if self.updates * max(self.batch_size) > 60_000:
+            raise SettingsError(
+                f"--updates {self.updates}: expected at most {60_000 // max(self.batch_size)}, "
+                f"as there are 60000 images and a batch takes {max(self.batch_size)}"
+            )
