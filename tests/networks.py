@@ -66,6 +66,29 @@ def categorical_hidden(key):
     return eqx.combine(randomised(parameters, k3), rest), {"image": jnp.array([1.0, 0.3, -1.0])}
 
 
+def categorical_chain(key):
+    """Categorical layers as parents of categorical and of Bernoulli ones."""
+    k1, k2, k3, k4 = jax.random.split(key, 4)
+    layers = {
+        "choice": hnca.Categorical(hnca.Dense("image", 2, 6, key=k1), categories=3),
+        "second": hnca.Categorical(hnca.Dense("choice", 6, 4, key=k2), categories=2),
+        "action": hnca.Categorical(hnca.Dense(("second", "choice"), (4, 6), 3, key=k3)),
+    }
+    return randomised(hnca.Network(layers, inputs={"image": 2}), k4), {"image": jnp.array([1.0, -0.5])}
+
+
+def convolutional(key):
+    """Two maps of units, the second with a stride and padding, and a reward that reads the first beside it."""
+    k1, k2, k3, k4 = jax.random.split(key, 4)
+    layers = {
+        "low": hnca.Bernoulli(hnca.Conv("image", (3, 3, 1), 1, 2, key=k1), SIGNS),
+        "high": hnca.Bernoulli(hnca.Conv("low", (2, 2, 1), 1, 2, stride=2, padding=1, key=k2), BITS),
+        "action": hnca.Categorical(hnca.Dense("high", 4, 2, key=k3)),
+    }
+    image = jnp.array([1.0, 0.0, -1.0, 0.5, 0.5, 0.0, 1.0, 1.0, -0.5])
+    return randomised(hnca.Network(layers, inputs={"image": 9}), k4), {"image": image}
+
+
 NETWORKS = {
     "chain of -1 and 1": chain,
     "chain of 0 and 1": lambda key: chain(key, BITS),
@@ -73,6 +96,8 @@ NETWORKS = {
     "branching": branching,
     "dead end": dead_end,
     "categorical hidden": categorical_hidden,
+    "categorical chain": categorical_chain,
+    "convolutional": convolutional,
 }
 
 

@@ -13,6 +13,7 @@ from networks import NETWORKS
 
 import hnca
 from hnca.messages import enumerated_contrast, softmax_message
+from hnca.messages.categorical_parent import categorical_parent_message, categorical_parent_softmax_message
 
 
 @pytest.mark.usefixtures("float64")
@@ -100,3 +101,59 @@ def test_messages_of_two_parents_use_their_own_weights():
     left, right = (hnca.message(network, trace, "action", parent) for parent in ("left", "right"))
     assert not np.allclose(hnca.message(changed, trace, "action", "left"), left)
     np.testing.assert_array_equal(hnca.message(changed, trace, "action", "right"), right)
+
+
+def direct_categorical_parent_message(weight, log_prob, parent_values):
+    """In float64, by evaluating `log_prob(shift)` for every unit and value; also the terms' magnitudes."""
+    weight = np.asarray(weight, np.float64)
+    result = np.zeros((*parent_values.shape, weight.shape[1]))
+    magnitude = np.zeros_like(result)
+    here = log_prob(0.0)
+    for unit in range(weight.shape[0]):
+        for k in range(weight.shape[1]):
+            terms = log_prob(weight[unit, k][None] - weight[unit][parent_values[:, unit]])
+            result[:, unit, k] = (terms - here).sum(-1)
+            magnitude[:, unit, k] = np.abs(terms).sum(-1) + np.abs(here).sum(-1)
+    return result, magnitude
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 20.0])
+@pytest.mark.parametrize("children", [1, 17, 300])
+def test_messages_to_categorical_parents_in_float32(scale, children):
+    keys = jax.random.split(jax.random.key(children), 4)
+    weight = scale * jax.random.uniform(keys[0], (4, 3, children), minval=-1.0)
+    logits = 30 * jax.random.uniform(keys[1], (6, children), minval=-1.0)
+    state = jax.random.bernoulli(keys[2], 0.5, (6, children)).astype(jnp.float32)
+    values = jax.random.randint(keys[3], (6, 4), 0, 3)
+    found = categorical_parent_message(weight, logits, state, values)
+    wide, states = np.asarray(logits, np.float64), np.asarray(state, np.float64)
+    expected, magnitude = direct_categorical_parent_message(
+        weight, lambda s: states * (wide + s) - np.logaddexp(0, wide + s), np.asarray(values)
+    )
+    assert np.all(np.abs(np.asarray(found) - expected) <= 1e-5 * magnitude + 1e-5)
+    by_category = jnp.stack([jnp.zeros_like(weight), weight, -weight], axis=-1)
+    soft_logits = jnp.stack([jnp.zeros_like(logits), logits, 0.5 * logits], axis=-1)
+    taken = jax.random.randint(keys[2], (6, children), 0, 3)
+    found = categorical_parent_softmax_message(by_category, soft_logits, taken, values)
+    wide = np.asarray(soft_logits, np.float64)
+
+    def soft_log_prob(shift):
+        shifted = wide + shift
+        log_probs = shifted - np.logaddexp.reduce(shifted, axis=-1, keepdims=True)
+        return np.take_along_axis(log_probs, np.asarray(taken)[..., None], axis=-1)[..., 0]
+
+    expected, magnitude = direct_categorical_parent_message(by_category, soft_log_prob, np.asarray(values))
+    assert np.all(np.abs(np.asarray(found) - expected) <= 1e-5 * magnitude + 1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e4])
+def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
+    keys = jax.random.split(jax.random.key(0), 3)
+    weight = scale * jax.random.normal(keys[0], (3, 4, 9))
+    logits = scale * jax.random.normal(keys[1], (5, 9))
+    values = jax.random.randint(keys[2], (5, 3), 0, 4)
+    found = categorical_parent_message(weight, logits, (logits > 0).astype(jnp.float32), values)
+    assert bool(jnp.all(jnp.isfinite(found)))
+    by_category, soft_logits = weight.reshape(3, 4, 3, 3), logits.reshape(5, 3, 3)
+    found = categorical_parent_softmax_message(by_category, soft_logits, values, values)
+    assert bool(jnp.all(jnp.isfinite(found)))

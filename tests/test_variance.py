@@ -23,7 +23,7 @@ def setting(name, batch):
     inputs = {key: wave * value.reshape(*(1 for _ in batch), -1) for key, value in inputs.items()}
     trace = network.sample(jax.random.key(1), inputs, batch)
     reward = hnca.Reward("action", jnp.sin(jnp.arange(float(np.prod(batch)))).reshape(batch))
-    return network, trace, hnca.HNCA()(network, reward, trace)
+    return network, trace, eqx.filter_jit(hnca.HNCA())(network, reward, trace)
 
 
 @pytest.mark.parametrize("batch", [(6,), (7,), (2, 4)])
@@ -39,8 +39,8 @@ def test_it_is_the_variance_of_materialised_gradients(name, batch):
         return eqx.filter(surrogate(network), eqx.is_inexact_array)
 
     flat = jax.tree.map(lambda a: a.reshape(count, *a.shape[len(batch) :]), (trace.values, estimate.credits))
-    expected = jax.tree.map(lambda a: jnp.var(a, axis=0), jax.vmap(example_gradient)(*flat))
-    found = hnca.variance.gradient_variance(network, trace, estimate.credits)
+    expected = jax.tree.map(lambda a: jnp.var(a, axis=0), jax.jit(jax.vmap(example_gradient))(*flat))
+    found = eqx.filter_jit(hnca.variance.gradient_variance)(network, trace, estimate.credits)
     for layer in network.order:
         for a, b in zip(arrays(found[layer]), arrays(expected.layers[layer].conditional), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
@@ -69,7 +69,7 @@ def test_an_example_may_be_the_mean_of_several_passes(name):
         found = eqx.filter_grad(lambda n: hnca.surrogate(n, reward, passes, credits))(network)
         return eqx.filter(found, eqx.is_inexact_array)
 
-    by_example = jax.vmap(example_gradient, in_axes=1)(trace.values, estimate.credits)
+    by_example = jax.jit(jax.vmap(example_gradient, in_axes=1))(trace.values, estimate.credits)
     expected = jax.tree.map(lambda a: jnp.var(a, axis=0), by_example)
     found = hnca.variance.gradient_variance(network, trace, estimate.credits, passes=3)
     for layer in network.order:

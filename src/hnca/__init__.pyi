@@ -5,6 +5,7 @@ from . import variance as variance
 from .baselines import Baseline as Baseline
 from .baselines import RunningMean as RunningMean
 from .conditionals import Apply as Apply
+from .conditionals import Conv as Conv
 from .conditionals import Dense as Dense
 from .conditionals import Free as Free
 from .estimators import ARM as ARM

@@ -2,7 +2,9 @@
 
 from jaxtyping import Array, Float
 
-from hnca.conditionals import Dense
+from hnca.conditionals import Conv, Dense
+from hnca.messages.categorical_parent import categorical_parent_message, categorical_parent_softmax_message
+from hnca.messages.convolution import convolution_message
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.product import product_message
 from hnca.messages.softmax import softmax_message
@@ -41,12 +43,29 @@ def likelihood_contrast(
         parent: the layer whose units are changed.
     """
     above = network.layers[parent]
-    if isinstance(layer.conditional, Dense) and isinstance(above, Bernoulli):
-        weight = layer.conditional.weight(parent)
-        state = above.state(trace[parent]).astype(logits.dtype)
-        if isinstance(layer, Bernoulli):
-            return product_message(weight, above.span, logits, layer.state(taken).astype(logits.dtype), state)
-        if isinstance(layer, Categorical):
-            weight = weight.reshape(weight.shape[0], layer.units, layer.categories)
-            return softmax_message(weight, above.span, logits, taken, state)
-    return enumerated_contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
+    if isinstance(layer.conditional, Conv) and isinstance(layer, Bernoulli) and isinstance(above, Bernoulli):
+        child_state, state = (a.astype(logits.dtype) for a in (layer.state(taken), above.state(trace[parent])))
+        return convolution_message(layer.conditional, above.span, logits, child_state, state)
+    known = isinstance(layer, Bernoulli | Categorical) and isinstance(above, Bernoulli | Categorical)
+    if not (known and isinstance(layer.conditional, Dense)):
+        return enumerated_contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
+    return _dense_contrast(layer, layer.conditional.weight(parent), logits, taken, above, trace[parent])
+
+
+def _dense_contrast(
+    layer: Layer, weight: Float[Array, "features children"], logits: Array, taken: Array, above: Layer, values: Array
+) -> Float[Array, "*logits"]:
+    """Chooses by the families of the child `layer` and of the parent `above`."""
+    if isinstance(layer, Bernoulli):
+        child_state = layer.state(taken).astype(logits.dtype)
+        if isinstance(above, Bernoulli):
+            state = above.state(values).astype(logits.dtype)
+            return product_message(weight, above.span, logits, child_state, state)
+        by_value = weight.reshape(above.units, above.alternatives, -1)
+        return categorical_parent_message(by_value, logits, child_state, values)
+    by_category = weight.reshape(weight.shape[0], layer.units, layer.alternatives)
+    if isinstance(above, Bernoulli):
+        state = above.state(values).astype(logits.dtype)
+        return softmax_message(by_category, above.span, logits, taken, state)
+    by_value = by_category.reshape(above.units, above.alternatives, layer.units, layer.alternatives)
+    return categorical_parent_softmax_message(by_value, logits, taken, values)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.conditionals import Dense
+from hnca.conditionals import Conv, Dense
+from hnca.messages.convolution import convolution_entropy_contrast
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.product import softplus_sum
 from hnca.network import Network, Trace
@@ -19,9 +20,11 @@ def entropy_contrast(network: Network, trace: Trace, child: str, parent: str) ->
     Source: Young 2022, Section 2 and Appendix G, the entropy components of the ELBO.
     """
     layer, above = network.layers[child], network.layers[parent]
-    if isinstance(layer, Bernoulli) and isinstance(layer.conditional, Dense) and isinstance(above, Bernoulli):
+    if isinstance(layer, Bernoulli) and isinstance(layer.conditional, Dense | Conv) and isinstance(above, Bernoulli):
         logits = trace.logits[child]
         state = above.state(trace[parent]).astype(logits.dtype)
+        if isinstance(layer.conditional, Conv):
+            return convolution_entropy_contrast(layer.conditional, above.span, logits, state)
         return bernoulli_entropy_contrast(layer.conditional.weight(parent), above.span, logits, state)
     return enumerated_contrast(layer, layer.entropy, network, trace, parent)
 

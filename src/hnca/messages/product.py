@@ -21,12 +21,15 @@ float32), and with an exponential for every one (weights of any size).
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int8
+from jaxtyping import Array, Float, Int8
+
+from hnca.messages.fallback import instead_if
 
 # Measured on CPUs: children to a block (longer ones save logs but overflow sooner); parents to a tile at most, so that
 # a block's part of the weights stays in the nearest cache for the whole batch; lanes that fill any CPU's vectors.
@@ -104,8 +107,12 @@ def _log_product(weight: Array, span: float, logits: Array, parent_state: Array)
     two_fit = jnp.max(jnp.abs(rise)) < 0.5 * np.log(float(jnp.finfo(rise.dtype).max))
     sums = _sum_over_blocks(_log_of_products, rise, logits, up)
     overflown = ~jnp.isfinite(jnp.max(sums))
-    sums = _instead_if(two_fit & overflown, sums, _log_of_split_products, rise, logits, up)
-    sums = _instead_if(~two_fit, sums, _log_of_bounded_products, rise, logits, up)
+    split, bounded = (
+        partial(_sum_over_blocks, way, logits=logits, up=up)
+        for way in (_log_of_split_products, _log_of_bounded_products)
+    )
+    sums = instead_if(two_fit & overflown, sums, split, rise)
+    sums = instead_if(~two_fit, sums, bounded, rise)
     return sums.swapaxes(0, 1).reshape(-1, up.shape[0] * up.shape[2])[:, :parents].reshape(parent_state.shape)
 
 
@@ -197,18 +204,3 @@ def _log_of_bounded_products(block: _Block, up: _Up) -> _Sums:
         product = product * (1 + jnp.exp(-jnp.abs(excess)))
         total = total + (certainty[child][None, :, None] + jnp.maximum(excess, 0))
     return total + jnp.log(product)
-
-
-def _instead_if(needed: Bool[Array, ""], sums: _Sums, log_of_block: _Way, rise: Array, logits: Array, up: _Up) -> _Sums:
-    """Returns the sums as they are or, if needed, those of `log_of_block`, computed only then.
-
-    A loop of at most one turn, and no `jax.lax.cond`, which under `vmap` would always compute both. Its body has to
-    depend on what the loop changes: the compiler moves whatever does not out of the loop, and runs it always.
-    """
-
-    def turn(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        still_needed, _ = carry
-        needed_rise = jnp.where(still_needed, rise, 0)
-        return jnp.zeros_like(still_needed), _sum_over_blocks(log_of_block, needed_rise, logits, up)
-
-    return jax.lax.while_loop(lambda carry: carry[0], turn, (needed, sums))[1]

@@ -1,0 +1,6 @@
+"""Conditionals: how the parents of a layer set its logits. One a file."""
+
+from hnca.conditionals.apply import Apply as Apply
+from hnca.conditionals.conv import Conv as Conv
+from hnca.conditionals.dense import Dense as Dense
+from hnca.conditionals.free import Free as Free

@@ -1,0 +1,25 @@
+"""What conditionals check when they are built, and how a bias meets the batch."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Array
+
+
+def checked_names(owner: str, parents: str | Sequence[str]) -> tuple[str, ...]:
+    """Returns the parents as a tuple; one named twice is a ValueError."""
+    names = (parents,) if isinstance(parents, str) else tuple(parents)
+    if len(set(names)) != len(names):
+        raise ValueError(f"{owner}: parents={names!r}; expected every parent once.")
+    return names
+
+
+def checked_size(owner: str, argument: str, size: int) -> int:
+    """Returns the size; one under 1 is a ValueError."""
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"{owner}: {argument}={size!r}; expected a whole number of at least 1.")
+    return size
+
+
+def over_batch(vector: Array, batch_shape: tuple[int, ...]) -> Array:
+    """Returns a vector with a leading axis of 1 for every batch axis."""
+    return vector.reshape((1,) * len(batch_shape) + vector.shape)

@@ -1,0 +1,89 @@
+"""An affine map."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
+
+from hnca.conditionals._checks import checked_names, checked_size, over_batch
+from hnca.units import Conditional
+
+
+class Dense(Conditional):
+    """An affine map of one or several parents: `sum over parents (features @ weight) + bias`.
+
+    Weights start Uniform(-b, b) with `b = sqrt(6 / (in + out))` (`in` summed over the parents), biases at 0.
+
+    Example:
+        ```python
+        hnca.Dense("image", 784, 200, key=key)
+        hnca.Dense(("image", "hidden"), (784, 200), 10, key=key)    # a skip connection
+        ```
+
+    Attributes:
+        weights: one `[in_features, out_features]` a parent.
+        bias: `[out_features]`, or None.
+    """
+
+    weights: tuple[Float[Array, "_ out_features"], ...]
+    bias: Float[Array, " out_features"] | None
+    parents: tuple[str, ...] = eqx.field(static=True)
+    parent_sizes: tuple[int, ...] = eqx.field(static=True)
+    out_features: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        parents: str | Sequence[str],
+        in_features: int | Sequence[int],
+        out_features: int,
+        *,
+        key: Key[Array, ""],
+        use_bias: bool = True,
+        dtype: DTypeLike | None = None,
+    ):
+        """Args:
+            parents: the name of the parent, or several.
+            in_features: how many features each parent has, in the same order.
+            out_features: how many logits to return.
+            key: draws the weights.
+            use_bias: whether to add a learned bias.
+            dtype: of the parameters; by default JAX's default float.
+
+        Raises:
+            ValueError: for no parents, a parent named twice, a number of sizes that is not the number of parents, or
+                a size under 1.
+        """
+        self.parents = checked_names("Dense", parents)
+        self.parent_sizes = (in_features,) if isinstance(in_features, int) else tuple(in_features)
+        self.out_features = checked_size("Dense", "out_features", out_features)
+        if not self.parents:
+            raise ValueError("Dense: parents=(); expected at least one name (a layer without parents is `Free`).")
+        if len(self.parent_sizes) != len(self.parents):
+            raise ValueError(
+                f"Dense: in_features={in_features!r} for parents={self.parents!r}; expected one size a parent."
+            )
+        for size in self.parent_sizes:
+            checked_size("Dense", "in_features", size)
+        dtype = jnp.result_type(float) if dtype is None else dtype
+        bound = (6 / (sum(self.parent_sizes) + out_features)) ** 0.5
+        keys = jax.random.split(key, len(self.parents))
+        self.weights = tuple(
+            jax.random.uniform(k, (size, out_features), dtype, -bound, bound)
+            for k, size in zip(keys, self.parent_sizes, strict=True)
+        )
+        self.bias = jnp.zeros(out_features, dtype) if use_bias else None
+
+    def __call__(
+        self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
+    ) -> Float[Array, "*batch out_features"]:
+        logits = sum(
+            (f @ w for f, w in zip(features[1:], self.weights[1:], strict=True)), features[0] @ self.weights[0]
+        )
+        return logits if self.bias is None else logits + over_batch(self.bias, batch_shape)
+
+    def weight(self, parent: str) -> Float[Array, "in_features out_features"]:
+        """Returns the weight that multiplies this parent's features."""
+        return self.weights[self.parents.index(parent)]
