@@ -157,3 +157,18 @@ def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
     by_category, soft_logits = weight.reshape(3, 4, 3, 3), logits.reshape(5, 3, 3)
     found = categorical_parent_softmax_message(by_category, soft_logits, values, values)
     assert bool(jnp.all(jnp.isfinite(found)))
+
+
+@pytest.mark.parametrize("allowed", [1, 100, 2**22])
+def test_enumeration_is_the_same_however_many_evaluations_are_held(allowed, monkeypatch):
+    monkeypatch.setattr("hnca.messages.enumeration._ELEMENTS", allowed)
+    network, inputs = NETWORKS["categorical hidden"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), {k: jnp.broadcast_to(v, (3, *v.shape)) for k, v in inputs.items()})
+    found = jax.jit(lambda t: hnca.message(network, t, "action", "code"))(trace)
+    for unit in range(2):
+        flipped = {v: trace.values["code"].at[:, unit].set(v) for v in (-1.0, 1.0)}
+        there = {
+            v: network.evaluate({**trace.values, "code": code}, (3,)).logits["action"] for v, code in flipped.items()
+        }
+        log_prob = {v: jnp.sum(log_prob_of(network, trace, "action", logits), axis=-1) for v, logits in there.items()}
+        np.testing.assert_allclose(found[:, unit], log_prob[1.0] - log_prob[-1.0], rtol=1e-4, atol=1e-5)
