@@ -26,7 +26,7 @@ def as_a_user_would():
 
 def test_a_categorical_policy_learns_from_rewards():
     _, rewards = example("categorical_policy").train(updates=1000)
-    assert np.mean(rewards[:100]) < 0.2 < 0.4 < np.mean(rewards[-100:])
+    assert np.mean(rewards[:100]) < 0.3 < 0.55 < np.mean(rewards[-100:])
 
 
 def test_binary_codes_find_images_of_the_same_digit():
