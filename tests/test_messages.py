@@ -13,7 +13,8 @@ from networks import NETWORKS
 
 import hnca
 from hnca.messages import enumerated_contrast, softmax_message
-from hnca.messages.categorical_parent import categorical_parent_message, categorical_parent_softmax_message
+from hnca.messages.categorical_pair import categorical_pair_message
+from hnca.messages.categorical_parent import categorical_parent_message
 
 
 @pytest.mark.usefixtures("float64")
@@ -131,18 +132,25 @@ def test_messages_to_categorical_parents_in_float32(scale, children):
         weight, lambda s: states * (wide + s) - np.logaddexp(0, wide + s), np.asarray(values)
     )
     assert np.all(np.abs(np.asarray(found) - expected) <= 1e-5 * magnitude + 1e-5)
-    by_category = jnp.stack([jnp.zeros_like(weight), weight, -weight], axis=-1)
-    soft_logits = jnp.stack([jnp.zeros_like(logits), logits, 0.5 * logits], axis=-1)
-    taken = jax.random.randint(keys[2], (6, children), 0, 3)
-    found = categorical_parent_softmax_message(by_category, soft_logits, taken, values)
-    wide = np.asarray(soft_logits, np.float64)
 
-    def soft_log_prob(shift):
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 20.0])
+@pytest.mark.parametrize(("children", "categories"), [(1, 3), (17, 3), (300, 3), (5, 40)])
+def test_messages_between_categorical_layers_in_float32(scale, children, categories):
+    keys = jax.random.split(jax.random.key(children), 4)
+    weight = scale * jax.random.uniform(keys[0], (4, 3, children, categories), minval=-1.0)
+    logits = 30 * jax.random.uniform(keys[1], (6, children, categories), minval=-1.0)
+    taken = jax.random.randint(keys[2], (6, children), 0, categories)
+    values = jax.random.randint(keys[3], (6, 4), 0, 3)
+    found = categorical_pair_message(weight, logits, taken, values)
+    wide = np.asarray(logits, np.float64)
+
+    def log_prob(shift):
         shifted = wide + shift
         log_probs = shifted - np.logaddexp.reduce(shifted, axis=-1, keepdims=True)
         return np.take_along_axis(log_probs, np.asarray(taken)[..., None], axis=-1)[..., 0]
 
-    expected, magnitude = direct_categorical_parent_message(by_category, soft_log_prob, np.asarray(values))
+    expected, magnitude = direct_categorical_parent_message(weight, log_prob, np.asarray(values))
     assert np.all(np.abs(np.asarray(found) - expected) <= 1e-5 * magnitude + 1e-5)
 
 
@@ -155,7 +163,7 @@ def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
     found = categorical_parent_message(weight, logits, (logits > 0).astype(jnp.float32), values)
     assert bool(jnp.all(jnp.isfinite(found)))
     by_category, soft_logits = weight.reshape(3, 4, 3, 3), logits.reshape(5, 3, 3)
-    found = categorical_parent_softmax_message(by_category, soft_logits, values, values)
+    found = categorical_pair_message(by_category, soft_logits, values, values)
     assert bool(jnp.all(jnp.isfinite(found)))
 
 

@@ -3,7 +3,8 @@
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
-from hnca.messages.categorical_parent import categorical_parent_message, categorical_parent_softmax_message
+from hnca.messages.categorical_pair import categorical_pair_message
+from hnca.messages.categorical_parent import categorical_parent_message
 from hnca.messages.convolution import convolution_message
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.product import product_message
@@ -68,4 +69,4 @@ def _dense_contrast(
         state = above.state(values).astype(logits.dtype)
         return softmax_message(by_category, above.span, logits, taken, state)
     by_value = by_category.reshape(above.units, above.alternatives, layer.units, layer.alternatives)
-    return categorical_parent_softmax_message(by_value, logits, taken, values)
+    return categorical_pair_message(by_value, logits, taken, values)
