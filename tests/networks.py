@@ -89,6 +89,21 @@ def convolutional(key):
     return randomised(hnca.Network(layers, inputs={"image": 9}), k4), {"image": image}
 
 
+def nonlinear(key):
+    """Layers joined by networks of deterministic units: a torso of convolutions below, and one that skips a layer."""
+    k1, k2, k3, k4, k5, k6, k7 = jax.random.split(key, 7)
+    torso = hnca.Conv("image", (3, 3, 1), 2, 2, key=k1), jnp.tanh, hnca.Dense("previous", 8, 2, key=k2)
+    between = hnca.Dense("code", 2, 3, key=k3), jnp.tanh, eqx.nn.Linear(3, 4, key=k4)
+    above = hnca.Dense(("choice", "code"), (4, 2), 3, key=k5), jnp.sin, hnca.Dense("previous", 3, 2, key=k6)
+    layers = {
+        "code": hnca.Bernoulli(hnca.Sequential(*torso), SIGNS),
+        "choice": hnca.Categorical(hnca.Sequential(*between), categories=2),
+        "action": hnca.Categorical(hnca.Sequential(*above)),
+    }
+    image = jnp.array([1.0, 0.0, -1.0, 0.5, 0.5, 0.0, 1.0, 1.0, -0.5])
+    return randomised(hnca.Network(layers, inputs={"image": 9}), k7), {"image": image}
+
+
 NETWORKS = {
     "chain of -1 and 1": chain,
     "chain of 0 and 1": lambda key: chain(key, BITS),
@@ -98,6 +113,7 @@ NETWORKS = {
     "categorical hidden": categorical_hidden,
     "categorical chain": categorical_chain,
     "convolutional": convolutional,
+    "nonlinear": nonlinear,
 }
 
 

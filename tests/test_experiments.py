@@ -55,6 +55,32 @@ def test_the_agent_is_the_papers():
     assert count == 785 * 200 + 2 * 201 * 200 + 201 * 10
 
 
+def test_the_torso_is_the_papers():
+    network = bandit.agent(1, 200, jax.random.key(0), "conv")
+    first, _, second, _, head = network.layers["hidden1"].conditional.stages
+    assert first.weight.shape == (3, 3, 1, 16)
+    assert second.weight.shape == (3, 3, 16, 16)
+    assert head.weights[0].shape == (24 * 24 * 16, 200)
+    assert float(jnp.max(jnp.abs(second.weight))) < 2 / 144**0.5
+    np.testing.assert_allclose(jnp.std(second.weight), 0.88 / 144**0.5, rtol=0.05)  # of a normal cut off at 2
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "fields"),
+    [
+        ("bandit", {"torso": "conv"}, {"torso": "conv"}),
+        ("vae", {"encoder": "nonlinear", "decoder": "nonlinear"}, {"encoder": "nonlinear", "decoder": "nonlinear"}),
+    ],
+)
+def test_networks_with_deterministic_layers_train(name, changes, fields):
+    settings, method = settings_of(name, epochs=1, **changes)
+    assert experiment_of(settings).identity(method).items() >= fields.items()
+    (epoch,) = trained(name, epochs=1, **changes)
+    assert all(np.all(np.isfinite(value)) for value in epoch.measures.values())
+    shapes = {leaf.shape[1:] for leaf in jax.tree.leaves(epoch.trained) if hasattr(leaf, "shape")}
+    assert ((3, 3, 1, 16) if name == "bandit" else (6, 6)) in shapes
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_seeds_trained_together_are_the_seeds_trained_alone(name):
     """A seed's run does not depend on its company (to the rounding of a batched matrix product)."""

@@ -8,6 +8,7 @@ from .conditionals import Apply as Apply
 from .conditionals import Conv as Conv
 from .conditionals import Dense as Dense
 from .conditionals import Free as Free
+from .conditionals import Sequential as Sequential
 from .estimators import ARM as ARM
 from .estimators import HNCA as HNCA
 from .estimators import REINFORCE as REINFORCE

@@ -69,6 +69,20 @@ def draw_figure_1(rows: Sequence[Row], directory: Path) -> list[Path]:
     )
 
 
+def draw_figure_5(rows: Sequence[Row], directory: Path) -> list[Path]:
+    """Draws Young 2022, Figure 5: as Figure 1, for agents with a convolutional torso.
+
+    Args:
+        rows: the bandit's metrics.
+        directory: where `figure5.png` and `figure5.pdf` go.
+
+    Returns:
+        The paths written.
+    """
+    note = "MNIST bandit, convolutional torso"
+    return _draw(rows, directory, _Panels("figure5", "train_accuracy", "test_accuracy", "accuracy", "hidden", note))
+
+
 def draw_figure_3(rows: Sequence[Row], directory: Path) -> list[Path]:
     """Draws Young 2022, Figure 3: the ELBO above, ln gradient variance below, one column a depth.
 

@@ -44,8 +44,8 @@ def run(settings: Settings, console: Console) -> None:
 def experiment_of(settings: Settings) -> Experiment:
     """Returns the experiment that the settings are for."""
     if isinstance(settings, VAESettings):
-        return VAE(settings.width, settings.bound_samples)
-    return Bandit(settings.width)
+        return VAE(settings.width, settings.bound_samples, settings.encoder, settings.decoder)
+    return Bandit(settings.width, settings.torso)
 
 
 def _run_one(

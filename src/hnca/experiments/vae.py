@@ -6,6 +6,7 @@ layer learned. Encoder and decoder are trained together, the decoder by its ordi
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
-from hnca.conditionals import Dense, Free
+from hnca.conditionals import Dense, Free, Sequential
 from hnca.data.binarise import binarise
 from hnca.estimators import Estimator, direct_credits
 from hnca.experiments.experiment import Experiment, Measures
@@ -25,9 +26,10 @@ from hnca.experiments.records import Row
 from hnca.network import Network
 from hnca.objectives import ELBO
 from hnca.training import TrainingState, apply_gradient
-from hnca.units import Bernoulli, Layer
+from hnca.units import Bernoulli, Conditional, Layer
 from hnca.variance import mean_gradient_variance
 
+Joint = Literal["linear", "nonlinear"]
 AutoEncoder = tuple[Network, ELBO]
 """The encoder, and the bound with the decoder in it."""
 
@@ -47,11 +49,12 @@ class VAE(Experiment):
     }
     digits = 2
 
-    def __init__(self, width: int, bound_samples: int):
+    def __init__(self, width: int, bound_samples: int, encoder: Joint = "linear", decoder: Joint = "linear"):
         self._width, self._bound_samples = width, bound_samples
+        self._joints: tuple[Joint, Joint] = encoder, decoder
 
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
-        return auto_encoder(layers, self._width, key)
+        return auto_encoder(layers, self._width, key, *self._joints)
 
     def estimator_state(self, trained: AutoEncoder, method: Estimator) -> PyTree:
         return method.init(*trained)
@@ -82,7 +85,8 @@ class VAE(Experiment):
         return {"test_elbo": elbo, "test_bound": bound}
 
     def identity(self, method: str) -> Row:
-        return {"estimator": method}
+        encoder, decoder = self._joints
+        return {"estimator": method, "encoder": encoder, "decoder": decoder}
 
     def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
         return [*draw_figure_3(rows, directory), *draw_figure_6(rows, directory)]
@@ -97,10 +101,13 @@ class VAE(Experiment):
         ]
 
 
-def auto_encoder(layers: int, width: int, key: Key[Array, ""]) -> AutoEncoder:
-    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1, dense in both directions.
+def auto_encoder(
+    layers: int, width: int, key: Key[Array, ""], encoder_joint: Joint = "linear", decoder_joint: Joint = "linear"
+) -> AutoEncoder:
+    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1.
 
-    The encoder goes image -> latent1 -> latent2 ..., the decoder the other way round, from a learned prior.
+    The encoder goes image -> latent1 -> latent2 ..., the decoder the other way round, from a learned prior. Layers are
+    joined by an affine map or, if nonlinear, by two deterministic layers of `width` leaky rectifiers between them.
     """
     encoder: dict[str, Layer] = {}
     decoder: dict[str, Layer] = {}
@@ -108,9 +115,28 @@ def auto_encoder(layers: int, width: int, key: Key[Array, ""]) -> AutoEncoder:
     for depth, layer_key in enumerate(jax.random.split(key, layers), start=1):
         up_key, down_key = jax.random.split(layer_key)
         above = f"latent{depth}"
-        encoder[above] = Bernoulli(Dense(below, size, width, key=up_key))
-        decoder[below] = Bernoulli(Dense(above, width, size, key=down_key))
+        encoder[above] = Bernoulli(_joined(encoder_joint, below, (size, width), width, up_key))
+        decoder[below] = Bernoulli(_joined(decoder_joint, above, (width, size), width, down_key))
         below, size = above, width
     decoder[below] = Bernoulli(Free(width))
     network = Network(encoder, inputs={"image": PIXELS})
     return network, ELBO(network, Network(decoder))
+
+
+def _joined(joint: Joint, parent: str, sizes: tuple[int, int], width: int, key: Key[Array, ""]) -> Conditional:
+    in_features, out_features = sizes
+    if joint == "linear":
+        return Dense(parent, in_features, out_features, key=key)
+    k1, k2, k3 = jax.random.split(key, 3)
+    return Sequential(
+        Dense(parent, in_features, width, key=k1),
+        _leaky_relu,
+        Dense("previous", width, width, key=k2),
+        _leaky_relu,
+        Dense("previous", width, out_features, key=k3),
+    )
+
+
+def _leaky_relu(x: Array) -> Array:
+    """With the slope that the DisARM and ARM papers use."""
+    return jax.nn.leaky_relu(x, 0.3)

@@ -8,6 +8,7 @@ from hnca.messages.categorical_parent import categorical_parent_message
 from hnca.messages.convolution import convolution_message
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.product import product_message
+from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
 from hnca.messages.softmax import softmax_message
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical, Layer
@@ -49,7 +50,8 @@ def likelihood_contrast(
         return convolution_message(layer.conditional, above.span, logits, child_state, state)
     known = isinstance(layer, Bernoulli | Categorical) and isinstance(above, Bernoulli | Categorical)
     if not (known and isinstance(layer.conditional, Dense)):
-        return enumerated_contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
+        contrast = rank_one_contrast if begins_with_dense(layer) else enumerated_contrast
+        return contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
     return _dense_contrast(layer, layer.conditional.weight(parent), logits, taken, above, trace[parent])
 
 

@@ -8,6 +8,7 @@ from hnca.conditionals import Conv, Dense
 from hnca.messages.convolution import convolution_entropy_contrast
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.product import softplus_sum
+from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli
 
@@ -26,7 +27,8 @@ def entropy_contrast(network: Network, trace: Trace, child: str, parent: str) ->
         if isinstance(layer.conditional, Conv):
             return convolution_entropy_contrast(layer.conditional, above.span, logits, state)
         return bernoulli_entropy_contrast(layer.conditional.weight(parent), above.span, logits, state)
-    return enumerated_contrast(layer, layer.entropy, network, trace, parent)
+    contrast = rank_one_contrast if begins_with_dense(layer) else enumerated_contrast
+    return contrast(layer, layer.entropy, network, trace, parent)
 
 
 def bernoulli_entropy_contrast(

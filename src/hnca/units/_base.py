@@ -58,8 +58,12 @@ class Layer(eqx.Module):
         """How many values one unit can take."""
 
     @abstractmethod
+    def as_logits(self, outputs: Float[Array, "*batch out_features"]) -> Float[Array, "*logits"]:
+        """Returns a conditional's output in the shape of this family's logits."""
+
     def logits(self, features: tuple[Array, ...], batch_shape: tuple[int, ...]) -> Float[Array, "*logits"]:
-        """Returns the conditional's output in the shape of this family's logits."""
+        """Returns the logits given what the layer sees of its parents (see `Conditional`)."""
+        return self.as_logits(self.conditional(features, batch_shape))
 
     @abstractmethod
     def alternative_values(self, dtype: DTypeLike) -> Num[Array, " alternatives"]:

@@ -58,8 +58,8 @@ class Bernoulli(Layer):
         """The distance between the two values."""
         return self.values[1] - self.values[0]
 
-    def logits(self, features: tuple[Array, ...], batch_shape: tuple[int, ...]) -> Float[Array, "*batch units"]:
-        return self.conditional(features, batch_shape)
+    def as_logits(self, outputs: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+        return outputs
 
     def alternative_values(self, dtype: DTypeLike) -> Float[Array, "2"]:
         return jnp.asarray(self.values, dtype)

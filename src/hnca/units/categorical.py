@@ -57,11 +57,8 @@ class Categorical(Layer):
     def alternatives(self) -> int:
         return self.categories
 
-    def logits(
-        self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
-    ) -> Float[Array, "*batch units categories"]:
-        flat = self.conditional(features, batch_shape)
-        return flat.reshape(*flat.shape[:-1], self.units, self.categories)
+    def as_logits(self, outputs: Float[Array, "*batch out_features"]) -> Float[Array, "*batch units categories"]:
+        return outputs.reshape(*outputs.shape[:-1], self.units, self.categories)
 
     def alternative_values(self, dtype: DTypeLike) -> Int[Array, " categories"]:
         return jnp.arange(self.categories, dtype=jnp.int32)

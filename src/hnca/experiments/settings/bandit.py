@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,10 +14,12 @@ BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline")
 
 @dataclass(frozen=True)
 class BanditSettings(TrainingSettings):
-    """Train agents on MNIST as a contextual bandit, from rewards alone (Young 2022, Section 1.3, Figure 1)."""
+    """Train agents on MNIST as a contextual bandit, from rewards alone (Young 2022, Section 1.3, Figures 1 and 5)."""
 
     estimators: tuple[str, ...] = ("hnca", "reinforce")
     """Gradient estimators to compare: hnca, reinforce, hnca+baseline, reinforce+baseline."""
+    torso: Literal["none", "conv"] = "none"
+    """What stands between the image and the first stochastic layer: conv is two layers of convolutions (Figure 5)."""
     baseline: bool = False
     """Give every estimator a running mean of the reward (decay 0.99) as its baseline."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bandit")

@@ -33,6 +33,10 @@ class VAESettings(TrainingSettings):
     loo-independent, disarm, arm."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
+    encoder: Literal["linear", "nonlinear"] = "linear"
+    """How a latent layer is joined to the one below: nonlinear is by two hidden layers of leaky rectifiers between."""
+    decoder: Literal["linear", "nonlinear"] = "linear"
+    """The same for the way back."""
     dataset: Literal["mnist"] = "mnist"
     """The images."""
     test_epochs: tuple[int, ...] = ()
