@@ -70,6 +70,8 @@ def test_a_missing_file_is_named(copy):
         ),
         (gzip.compress(b"\0\0\x0d\x01\0\0\0\x03" + b"123"), "expected an IDX file"),
     ],
+    # A compressed byte string holds the time it was made at, and test names may not.
+    ids=["no gzip", "truncated", "short", "wrong type"],
 )
 def test_bytes_that_are_no_idx_file_are_refused(packed, problem):
     with pytest.raises(DataError, match=problem):
