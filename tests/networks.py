@@ -104,6 +104,19 @@ def nonlinear(key):
     return randomised(hnca.Network(layers, inputs={"image": 9}), k7), {"image": image}
 
 
+def embedded(key):
+    """Categorical layers which their children see as the rows of an embedding."""
+    k1, k2, k3, k4, k5 = jax.random.split(key, 5)
+    choice = hnca.Dense("image", 2, 6, key=k1)
+    layers = {
+        "choice": hnca.Categorical(choice, categories=3, embedding=jnp.zeros((3, 2))),
+        "code": hnca.Bernoulli(hnca.Dense("choice", 4, 2, key=k2), SIGNS),
+        "action": hnca.Categorical(hnca.Dense(("choice", "code"), (4, 2), 3, key=k3), embedding=jnp.zeros((3, 1))),
+        "after": hnca.Bernoulli(hnca.Sequential(hnca.Dense("action", 1, 2, key=k4), jnp.tanh, eqx.nn.Identity()), BITS),
+    }
+    return randomised(hnca.Network(layers, inputs={"image": 2}), k5), {"image": jnp.array([1.0, -0.5])}
+
+
 NETWORKS = {
     "chain of -1 and 1": chain,
     "chain of 0 and 1": lambda key: chain(key, BITS),
@@ -112,6 +125,7 @@ NETWORKS = {
     "dead end": dead_end,
     "categorical hidden": categorical_hidden,
     "categorical chain": categorical_chain,
+    "embedded": embedded,
     "convolutional": convolutional,
     "nonlinear": nonlinear,
 }

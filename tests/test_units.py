@@ -17,10 +17,11 @@ def families():
         "-1 and 1": hnca.Bernoulli(free, (-1, 1)),
         "0.5 and 3": hnca.Bernoulli(free, (0.5, 3)),
         "categorical": hnca.Categorical(free, categories=3),
+        "embedded": hnca.Categorical(free, 3, jnp.array([[1.0, 0.5, -2.0, 3.0], [0.0, 1.0, 1.5, 2.0], 4 * [0.3]])),
     }
 
 
-FAMILIES = ["0 and 1", "-1 and 1", "0.5 and 3", "categorical"]
+FAMILIES = ["0 and 1", "-1 and 1", "0.5 and 3", "categorical", "embedded"]
 
 
 def logits_of(layer, batch=()):
@@ -113,3 +114,8 @@ def test_categories_must_divide_the_outputs():
         hnca.Categorical(hnca.Free(6), categories=4)
     with pytest.raises(ValueError, match=r"Categorical: categories=1; expected at least 2"):
         hnca.Categorical(hnca.Free(6), categories=1)
+
+
+def test_an_embedding_must_have_a_row_for_every_category():
+    with pytest.raises(ValueError, match=r"Categorical: embedding of shape \(2, 4\); expected \(3, size\)"):
+        hnca.Categorical(hnca.Free(6), 3, jnp.zeros((2, 4)))

@@ -1,5 +1,7 @@
 """Chooses the cheapest exact way to a message, by the kind of child, of conditional and of parent."""
 
+from typing import cast
+
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
@@ -64,11 +66,14 @@ def _dense_contrast(
         if isinstance(above, Bernoulli):
             state = above.state(values).astype(logits.dtype)
             return product_message(weight, above.span, logits, child_state, state)
-        by_value = weight.reshape(above.units, above.alternatives, -1)
-        return categorical_parent_message(by_value, logits, child_state, values)
+        return categorical_parent_message(_by_category(above, weight), logits, child_state, values)
     by_category = weight.reshape(weight.shape[0], layer.units, layer.alternatives)
     if isinstance(above, Bernoulli):
         state = above.state(values).astype(logits.dtype)
         return softmax_message(by_category, above.span, logits, taken, state)
-    by_value = by_category.reshape(above.units, above.alternatives, layer.units, layer.alternatives)
-    return categorical_pair_message(by_value, logits, taken, values)
+    by_pair = _by_category(above, weight)
+    return categorical_pair_message(by_pair.reshape(*by_pair.shape[:2], layer.units, -1), logits, taken, values)
+
+
+def _by_category(above: Layer, weight: Float[Array, "features children"]) -> Float[Array, "units categories children"]:
+    return cast(Categorical, above).weight_by_category(weight)

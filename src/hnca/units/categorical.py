@@ -12,27 +12,38 @@ from hnca.units._base import Conditional, Layer
 class Categorical(Layer):
     """A layer of independent units with `categories` values each: `P(k) = softmax(logits)_k`.
 
-    Values are integers `[*batch, units]`; a child sees them one-hot, `[*batch, units * categories]`.
+    Values are integers `[*batch, units]`; a child sees them one-hot, `[*batch, units * categories]`, or, with an
+    embedding, as its rows, `[*batch, units * embedding size]`.
 
     Example:
         ```python
         hnca.Categorical(hnca.Dense("hidden", 200, 10, key=key))                 # one unit, ten values: an action
         hnca.Categorical(hnca.Dense("image", 784, 80, key=key), categories=4)    # twenty units of four values
+        hnca.Categorical(hnca.Dense("image", 784, 80, key=key), 4, embedding=jax.random.normal(key2, (4, 2)))
         ```
 
     Args:
         conditional: sets the logits, `units * categories` numbers, a unit's categories next to each other.
         categories: how many values a unit has; by default all outputs of the conditional are one unit's.
+        embedding: `[categories, size]`, a parameter, the same for all units of the layer; None for one-hot.
 
     Raises:
-        ValueError: if there are fewer than two categories or they do not divide the conditional's outputs.
+        ValueError: if there are fewer than two categories, they do not divide the conditional's outputs, or the
+            embedding has not one row a category.
     """
 
     conditional: Conditional
+    embedding: Float[Array, "categories size"] | None
     categories: int = eqx.field(static=True)
 
-    def __init__(self, conditional: Conditional, categories: int | None = None):
+    def __init__(
+        self,
+        conditional: Conditional,
+        categories: int | None = None,
+        embedding: Float[Array, "categories size"] | None = None,
+    ):
         self.conditional = conditional
+        self.embedding = embedding
         self.categories = conditional.out_features if categories is None else categories
 
     def __check_init__(self):
@@ -44,6 +55,11 @@ class Categorical(Layer):
                 f"Categorical: categories={self.categories!r} does not divide the conditional's {outputs} outputs; "
                 "expected units * categories outputs."
             )
+        if self.embedding is not None and (self.embedding.ndim != 2 or len(self.embedding) != self.categories):
+            raise ValueError(
+                f"Categorical: embedding of shape {self.embedding.shape}; expected ({self.categories}, size), a row a "
+                "category."
+            )
 
     @property
     def units(self) -> int:
@@ -51,7 +67,7 @@ class Categorical(Layer):
 
     @property
     def features(self) -> int:
-        return self.conditional.out_features
+        return self.units * (self.categories if self.embedding is None else self.embedding.shape[-1])
 
     @property
     def alternatives(self) -> int:
@@ -74,15 +90,18 @@ class Categorical(Layer):
         return jnp.sum(jax.nn.log_softmax(logits) * self._one_hot(values, logits), axis=-1)
 
     def mean(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
-        probabilities = jax.nn.softmax(logits)
-        return probabilities.reshape(*probabilities.shape[:-2], self.features)
+        return self._embedded(jax.nn.softmax(logits))
 
     def entropy(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch units"]:
         return -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
 
     def encode(self, values: Num[Array, "*batch units"], dtype: DTypeLike) -> Float[Array, "*batch features"]:
-        one_hot = jax.nn.one_hot(values, self.categories, dtype=dtype)
-        return one_hot.reshape(*one_hot.shape[:-2], -1)
+        return self._embedded(jax.nn.one_hot(values, self.categories, dtype=dtype))
+
+    def weight_by_category(self, weight: Float[Array, "features outputs"]) -> Float[Array, "units categories outputs"]:
+        """Returns what each category of each unit adds through a weight on what a child sees."""
+        by_unit = weight.reshape(self.units, -1, weight.shape[-1])
+        return by_unit if self.embedding is None else jnp.einsum("ks,uso->uko", self.embedding, by_unit)
 
     def score(
         self, logits: Float[Array, "*batch units categories"], values: Num[Array, "*batch units"]
@@ -116,6 +135,10 @@ class Categorical(Layer):
             expected = jnp.sum(posterior * contrast, axis=-1, keepdims=True)
             credit += posterior * contrast - prior * expected
         return credit
+
+    def _embedded(self, one_hot: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
+        seen = one_hot if self.embedding is None else one_hot @ self.embedding.astype(one_hot.dtype)
+        return seen.reshape(*seen.shape[:-2], -1)
 
     def _one_hot(self, values: Num[Array, "*batch units"], logits: Array) -> Float[Array, "*batch units categories"]:
         return jax.nn.one_hot(values, self.categories, dtype=logits.dtype)

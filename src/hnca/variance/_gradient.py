@@ -1,7 +1,7 @@
 """How much the gradient varies from example to example, measured from the credits.
 
 No gradient of one example is formed where the credits say enough (see `_moments`). Layers that share parameters are
-each measured on their own.
+each measured on their own, and an embedding's parameters are not counted.
 """
 
 import math
