@@ -14,6 +14,7 @@ FIELDS = [
     "experiment",
     "estimator",
     "baseline",
+    "torso",
     "layers",
     "seed",
     "epoch",
@@ -38,6 +39,8 @@ BENCH_FIELDS = [
 VAE_FIELDS = [
     "experiment",
     "estimator",
+    "encoder",
+    "decoder",
     "layers",
     "seed",
     "epoch",
