@@ -9,6 +9,7 @@ import pytest
 
 from hnca.cli import main
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
+from hnca.messages import compiled
 
 FIELDS = [
     "experiment",
@@ -52,8 +53,9 @@ VAE_FIELDS = [
 ]
 
 
-def hnca(*arguments):
-    return subprocess.run([sys.executable, "-m", "hnca.cli", *map(str, arguments)], capture_output=True, text=True)
+def hnca(*arguments, environment=None):
+    command = [sys.executable, "-m", "hnca.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
 
 
 MISTAKES = {
@@ -112,6 +114,16 @@ def test_help_does_not_import_jax():
     assert result.returncode == 0, result.stderr
     for option in ("--layers", "--width", "--estimators", "--baseline", "--epochs", "--seeds", "--batch-size", "--out"):
         assert option in result.stdout
+
+
+def test_info_says_which_kernel_is_used_and_refuses_an_unknown_one():
+    kernel = "compiled, " if compiled.status().compiled else "pure JAX, as "
+    assert f"messages: {kernel}" in hnca("info").stdout
+    for command in ("info", "bench"):
+        result = hnca(command, environment={"HNCA_KERNEL": "fast"})
+        assert result.returncode == 2
+        assert result.stderr == "hnca: HNCA_KERNEL='fast'; expected 'auto' or 'jax'.\n"
+    assert "messages: pure JAX, as HNCA_KERNEL=jax" in hnca("info", environment={"HNCA_KERNEL": "jax"}).stdout
 
 
 def test_a_run_writes_metrics_and_figures_and_is_not_overwritten(tmp_path):

@@ -1,4 +1,4 @@
-"""The product kernel against a direct evaluation in float64: accuracy, range, memory, batching, laziness."""
+"""Both kernels against a direct evaluation in float64: accuracy, range, memory, batching, laziness."""
 
 from functools import partial
 
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import hnca.messages.product as kernel
-from hnca.messages import product_message, softplus_sum
+from hnca.messages import compiled, product_message, softplus_sum
+from hnca.messages.bernoulli_pair import bernoulli_message
 
 
 def direct(weight, span, logits, state, above):
@@ -26,11 +27,22 @@ def direct(weight, span, logits, state, above):
 
 
 @partial(jax.jit, static_argnums=1)
-def both(weight, span, logits, state, above):
+def in_jax(weight, span, logits, state, above):
     return product_message(weight, span, logits, state, above), softplus_sum(weight, span, logits, above)
 
 
-def check(weight, span, logits, state, above, tolerance=1e-5):
+@partial(jax.jit, static_argnums=1)
+def by_compiled_kernel(weight, span, logits, state, above):
+    if not compiled.status().compiled:
+        pytest.skip(f"the compiled kernel is not used here: {compiled.status().detail}")
+    growth = compiled.softplus_growth(span * weight, logits, above)
+    return bernoulli_message(weight, span, logits, state, above), growth
+
+
+on_both_kernels = pytest.mark.parametrize("both", [in_jax, by_compiled_kernel])
+
+
+def check(both, weight, span, logits, state, above, tolerance=1e-5):
     """Both sums are within the tolerance of the magnitude of their terms, and within the tolerance."""
     *expected, magnitude = direct(weight, span, logits, state, above)
     for found, reference in zip(both(weight, span, logits, state, above), expected, strict=True):
@@ -52,6 +64,7 @@ def draw(seed, batch, parents, children, scale=1.0, weight_limit=20.0):
     return [jnp.asarray(a, jnp.float32) for a in arrays]
 
 
+@on_both_kernels
 @hypothesis.given(
     batch=st.integers(1, 5),
     parents=st.integers(1, 37),
@@ -60,26 +73,28 @@ def draw(seed, batch, parents, children, scale=1.0, weight_limit=20.0):
     seed=st.integers(0, 2**16),
 )
 @hypothesis.settings(max_examples=8, deadline=None, derandomize=True)
-def test_float32_agrees_with_float64(batch, parents, children, span, seed):
+def test_float32_agrees_with_float64(both, batch, parents, children, span, seed):
     for scale in (1e-4, 0.01, 0.3, 3.0, 20.0):
         weight, *rest = draw(seed, batch, parents, children, scale)
-        check(weight, span, *rest)
+        check(both, weight, span, *rest)
 
 
+@on_both_kernels
 @pytest.mark.parametrize("scale", [1e-6, 1e-4, 0.1, 1.0, 10.0])
-def test_many_children_add_up_few_rounding_errors(scale):
+def test_many_children_add_up_few_rounding_errors(scale, both):
     """Rounding that favours one side shows in small weights and many children."""
     weight, logits, state, above = draw(1, 3, 20, 5000, scale)
-    check(weight, 2.0, logits / 10, state, above)
+    check(both, weight, 2.0, logits / 10, state, above)
 
 
 @pytest.mark.parametrize("size", [0.5, 2.0, 8.0, 21.0, 22.5, 60.0, 1e4])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_every_way_to_the_product_is_accurate(size, sign):
+@on_both_kernels
+def test_every_way_to_the_product_is_accurate(size, sign, both):
     """Shifts that all have one sign, so that nothing cancels in the product of a block."""
     weight, logits, state, above = draw(4, 5, 9, 131)
     weight = sign * size * (1 - 0.01 * jnp.abs(jnp.tanh(weight)))
-    check(weight, 2.0, logits / 10, state, above)
+    check(both, weight, 2.0, logits / 10, state, above)
 
 
 def test_no_weight_no_message():
@@ -98,19 +113,21 @@ def test_a_child_that_is_certain_and_right_says_nothing():
 
 
 @pytest.mark.parametrize("limit", [1e2, 1e3, 1e4])
-def test_extreme_logits_and_weights_give_finite_messages(limit):
+@on_both_kernels
+def test_extreme_logits_and_weights_give_finite_messages(limit, both):
     rng = np.random.default_rng(0)
     choices = [-limit, -30.0, -1.0, 0.0, 1e-3, 5.0, limit]
     weight, logits = (jnp.asarray(rng.choice(choices, shape), jnp.float32) for shape in ((19, 70), (9, 70)))
     state, above = (jnp.asarray(rng.integers(0, 2, shape), jnp.float32) for shape in ((9, 70), (9, 19)))
-    check(weight, 2.0, logits, state, above)
+    check(both, weight, 2.0, logits, state, above)
 
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("scale", [0.1, 5.0, 50.0])
-def test_float64_is_exact(scale):
+@on_both_kernels
+def test_float64_is_exact(scale, both):
     arrays = [a.astype(jnp.float64) for a in draw(3, 4, 18, 45, scale, weight_limit=1e3)]
-    check(arrays[0], 2.0, *arrays[1:], tolerance=1e-14)
+    check(both, arrays[0], 2.0, *arrays[1:], tolerance=1e-14)
 
 
 @pytest.mark.parametrize("function", [product_message, softplus_sum])
@@ -120,8 +137,8 @@ def test_memory_never_holds_batch_by_parents_by_children(function):
     names = ["logits", "state", "above"] if function is product_message else ["logits", "above"]
     sizes = {"logits": children, "state": children, "above": parents}
     arguments += [jax.ShapeDtypeStruct((batch, sizes[name]), jnp.float32) for name in names]
-    compiled = jax.jit(lambda weight, *rest: function(weight, 2.0, *rest)).lower(*arguments).compile()
-    used = compiled.memory_analysis().temp_size_in_bytes
+    program = jax.jit(lambda weight, *rest: function(weight, 2.0, *rest)).lower(*arguments).compile()
+    used = program.memory_analysis().temp_size_in_bytes
     assert used < 4 * 4 * (parents * children + batch * (parents + children))
 
 

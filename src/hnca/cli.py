@@ -10,9 +10,9 @@ import tyro
 from rich.console import Console
 
 from hnca.data import DataError
-from hnca.experiments.settings import BanditSettings, BenchSettings, SettingsError, VAESettings
+from hnca.experiments.settings import BanditSettings, BenchSettings, InfoSettings, SettingsError, VAESettings
 
-Settings = BanditSettings | VAESettings | BenchSettings
+Settings = BanditSettings | VAESettings | BenchSettings | InfoSettings
 
 INTERRUPTED = 130
 WRONG_USE = 2
@@ -36,7 +36,7 @@ def _parse(arguments: Sequence[str]) -> Settings:
     try:
         with contextlib.redirect_stderr(boxed):
             return tyro.extras.subcommand_cli_from_dict(
-                {"bandit": BanditSettings, "vae": VAESettings, "bench": BenchSettings},
+                {"bandit": BanditSettings, "vae": VAESettings, "bench": BenchSettings, "info": InfoSettings},
                 prog="hnca",
                 description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
                 args=list(arguments),
@@ -63,6 +63,10 @@ def _run(settings: Settings) -> None:
         from hnca.experiments.benchmark.runs import run_benchmark
 
         run_benchmark(settings, console)
+    elif isinstance(settings, InfoSettings):
+        from hnca.experiments.information import print_information
+
+        print_information(console)
     else:
         from hnca.experiments.runs import run
 

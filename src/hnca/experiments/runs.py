@@ -13,6 +13,7 @@ from hnca.experiments.epochs import Epoch, train
 from hnca.experiments.estimators import estimator
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import Images, mnist_on_device
+from hnca.experiments.information import device_line
 from hnca.experiments.records import MetricsFile, Row
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.experiments.tables import final_table
@@ -30,7 +31,7 @@ def run(settings: Settings, console: Console) -> None:
     experiment = experiment_of(settings)
     with MetricsFile(settings.out, settings.overwrite) as metrics:
         train_images, test_images = mnist_on_device()
-        console.print(f"{_device()}; writing {metrics.path}", soft_wrap=True)
+        console.print(f"{device_line()}; writing {metrics.path}", soft_wrap=True)
         for layers in settings.layers:
             for method in settings.methods:
                 epoch = _run_one(experiment, settings, layers, method, train_images, test_images, metrics, console)
@@ -109,8 +110,3 @@ def _require_finite(rows: Sequence[Row], settings: Settings, experiment: Experim
                 f"--learning-rate {settings.learning_rate}: the gradient of {row['estimator']} with {row['layers']} "
                 f"{experiment.units} layers is not finite in epoch {row['epoch']}; expected a smaller rate"
             )
-
-
-def _device() -> str:
-    device = jax.devices()[0]
-    return f"JAX {jax.__version__} on {device.device_kind} ({device.platform})"

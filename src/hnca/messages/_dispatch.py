@@ -5,11 +5,11 @@ from typing import cast
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
+from hnca.messages.bernoulli_pair import bernoulli_message
 from hnca.messages.categorical_pair import categorical_pair_message
 from hnca.messages.categorical_parent import categorical_parent_message
 from hnca.messages.convolution import convolution_message
 from hnca.messages.enumeration import enumerated_contrast
-from hnca.messages.product import product_message
 from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
 from hnca.messages.softmax import softmax_message
 from hnca.network import Network, Trace
@@ -65,7 +65,7 @@ def _dense_contrast(
         child_state = layer.state(taken).astype(logits.dtype)
         if isinstance(above, Bernoulli):
             state = above.state(values).astype(logits.dtype)
-            return product_message(weight, above.span, logits, child_state, state)
+            return bernoulli_message(weight, above.span, logits, child_state, state)
         return categorical_parent_message(_by_category(above, weight), logits, child_state, values)
     by_category = weight.reshape(weight.shape[0], layer.units, layer.alternatives)
     if isinstance(above, Bernoulli):

@@ -20,22 +20,16 @@ they are (the usual case), with the exponent taken out of the product after ever
 float32), and with an exponential for every one (weights of any size).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float
 
+from hnca.messages.blocks import Block, Sums, Up, from_tiles, parents_up, sum_over_blocks
 from hnca.messages.fallback import instead_if
-
-# Measured on CPUs: children to a block (longer ones save logs but overflow sooner); parents to a tile at most, so that
-# a block's part of the weights stays in the nearest cache for the whole batch; lanes that fill any CPU's vectors.
-_BLOCK = 32
-_TILE = 208
-_LANES = 16
 
 
 def product_message(
@@ -78,72 +72,23 @@ def softplus_sum(
     return (1 - 2 * parent_state) * linear + _log_product(weight, span, child_logits, parent_state)
 
 
-class _Block(NamedTuple):
-    """A block of children, or (with a leading axis) all blocks. Padding has weight 0, and so factors of 1.
-
-    Attributes:
-        rise: the shift of each child logit when a parent unit goes up.
-        below: `-|a|`.
-        positive: 1 where `a > 0`.
-    """
-
-    rise: Float[Array, "*blocks tiles children lanes"]
-    below: Float[Array, "*blocks children batch"]
-    positive: Int8[Array, "*blocks children batch"]
-
-
-# 1 where a parent unit is up. Bytes, as comparing two takes a CPU one instruction, the exclusive or of booleans three.
-_Up = Int8[Array, "tiles batch lanes"]
-_Sums = Float[Array, "tiles batch lanes"]
-_Way = Callable[[_Block, _Up], _Sums]
-
-
 def _log_product(weight: Array, span: float, logits: Array, parent_state: Array) -> Array:
     """Returns `sum_j log(1 + sigmoid(-|a_j|) (e^(+-delta_ij) - 1))`, `+` where `a_j <= 0`."""
-    parents = weight.shape[0]
-    rise, logits = span * weight, logits.reshape(-1, logits.shape[-1])
-    up = _in_tiles((parent_state.reshape(-1, parents) > 0.5).astype(jnp.int8), axis=1).swapaxes(0, 1)
+    rise, logits, up = span * weight, logits.reshape(-1, logits.shape[-1]), parents_up(parent_state)
     # Two factors of this size still have a finite product.
     two_fit = jnp.max(jnp.abs(rise)) < 0.5 * np.log(float(jnp.finfo(rise.dtype).max))
-    sums = _sum_over_blocks(_log_of_products, rise, logits, up)
+    sums = sum_over_blocks(_log_of_products, rise, logits, up)
     overflown = ~jnp.isfinite(jnp.max(sums))
     split, bounded = (
-        partial(_sum_over_blocks, way, logits=logits, up=up)
+        partial(sum_over_blocks, way, logits=logits, up=up)
         for way in (_log_of_split_products, _log_of_bounded_products)
     )
     sums = instead_if(two_fit & overflown, sums, split, rise)
     sums = instead_if(~two_fit, sums, bounded, rise)
-    return sums.swapaxes(0, 1).reshape(-1, up.shape[0] * up.shape[2])[:, :parents].reshape(parent_state.shape)
+    return from_tiles(sums, parent_state)
 
 
-def _in_tiles(array: Array, axis: int) -> Array:
-    """Splits the axis of the parents in two, tiles and lanes."""
-    size = array.shape[axis]
-    tiles = -(-size // _TILE)
-    lanes = -(-size // (tiles * _LANES)) * _LANES
-    padding = [(0, tiles * lanes - size) if i == axis else (0, 0) for i in range(array.ndim)]
-    return jnp.pad(array, padding).reshape(*array.shape[:axis], tiles, lanes, *array.shape[axis + 1 :])
-
-
-def _in_blocks(rise: Float[Array, "parents children"], logits: Float[Array, "batch children"]) -> _Block:
-    children = rise.shape[1]
-    count = -(-children // _BLOCK)
-    block = -(-children // count)
-    missing = ((0, 0), (0, count * block - children))
-    rise = _in_tiles(jnp.pad(rise, missing), axis=0)
-    rise = rise.reshape(*rise.shape[:2], count, block).transpose(2, 0, 3, 1)
-    logits = jnp.pad(logits, missing).T.reshape(count, block, -1)
-    return _Block(rise, -jnp.abs(logits), (logits > 0).astype(jnp.int8))
-
-
-def _sum_over_blocks(log_of_block: _Way, rise: Array, logits: Array, up: _Up) -> _Sums:
-    def add(total: Array, block: _Block) -> tuple[Array, None]:
-        return total + log_of_block(block, up), None
-
-    return jax.lax.scan(add, jnp.zeros(up.shape, rise.dtype), _in_blocks(rise, logits))[0]
-
-
-def _log_of_products(block: _Block, up: _Up) -> _Sums:
+def _log_of_products(block: Block, up: Up) -> Sums:
     """The fast way: multiply the factors as they are."""
     product = jnp.ones(up.shape, block.rise.dtype)
     for excess in _factors_less_one(block, up):
@@ -151,7 +96,7 @@ def _log_of_products(block: _Block, up: _Up) -> _Sums:
     return jnp.log(product)
 
 
-def _log_of_split_products(block: _Block, up: _Up) -> _Sums:
+def _log_of_split_products(block: Block, up: Up) -> Sums:
     """The way for `|delta|` up to half the range of floats: takes the exponent out after every other factor."""
     product = jnp.ones(up.shape, block.rise.dtype)
     exponents = jnp.zeros(up.shape, _bits(product).dtype)
@@ -163,7 +108,7 @@ def _log_of_split_products(block: _Block, up: _Up) -> _Sums:
     return jnp.log(product) + exponents.astype(product.dtype) * np.log(2).astype(product.dtype)
 
 
-def _factors_less_one(block: _Block, up: _Up) -> Iterator[Array]:
+def _factors_less_one(block: Block, up: Up) -> Iterator[Array]:
     """Yields `sigmoid(-|a_j|) (e^(+-delta_ij) - 1)` of every child of the block.
 
     To be used as `product + product * excess`: `product * (1 + excess)` costs the same, but rounds to a grid around 1,
@@ -189,7 +134,7 @@ def _bits(x: Array) -> Array:
     return x.view(f"int{jnp.finfo(x.dtype).bits}")
 
 
-def _log_of_bounded_products(block: _Block, up: _Up) -> _Sums:
+def _log_of_bounded_products(block: Block, up: Up) -> Sums:
     """The way for weights of any size, with an exponential for every factor.
 
     With `z = +-delta - |a|`, a factor is `sigmoid(|a|) e^(max(z, 0)) (1 + e^(-|z|))`, the last of which is in (1, 2].

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from hnca.experiments.benchmark.timing import interleaved_medians
 from hnca.experiments.records import Row
+from hnca.messages.bernoulli_pair import bernoulli_message
 from hnca.messages.product import product_message
 
 SHAPES = ((50, 200, 784), (50, 200, 200), (256, 512, 512))
@@ -24,8 +25,9 @@ def time_messages(repeats: int) -> list[Row]:
         heavy = _arguments(batch, parents, children, scale=5.0)
         calls = {
             "matrix product": partial(jax.jit(_matrix_product), usual[0], usual[3]),
-            "message": partial(jax.jit(product_message), *usual),
-            "message, heavy weights": partial(jax.jit(product_message), *heavy),
+            "message": partial(jax.jit(bernoulli_message), *usual),
+            "message, heavy weights": partial(jax.jit(bernoulli_message), *heavy),
+            "message, pure JAX": partial(jax.jit(product_message), *usual),
             "direct form": partial(jax.jit(_direct), *usual),
         }
         medians = interleaved_medians(calls, repeats)

@@ -4,7 +4,6 @@ import itertools
 import json
 from collections.abc import Sequence
 
-import jax
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +12,7 @@ from hnca.experiments.benchmark.messages import time_messages
 from hnca.experiments.benchmark.updates import Shape, time_updates
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import mnist_on_device
+from hnca.experiments.information import device_line
 from hnca.experiments.records import Row
 from hnca.experiments.settings import BANDIT_ESTIMATORS, BenchSettings, SettingsError
 from hnca.experiments.vae import VAE
@@ -24,8 +24,7 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
     Raises:
         SettingsError: if the file cannot be written.
     """
-    device = jax.devices()[0]
-    console.print(f"JAX {jax.__version__} on {device.device_kind} ({device.platform}); medians of {settings.repeats}")
+    console.print(f"{device_line()}; medians of {settings.repeats}")
     if settings.messages:
         rows = time_messages(settings.repeats)
         console.print(_table("message kernel", rows))

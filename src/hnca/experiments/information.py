@@ -1,0 +1,50 @@
+"""Says what runs here: versions, devices, and which kernel the messages go by."""
+
+import importlib.metadata
+import platform
+
+import jax
+from rich.console import Console
+
+from hnca.experiments.settings import SettingsError
+from hnca.messages import compiled
+
+_PACKAGES = ("hnca", "jax", "jaxlib", "equinox", "optax", "numpy")
+
+
+def print_information(console: Console) -> None:
+    """Prints a line for each of them; builds the compiled kernel if it has not been built.
+
+    Raises:
+        SettingsError: if HNCA_KERNEL has a value that means nothing.
+    """
+    status = _kernel_status()
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
+    kernel = f"compiled, {status.detail}" if status.compiled else f"pure JAX, as {status.detail}"
+    lines = {
+        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "packages": versions,
+        "devices": devices,
+        "messages": kernel,
+    }
+    for name, text in lines.items():
+        console.print(f"{name + ':':10}{text}", soft_wrap=True, highlight=False)
+
+
+def device_line() -> str:
+    """Returns a line for the head of a run: version, device, and which kernel the messages go by.
+
+    Raises:
+        SettingsError: if HNCA_KERNEL has a value that means nothing.
+    """
+    device = jax.devices()[0]
+    kernel = "the compiled kernel" if _kernel_status().compiled else "pure JAX"
+    return f"JAX {jax.__version__} on {device.device_kind} ({device.platform}), messages by {kernel}"
+
+
+def _kernel_status() -> compiled.Status:
+    try:
+        return compiled.status()
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

@@ -1,0 +1,54 @@
+"""Bernoulli children through a dense weight to Bernoulli parents: by the compiled kernel, or else in pure JAX."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.messages import compiled
+from hnca.messages.energy import shifted_mean_energy
+from hnca.messages.product import product_message, softplus_sum
+
+
+def bernoulli_message(
+    weight: Float[Array, "parents children"],
+    span: float,
+    child_logits: Float[Array, "*batch children"],
+    child_state: Float[Array, "*batch children"],
+    parent_state: Float[Array, "*batch parents"],
+) -> Float[Array, "*batch parents"]:
+    """Returns `log P(children | unit at its upper value) - log P(children | at its lower)` for every parent unit.
+
+    Arguments as for `hnca.messages.product_message`.
+
+    Source: Young 2022, Eq 2 and Algorithm 2.
+    """
+    if not compiled.is_used(weight.dtype):
+        return product_message(weight, span, child_logits, child_state, parent_state)
+    growth = compiled.softplus_growth(span * weight, child_logits, parent_state)
+    return span * (child_state @ weight.T) - (1 - 2 * parent_state) * growth
+
+
+def bernoulli_entropy_contrast(
+    weight: Float[Array, "parents children"],
+    span: float,
+    child_logits: Float[Array, "*batch children"],
+    parent_state: Float[Array, "*batch parents"],
+) -> Float[Array, "*batch parents"]:
+    """Returns `H(unit at its upper value) - H(at its lower)`, `H = sum over children of softplus(a) - a sigmoid(a)`.
+
+    The softplus part is that of the layer's message, which XLA finds to be the same and computes once.
+
+    Args:
+        weight: from parent values to child logits.
+        span: upper less lower value of the parent units.
+        child_logits: logits of the children, with all parents as they are.
+        parent_state: 1 where a parent unit has its upper value, else 0.
+    """
+    here = jnp.sum(child_logits * jax.nn.sigmoid(child_logits), axis=-1, keepdims=True)
+    if compiled.is_used(weight.dtype):
+        growth = compiled.softplus_growth(span * weight, child_logits, parent_state)
+        there = compiled.energy_after_flip(span * weight, child_logits, parent_state)
+    else:
+        growth = softplus_sum(weight, span, child_logits, parent_state)
+        there = shifted_mean_energy(span * weight, child_logits, parent_state)
+    return (1 - 2 * parent_state) * (growth - (there - here))

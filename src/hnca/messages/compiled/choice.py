@@ -1,0 +1,64 @@
+"""Whether the compiled kernel is used."""
+
+import ctypes
+import os
+from functools import cache
+from typing import NamedTuple
+
+import jax
+from jax.typing import DTypeLike
+
+from hnca.messages.compiled.build import BuildError, built_library
+
+VARIABLE = "HNCA_KERNEL"
+TARGETS = tuple(f"hnca_{name}_{dtype}" for name in ("growth", "energy") for dtype in ("float32", "float64"))
+
+
+class Status(NamedTuple):
+    """Which kernel is in use.
+
+    Attributes:
+        compiled: whether the compiled one; else pure JAX.
+        detail: a phrase that says where it is, or why not.
+    """
+
+    compiled: bool
+    detail: str
+
+
+def is_used(dtype: DTypeLike) -> bool:
+    """Returns whether messages of this dtype go by the compiled kernel."""
+    return jax.numpy.dtype(dtype).name in ("float32", "float64") and status().compiled
+
+
+def status() -> Status:
+    """Returns which kernel is in use; builds the compiled one if it has to.
+
+    Pure JAX is used if the environment variable HNCA_KERNEL is "jax", on anything but a CPU, and with several devices,
+    over which the compiler can divide only what it can read.
+
+    Raises:
+        ValueError: if HNCA_KERNEL is set to anything but "auto" or "jax".
+    """
+    wish = os.environ.get(VARIABLE, "auto")
+    if wish not in ("auto", "jax"):
+        raise ValueError(f"{VARIABLE}={wish!r}; expected 'auto' or 'jax'.")
+    if wish == "jax":
+        return Status(False, f"{VARIABLE}=jax")
+    if jax.default_backend() != "cpu":
+        return Status(False, f"the device is a {jax.default_backend()}")
+    if jax.device_count() > 1:
+        return Status(False, f"there are {jax.device_count()} devices")
+    return _registered()
+
+
+@cache
+def _registered() -> Status:
+    try:
+        path = built_library()
+        library = ctypes.cdll.LoadLibrary(str(path))
+    except (BuildError, OSError) as error:
+        return Status(False, str(error))
+    for target in TARGETS:
+        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, target)), platform="cpu")
+    return Status(True, str(path))

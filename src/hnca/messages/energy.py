@@ -1,0 +1,69 @@
+r"""The mean energy `sum_j z sigmoid(z)` of Bernoulli children after the flip of a parent unit, without exponentials.
+
+With `z = a_j + delta_ij` and the names of `hnca.messages.product`, for children with `a_j <= 0`
+
+    sigmoid(z) = (sigmoid(a_j) e^delta_ij) / (1 + sigmoid(a_j) (e^delta_ij - 1)),
+
+a fraction whose denominator is a factor of the message's product. A block of fractions is put over one denominator as
+it grows, so that one division a block is left. For `a_j > 0` the same holds of `-z`, and
+`z sigmoid(z) = z + (-z) sigmoid(-z)`.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.messages.blocks import Block, Sums, Up, from_tiles, parents_up, sum_over_blocks
+from hnca.messages.fallback import instead_if
+
+
+def shifted_mean_energy(
+    rise: Float[Array, "parents children"],
+    child_logits: Float[Array, "*batch children"],
+    parent_state: Float[Array, "*batch parents"],
+) -> Float[Array, "*batch parents"]:
+    """Returns `sum_j z sigmoid(z)` with `z = a_j + delta_ij`, what the children's mean energy would be after a flip.
+
+    Args:
+        rise: the shift of each child logit when a parent unit goes up.
+        child_logits: logits of the children, with all parents as they are.
+        parent_state: 1 where a parent unit has its upper value, else 0.
+    """
+    flat, up = child_logits.reshape(-1, rise.shape[1]), parents_up(parent_state)
+    positive = (child_logits > 0).astype(child_logits.dtype)
+    linear = jnp.sum(positive * child_logits, axis=-1, keepdims=True) + (1 - 2 * parent_state) * (positive @ rise.T)
+    sums = sum_over_blocks(_fractions, rise, flat, up)
+    overflown = ~jnp.isfinite(jnp.sum(sums))
+    sums = instead_if(overflown, sums, partial(sum_over_blocks, _sigmoids, logits=flat, up=up), rise)
+    return linear + from_tiles(sums, parent_state)
+
+
+def _fractions(block: Block, up: Up) -> Sums:
+    """The fast way: the sum as one fraction."""
+    numerator, denominator = jnp.zeros(up.shape, block.rise.dtype), jnp.ones(up.shape, block.rise.dtype)
+    probability = jax.nn.sigmoid(block.below)
+    rising, falling = jnp.exp(block.rise) - 1, jnp.exp(-block.rise) - 1
+    for child in range(block.rise.shape[1]):
+        falls = up != block.positive[child][None, :, None]
+        p = probability[child][None, :, None]
+        excess = p * jnp.where(falls, falling[:, child, None], rising[:, child, None])
+        energy = (p + excess) * _shifted(block, child, falls)
+        numerator = numerator + numerator * excess + energy * denominator
+        denominator = denominator + denominator * excess
+    return numerator / denominator
+
+
+def _sigmoids(block: Block, up: Up) -> Sums:
+    """The way for weights of any size."""
+    total = jnp.zeros(up.shape, block.rise.dtype)
+    for child in range(block.rise.shape[1]):
+        shifted = _shifted(block, child, up != block.positive[child][None, :, None])
+        total = total + shifted * jax.nn.sigmoid(shifted)
+    return total
+
+
+def _shifted(block: Block, child: int, falls: Array) -> Array:
+    rise = block.rise[:, child, None]
+    return block.below[child][None, :, None] + jnp.where(falls, -rise, rise)
