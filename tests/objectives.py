@@ -27,6 +27,7 @@ def scattered(name):
             hnca.Function(wave, order[1], counterfactual="none"),
             hnca.Linear(first, weight, jnp.ones(3), jnp.tanh),
             *(hnca.Entropy(network, layer) for layer in order),
+            hnca.SampledEntropy(network, last),
         ]
         if isinstance(layers[first], hnca.Bernoulli):
             over = hnca.Bernoulli(over.conditional, layers[first].values)
@@ -39,7 +40,7 @@ def scattered(name):
     return make
 
 
-def auto_encoder(depth, values):
+def auto_encoder(depth, values, entropy=hnca.Entropy):
     """A hierarchical VAE of this depth, its prior learned."""
 
     def make(key):
@@ -55,7 +56,7 @@ def auto_encoder(depth, values):
         decoder[names[-1]] = hnca.Bernoulli(hnca.Free(sizes[depth]), values)
         network = randomised(hnca.Network(encoder, inputs={"image": 3}), k1)
         generator = randomised(hnca.Network(decoder), k2)
-        return network, hnca.ELBO(network, generator), {"image": jnp.array([1.0, 0.0, 1.0])}
+        return network, hnca.ELBO(network, generator, entropy), {"image": jnp.array([1.0, 0.0, 1.0])}
 
     return make
 
@@ -63,4 +64,5 @@ def auto_encoder(depth, values):
 OBJECTIVES = {
     **{f"scattered over {name}": scattered(name) for name in NETWORKS if "0" not in name},
     **{f"{depth}-layer auto-encoder": auto_encoder(depth, SIGNS if depth == 2 else BITS) for depth in (1, 2, 3)},
+    "auto-encoder with sampled entropies": auto_encoder(2, BITS, hnca.SampledEntropy),
 }

@@ -32,6 +32,7 @@ from .objectives import Linear as Linear
 from .objectives import LogProb as LogProb
 from .objectives import Objective as Objective
 from .objectives import Reward as Reward
+from .objectives import SampledEntropy as SampledEntropy
 from .units import Bernoulli as Bernoulli
 from .units import Categorical as Categorical
 from .units import Conditional as Conditional

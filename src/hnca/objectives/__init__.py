@@ -11,3 +11,4 @@ from hnca.objectives.log_prob import LogProb as LogProb
 from hnca.objectives.mediation import Role as Role
 from hnca.objectives.mediation import roles as roles
 from hnca.objectives.reward import Reward as Reward
+from hnca.objectives.sampled_entropy import SampledEntropy as SampledEntropy

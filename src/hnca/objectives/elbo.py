@@ -1,9 +1,12 @@
 """The evidence lower bound of a hierarchical variational auto-encoder (Young 2022, Eq 7)."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
+from hnca.objectives._base import Component
 from hnca.objectives._objective import Objective
 from hnca.objectives.entropy import Entropy
 from hnca.objectives.log_prob import LogProb
@@ -13,7 +16,7 @@ class ELBO(Objective):
     r"""`E_q[log p(input, latents) - log q(latents | input)]`, as a sum of components.
 
     Each layer of the decoder is a `LogProb` of the value that its namesake in the encoder took (or of the observed
-    input); each layer of the encoder adds its analytic `Entropy`.
+    input); each layer of the encoder adds its analytic `Entropy` or, if so wished, a `SampledEntropy`.
 
     Example:
         ```python
@@ -34,10 +37,11 @@ class ELBO(Objective):
 
     decoder_inputs: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
 
-    def __init__(self, encoder: Network, decoder: Network):
+    def __init__(self, encoder: Network, decoder: Network, entropy: Callable[[Network, str], Component] = Entropy):
         """Args:
             encoder: `q`, from the observed inputs to the latent layers.
             decoder: `p`, a generative network whose layers have the names of the encoder's layers and inputs.
+            entropy: the component for the entropy of a layer of the encoder: `Entropy` or `SampledEntropy`.
 
         Raises:
             ValueError: if the decoder has no layer for an observed input, no prior for a layer of the encoder, or a
@@ -46,7 +50,7 @@ class ELBO(Objective):
         inputs = tuple(name for name, _ in encoder.inputs)
         _check(encoder, decoder, inputs)
         generated = [LogProb(decoder.layers[name], name, inputs=inputs) for name in decoder.order]
-        entropies = [Entropy(encoder, name) for name in encoder.order]
+        entropies = [entropy(encoder, name) for name in encoder.order]
         super().__init__(*generated, *entropies)
         self.decoder_inputs = decoder.inputs
 

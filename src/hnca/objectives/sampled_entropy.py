@@ -1,0 +1,56 @@
+"""The entropy of a layer by its sample: minus the log-probability of the values it took."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.messages import message
+from hnca.network import Network, Trace
+from hnca.objectives._base import Component
+
+
+class SampledEntropy(Component):
+    """`-log q(layer | its parents)` in nats, summed over its units, whose mean over samples is the entropy.
+
+    Its counterfactuals cost nothing beside HNCA's: for a parent it is minus the message, for the layer itself minus the
+    logit. In return it varies more than the analytic `Entropy`.
+
+    Attributes:
+        layer: whose entropy.
+        arguments: the layer, and those of its parents that are layers.
+    """
+
+    layer: str = eqx.field(static=True)
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
+
+    def __init__(self, network: Network, layer: str):
+        """Args:
+            network: where the layer is.
+            layer: its name.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        if layer not in network.layers:
+            raise ValueError(f"SampledEntropy: layer={layer!r}; expected one of {sorted(network.layers)!r}.")
+        self.layer = layer
+        self.arguments = (layer, *(p for p in network.layers[layer].conditional.parents if p in network.layers))
+        self.counterfactual = True
+        self.repeatable = True
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        return -jnp.sum(network.layers[self.layer].log_prob(trace.logits[self.layer], trace[self.layer]), axis=-1)
+
+    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        if layer != self.layer:
+            return -message(network, trace, self.layer, layer)
+        above, logits = network.layers[layer], trace.logits[layer]
+        alternatives = above.alternative_values(logits.dtype)
+        scores = [above.log_prob(logits, jnp.full_like(trace[layer], value)) for value in alternatives]
+        return -above.contrast(jnp.stack(scores, axis=-1), trace[layer])
+
+    def __str__(self) -> str:
+        given = ", ".join(self.arguments[1:])
+        return f"-log q({self.layer} | {given})" if given else f"-log q({self.layer})"
