@@ -91,7 +91,10 @@ def test_two_independent_passes_enumerated_give_the_exact_gradient(name):
     assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+    "name",
+    ["1-layer auto-encoder", "2-layer auto-encoder", "scattered over branching", "scattered over categorical chain"],
+)
 def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     batch = {key: jnp.stack([value, 1 - value]) for key, value in inputs.items()}
