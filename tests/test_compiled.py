@@ -92,6 +92,15 @@ def test_entropy_contrasts_are_the_enumerated_ones(wish, monkeypatch):
     np.testing.assert_allclose(found, entropy(up) - entropy(down), rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [0.5, 5.0, 100.0])
+def test_logits_that_are_no_numbers_give_no_numbers(scale, kernel):
+    rise, logits, state = draw(3, 5, 40, scale)
+    for function in (compiled.softplus_growth, compiled.energy_after_flip):
+        found = np.asarray(function(rise, logits.at[1, 7].set(jnp.nan), state))
+        assert np.all(np.isnan(found[1]))
+        assert np.all(np.isfinite(found[[0, 2]]))
+
+
 def test_weights_that_are_no_numbers_give_no_numbers(kernel):
     rise, logits, state = draw(2, 5, 20)
     for function in (compiled.softplus_growth, compiled.energy_after_flip):

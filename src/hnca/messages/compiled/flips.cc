@@ -1,8 +1,8 @@
 // Sums over the Bernoulli children of a dense weight, for the flip of every parent unit in every example.
 //
 // `rise` is the shift of every child logit when a parent unit goes up. Flipping unit i shifts child logit a_j by
-// delta_ij = -+ rise_ij, and the factor is
-// f_ij = sigmoid(a_j) exp(delta_ij) + sigmoid(-a_j), between exp(delta_ij) and 1. Two sums are offered:
+// delta_ij = +-rise_ij, + for a unit that is low, and its factor is f_ij = sigmoid(a_j) exp(delta_ij) + sigmoid(-a_j),
+// between exp(delta_ij) and 1. Two sums are offered:
 //
 //   growth   sum_j log f_ij, by which the softplus of the child logits grows;
 //   energy   sum_j z sigmoid(z) with z = a_j + delta_ij, as one fraction over the product of the factors.
@@ -47,8 +47,9 @@ INLINE void read_children(Call<T> &call, const T *logits, int64_t examples) {
     const Vector<T> size = a < 0 ? -a : a;
     const Vector<T> small = exponential<T>(size < Float<T>::certain ? -size : Vector<T>{} - Float<T>::certain);
     const Vector<T> unlikely = small / (1 + small), likely = 1 - unlikely;
-    store<T>(call.up.data() + at, a > 0 ? likely : unlikely);
-    store<T>(call.low.data() + at, a > 0 ? unlikely : likely);
+    // What is no number stays none.
+    store<T>(call.up.data() + at, a > 0 ? likely : a <= 0 ? unlikely : a);
+    store<T>(call.low.data() + at, a > 0 ? unlikely : a <= 0 ? likely : a);
   }
 }
 
@@ -113,7 +114,8 @@ struct Growth {
   INLINE void normalise() {
     const Bits<T> bits = (Bits<T>)product, shift = (bits >> Float<T>::digits) - Float<T>::bias;
     exponent += shift;
-    product = (Vector<T>)(bits - (shift << Float<T>::digits));
+    const Vector<T> mantissa = (Vector<T>)(bits - (shift << Float<T>::digits));
+    product = product == product ? mantissa : product;
   }
   INLINE void finish(T *mantissa, T *exponents) const {
     *mantissa = product_of_lanes<T>(product);
