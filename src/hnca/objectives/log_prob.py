@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from hnca.messages import likelihood_contrast
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
+from hnca.objectives._scored import contrast_of_scored
 from hnca.units import Layer
 
 
@@ -64,10 +65,7 @@ class LogProb(Component):
         logits = self.logits(network, trace)
         if layer != self.value_name:
             return likelihood_contrast(self.layer, logits, trace[self.value_name], network, trace, layer)
-        above = network.layers[layer]
-        alternatives = above.alternative_values(logits.dtype)
-        scores = [self.layer.log_prob(logits, jnp.full_like(trace[layer], value)) for value in alternatives]
-        return above.contrast(jnp.stack(scores, axis=-1), trace[layer])
+        return contrast_of_scored(self.layer, logits, network.layers[layer], trace[layer])
 
     def __str__(self) -> str:
         given = ", ".join(self.layer.conditional.parents)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from hnca.messages import message
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
+from hnca.objectives._scored import contrast_of_scored
 
 
 class SampledEntropy(Component):
@@ -46,10 +47,8 @@ class SampledEntropy(Component):
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         if layer != self.layer:
             return -message(network, trace, self.layer, layer)
-        above, logits = network.layers[layer], trace.logits[layer]
-        alternatives = above.alternative_values(logits.dtype)
-        scores = [above.log_prob(logits, jnp.full_like(trace[layer], value)) for value in alternatives]
-        return -above.contrast(jnp.stack(scores, axis=-1), trace[layer])
+        above = network.layers[layer]
+        return -contrast_of_scored(above, trace.logits[layer], above, trace[layer])
 
     def __str__(self) -> str:
         given = ", ".join(self.arguments[1:])
