@@ -15,6 +15,7 @@ from hnca.experiments.store import (
     MetricsFile,
     StoredRunError,
     differences,
+    first_given_up,
     progress,
     read_configuration,
     read_metrics,
@@ -152,8 +153,9 @@ def test_settings_that_differ_are_named(tmp_path):
 def test_a_claim_is_refused_while_its_owner_lives_and_taken_over_when_it_is_dead(tmp_path):
     owner = holder(tmp_path)
     with pytest.raises(ClaimedError, match=f"process {owner.pid} on ") as refused:
-        Claim(tmp_path).wait()
+        Claim(tmp_path).take()
     assert refused.value.owner == Claim(tmp_path).owner()
+    assert first_given_up({"run": Claim(tmp_path)}) is None
     end(owner)
     with Claim(tmp_path).take() as claim:
         claim.check()
@@ -184,13 +186,14 @@ def test_an_owner_elsewhere_is_watched_for_a_sign_of_life(tmp_path):
     with pytest.raises(ClaimedError, match="on elsewhere"):
         Claim(tmp_path, 1.0).take()
     started = time.monotonic()
-    with Claim(tmp_path, 1.0).wait(0.1) as claim:
-        claim.check()
-        assert 0.9 < time.monotonic() - started < 5
+    claim = Claim(tmp_path, 1.0)
+    assert first_given_up({"run": claim}, 0.1) == "run"
+    assert 0.9 < time.monotonic() - started < 5
+    claim.check()
+    claim.release()
     path.write_text(elsewhere)
     alive = in_a_process(f"import os, time\nwhile True: time.sleep(0.2); os.utime({str(path)!r})")
-    with pytest.raises(ClaimedError, match="on elsewhere"):
-        Claim(tmp_path, 1.0).wait(0.1)
+    assert first_given_up({"run": Claim(tmp_path, 1.0)}, 0.1) is None
     end(alive)
 
 

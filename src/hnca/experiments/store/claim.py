@@ -3,6 +3,7 @@
 import functools
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -88,18 +89,9 @@ class Claim:
             raise ClaimedError(self.owner()) from None
         return self
 
-    def wait(self, poll_seconds: float = 1.0) -> "Claim":
-        """As `take`, but watches an owner on another machine until it gives a sign of life or is taken for dead."""
-        until = time.monotonic() + self._lease_seconds + 2 * poll_seconds
-        seen = self._sign_of_life()
-        while True:
-            try:
-                return self.take()
-            except ClaimedError as error:
-                here = error.owner is not None and error.owner.host == _this_host()
-                if here or self._sign_of_life() != seen or time.monotonic() > until:
-                    raise
-            time.sleep(poll_seconds)
+    def release(self) -> None:
+        """Gives the claim back, if it is ours."""
+        self._lease.release()
 
     def owner(self) -> Owner | None:
         """Returns who holds the claim, if anyone and if it can be read."""
@@ -116,7 +108,8 @@ class Claim:
             raise LostClaimError(f"its {gone} was removed while it ran")
         raise LostClaimError(f"{Owner(found.hostname, found.pid)} has taken it over")
 
-    def _sign_of_life(self) -> float | None:
+    def sign_of_life(self) -> float | None:
+        """Returns when the owner last gave one, by the clock of the file system; None if nobody holds the claim."""
         try:
             return self._path.stat().st_mtime
         except OSError:
@@ -128,7 +121,38 @@ class Claim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lease.release()
+        self.release()
+
+
+def first_given_up(claims: Mapping[str, Claim], poll_seconds: float = 1.0) -> str | None:
+    """Watches the owners of claims, and takes the first claim that is given up or whose owner is taken for dead.
+
+    An owner on this machine need not be watched, since `take` asks whether its process lives.
+
+    Args:
+        claims: that could not be taken, by names.
+        poll_seconds: how often to look.
+
+    Returns:
+        The name of the claim that is ours now, or None once every owner has given a sign of life.
+
+    Raises:
+        OSError: if a directory cannot be written.
+    """
+    last = {name: claim.sign_of_life() for name, claim in claims.items()}
+    while last:
+        for name in list(last):
+            try:
+                claims[name].take()
+            except ClaimedError as error:
+                here = error.owner is not None and error.owner.host == _this_host()
+                if here or claims[name].sign_of_life() != last[name]:
+                    del last[name]
+            else:
+                return name
+        if last:
+            time.sleep(poll_seconds)
+    return None
 
 
 @functools.cache

@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from hnca.experiments.store.checkpoint import Checkpoint, DamagedError, checkpoints, read_checkpoint
+from hnca.experiments.store import configuration, metrics
+from hnca.experiments.store.atomic import remove_partial_files
+from hnca.experiments.store.checkpoint import (
+    Checkpoint,
+    DamagedError,
+    checkpoints,
+    read_checkpoint,
+    remove_later,
+)
 from hnca.experiments.store.metrics import read_metrics, whole_epochs
 
 
@@ -43,3 +51,26 @@ def progress(directory: Path, seeds: int) -> Progress:
             return Progress(checkpoint.epoch, checkpoint, tuple(damaged))
         damaged.append(f"{checkpoint.path}: the rows up to its epoch are not whole")
     return Progress(0, None, tuple(damaged))
+
+
+def continue_after(directory: Path, epoch: int) -> None:
+    """Removes what will not be continued: checkpoints of later epochs, and files that were never finished.
+
+    Raises:
+        OSError: if the directory cannot be written.
+    """
+    remove_partial_files(directory)
+    remove_later(directory, epoch)
+
+
+def begin_anew(directory: Path) -> None:
+    """Removes a run, but neither the claim on it nor what is not of it.
+
+    Whoever is killed on the way leaves a run of no epochs with the settings it had.
+
+    Raises:
+        OSError: if the directory cannot be written.
+    """
+    (directory / metrics.NAME).unlink(missing_ok=True)
+    continue_after(directory, 0)
+    (directory / configuration.NAME).unlink(missing_ok=True)
