@@ -1,19 +1,26 @@
 """Runs an experiment from its settings to its metrics, its table and its figures."""
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 from rich.console import Console
 
 from hnca.experiments.bandit import Bandit
+from hnca.experiments.devices import Placement, is_writer
 from hnca.experiments.display import display
 from hnca.experiments.epochs import Epoch, train
 from hnca.experiments.estimators import estimator
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import Images, mnist_on_device
 from hnca.experiments.information import device_line
+from hnca.experiments.processes import join
 from hnca.experiments.records import MetricsFile, Row
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.experiments.tables import final_table
@@ -25,18 +32,25 @@ Settings = BanditSettings | VAESettings
 def run(settings: Settings, console: Console) -> None:
     """Trains every depth with every estimator, writes each epoch as it ends, and draws the figures.
 
+    Of several processes the first writes and prints, and the others take part in the training only.
+
     Raises:
-        SettingsError: if the output directory cannot be used, or training leaves the finite numbers.
+        SettingsError: if the output directory cannot be used, the devices or processes are not there, or training
+            leaves the finite numbers.
     """
+    join(settings.sharing)
+    placement = Placement(settings.sharing.devices, settings.seeds, settings.batch_size)
     experiment = experiment_of(settings)
+    if not is_writer():
+        _take_part(experiment, settings, placement)
+        return
     with MetricsFile(settings.out, settings.overwrite) as metrics:
-        train_images, test_images = mnist_on_device()
-        console.print(f"{device_line()}; writing {metrics.path}", soft_wrap=True)
-        for layers in settings.layers:
-            for method in settings.methods:
-                epoch = _run_one(experiment, settings, layers, method, train_images, test_images, metrics, console)
-                first_seed = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, epoch.trained)
-                experiment.draw_pictures(first_seed, test_images, f"{layers}-{method}", settings.out)
+        images = placement.broadcast(mnist_on_device())
+        console.print(f"{device_line()}; {placement}; writing {metrics.path}", soft_wrap=True)
+        for layers, method in _trainings(settings):
+            epoch = _run_one(experiment, settings, layers, method, images, placement, metrics, console)
+            trained = _first_seed(epoch, placement)
+            experiment.draw_pictures(trained, images[1], f"{layers}-{method}", settings.out)
     console.print(final_table(metrics.rows, experiment.headings, experiment.digits))
     figures = experiment.draw_figures(metrics.rows, settings.out)
     console.print(f"figures: {', '.join(map(str, figures))}", soft_wrap=True)
@@ -49,19 +63,40 @@ def experiment_of(settings: Settings) -> Experiment:
     return Bandit(settings.width, settings.torso)
 
 
+def _trainings(settings: Settings) -> Iterator[tuple[int, str]]:
+    """Yields every depth and estimator, in the order in which all processes train them."""
+    yield from itertools.product(settings.layers, settings.methods)
+
+
+def _take_part(experiment: Experiment, settings: Settings, placement: Placement) -> None:
+    """Does this process's part of what the first one writes."""
+    train_images, test_images = placement.broadcast(mnist_on_device())
+    for layers, method in _trainings(settings):
+        epochs = train(experiment, settings, layers, estimator(method), train_images, test_images, placement)
+        (last,) = deque(epochs, maxlen=1)
+        _first_seed(last, placement)
+
+
+def _first_seed(epoch: Epoch, placement: Placement) -> PyTree:
+    """Returns what the first seed trained; all processes have to ask for it."""
+    arrays, static = eqx.partition(epoch.trained, eqx.is_array)
+    return eqx.combine(jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), placement.collect(arrays)), static)
+
+
 def _run_one(
     experiment: Experiment,
     settings: Settings,
     layers: int,
     method: str,
-    train_images: Images,
-    test_images: Images,
+    images: tuple[Images, Images],
+    placement: Placement,
     metrics: MetricsFile,
     console: Console,
 ) -> Epoch:
     """Trains with one estimator at one depth and returns the last epoch."""
+    train_images, test_images = images
     updates = len(train_images.labels) // settings.batch_size * settings.seeds
-    epochs = train(experiment, settings, layers, estimator(method), train_images, test_images)
+    epochs = train(experiment, settings, layers, estimator(method), train_images, test_images, placement)
     label = f"{method}, {layers} {experiment.units}"
     with display(console, label, settings.epochs, experiment.headings, experiment.digits) as shown:
         started = time.perf_counter()

@@ -1,11 +1,12 @@
 """What a user may set, checked when it is built. Imports no JAX, so that mistakes answer at once."""
 
-from hnca.experiments.settings._base import SettingsError as SettingsError
 from hnca.experiments.settings._base import TrainingSettings as TrainingSettings
+from hnca.experiments.settings._checks import SettingsError as SettingsError
 from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS as BANDIT_ESTIMATORS
 from hnca.experiments.settings.bandit import BanditSettings as BanditSettings
 from hnca.experiments.settings.bench import BenchSettings as BenchSettings
 from hnca.experiments.settings.info import InfoSettings as InfoSettings
+from hnca.experiments.settings.processes import ProcessSettings as ProcessSettings
 from hnca.experiments.settings.vae import ABLATIONS as ABLATIONS
 from hnca.experiments.settings.vae import VAE_ESTIMATORS as VAE_ESTIMATORS
 from hnca.experiments.settings.vae import VAESettings as VAESettings

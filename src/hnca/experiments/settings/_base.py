@@ -1,16 +1,14 @@
-"""What every experiment lets a user set, and how a wrong value is told."""
+"""What every experiment lets a user set."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-
-class SettingsError(ValueError):
-    """A setting that cannot be used. Its message is one line, fit to be shown to the user."""
+from hnca.experiments.settings._checks import SettingsError, check_count, check_each
+from hnca.experiments.settings.processes import ProcessSettings
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class TrainingSettings:
     """Where to write metrics.jsonl and the figures."""
     overwrite: bool = False
     """Replace the metrics of an earlier run in that directory."""
+    sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
+    """Devices and processes."""
 
     def __post_init__(self):
         check_each("layers", self.layers)
@@ -46,30 +46,3 @@ class TrainingSettings:
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""
         return True
-
-
-def check_count(name: str, value: int) -> None:
-    """Raises a SettingsError unless the value is at least 1."""
-    if value < 1:
-        raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at least 1")
-
-
-def check_each(name: str, values: Sequence[int]) -> None:
-    """Raises a SettingsError unless there are values and each is at least 1."""
-    if not values or min(values) < 1:
-        raise SettingsError(f"{_flag(name)} {_shown(values)}: expected whole numbers of at least 1")
-
-
-def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
-    """Raises a SettingsError unless there are values and each is one of those allowed."""
-    unknown = [value for value in values if value not in allowed]
-    if unknown or not values:
-        raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}")
-
-
-def _shown(values: Sequence[object]) -> str:
-    return " ".join(map(str, values)) or "(nothing)"
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hnca.experiments.settings._base import TrainingSettings, check_names
+from hnca.experiments.settings._base import TrainingSettings
+from hnca.experiments.settings._checks import check_names
 
 BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline")
 """Estimators that can learn from an observed reward; with `+baseline` each has a running mean."""

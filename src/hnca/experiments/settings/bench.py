@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hnca.experiments.settings._base import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
 from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hnca.experiments.settings._base import SettingsError, TrainingSettings, check_count, check_each, check_names
+from hnca.experiments.settings._base import TrainingSettings
+from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
 
 VAE_ESTIMATORS = (
     "hnca",

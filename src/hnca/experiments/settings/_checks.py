@@ -1,0 +1,34 @@
+"""How a wrong value is told."""
+
+from collections.abc import Sequence
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. Its message is one line, fit to be shown to the user."""
+
+
+def check_count(name: str, value: int) -> None:
+    """Raises a SettingsError unless the value is at least 1."""
+    if value < 1:
+        raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at least 1")
+
+
+def check_each(name: str, values: Sequence[int]) -> None:
+    """Raises a SettingsError unless there are values and each is at least 1."""
+    if not values or min(values) < 1:
+        raise SettingsError(f"{_flag(name)} {_shown(values)}: expected whole numbers of at least 1")
+
+
+def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raises a SettingsError unless there are values and each is one of those allowed."""
+    unknown = [value for value in values if value not in allowed]
+    if unknown or not values:
+        raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}")
+
+
+def _shown(values: Sequence[object]) -> str:
+    return " ".join(map(str, values)) or "(nothing)"
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
