@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import jax
-
 from hnca.experiments.settings import SettingsError
-from hnca.experiments.store import LostClaimError
+from hnca.experiments.store import LostClaimError, StoredRunError
 
 _MEMORY = "RESOURCE_EXHAUSTED", "out of memory", "Out of memory"
 _GOES_ON = "what was written before is whole, and the same command goes on from there"
@@ -33,7 +31,7 @@ def told(directory: Path) -> Iterator[None]:
         raise RunFailure(f"--out {directory}: given up, since {error}") from error
     except MemoryError as error:
         raise RunFailure(_too_little_memory(directory)) from error
-    except jax.errors.JaxRuntimeError as error:
+    except RuntimeError as error:  # as JAX has it; not named, so that the command line need not import JAX
         if not any(sign in str(error) for sign in _MEMORY):
             raise
         raise RunFailure(_too_little_memory(directory)) from error
@@ -41,13 +39,15 @@ def told(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def refused(directory: Path) -> Iterator[None]:
-    """Turns an operating system's error before anything is trained into a SettingsError.
+    """Turns what is wrong with a directory before anything is trained into a SettingsError.
 
     Raises:
-        SettingsError: for an operating system's error.
+        SettingsError: for an operating system's error, or a run that cannot be read.
     """
     try:
         yield
+    except StoredRunError as error:
+        raise SettingsError(str(error)) from None
     except OSError as error:
         raise SettingsError(f"--out {directory}: cannot be written ({error.strerror or error})") from None
 

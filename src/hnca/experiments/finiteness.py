@@ -15,6 +15,11 @@ def finite_leaves(parameters: PyTree) -> Float[Array, " leaves"]:
     return jnp.stack([jnp.all(jnp.isfinite(leaf)).astype(jnp.float32) for leaf in jax.tree.leaves(parameters)])
 
 
+def not_looked_at(parameters: PyTree) -> Float[Array, " leaves"]:
+    """Returns 1 for every array of parameters, whatever it holds."""
+    return jnp.ones(len(jax.tree.leaves(parameters)))
+
+
 def first_to_leave(parameters: PyTree, finite: Float[np.ndarray, "seeds leaves"]) -> tuple[str, float] | None:
     """Returns the layer whose parameters were finite after the smallest share of updates, and that share, if below 1.
 

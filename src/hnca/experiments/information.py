@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from rich.console import Console
 
 from hnca.experiments.settings import SettingsError
@@ -61,8 +62,8 @@ def environment() -> dict[str, Any]:
         "devices": [device.device_kind for device in jax.devices()],
         "platform": jax.devices()[0].platform,
         "kernel": "compiled" if _kernel_status().compiled else "jax",
-        "random_numbers": str(jax.config.jax_default_prng_impl),
-        "float64": bool(jax.config.jax_enable_x64),
+        "random_numbers": str(jax.random.key_impl(jax.random.key(0))),
+        "float": str(jnp.result_type(float)),
         "commit": _commit(),
     }
 

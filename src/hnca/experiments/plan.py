@@ -6,15 +6,7 @@ from typing import NamedTuple
 
 from hnca.experiments.failures import refused
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
-from hnca.experiments.store import (
-    Configuration,
-    Row,
-    StoredRunError,
-    differences,
-    progress,
-    read_configuration,
-    read_metrics,
-)
+from hnca.experiments.store import Configuration, differences, progress, stored_runs
 
 Settings = BanditSettings | VAESettings
 
@@ -68,27 +60,19 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
     """
     wanted = {run.directory: run.configuration for run in runs}
     with refused(out):
-        for directory in _stored(out):
-            if overwrite and directory in wanted:
-                continue
-            stored = _read(directory)
-            # Of a run with another name only what it shares with these can be asked.
-            own = {"layers": stored["layers"], "method": stored["method"]}
-            expected = wanted.get(directory, {**runs[0].configuration, **own})
-            found = differences(stored, expected)
-            if found:
-                remedy = "or --overwrite to begin anew" if directory in wanted else "or none of these runs in it"
-                raise SettingsError(
-                    f"--out {out}: {directory.name} was started with other settings ({'; '.join(found)}); "
-                    f"expected the same, another directory, {remedy}"
-                )
-
-
-def stored_rows(out: Path, runs: Sequence[Run]) -> list[Row]:
-    """Returns the rows of all runs below that directory: by depth, and in each those of the plan first."""
-    order = {run.directory: place for place, run in enumerate(runs)}
-    found = [(_read(directory)["layers"], order.get(directory, len(order)), directory) for directory in _stored(out)]
-    return [row for _, _, directory in sorted(found) for row in read_metrics(directory)]
+        runs_there = stored_runs(out)
+    for directory, stored in runs_there.items():
+        if overwrite and directory in wanted:
+            continue
+        # Of a run with another name only what it shares with these can be asked.
+        own = {"layers": stored["layers"], "method": stored["method"]}
+        found = differences(stored, wanted.get(directory, {**runs[0].configuration, **own}))
+        if found:
+            remedy = ", or --overwrite to begin anew" if directory in wanted else ""
+            raise SettingsError(
+                f"--out {out}: {directory.name} was started with other settings ({'; '.join(found)}); "
+                f"expected the same, or another directory{remedy}"
+            )
 
 
 def _run(settings: Settings, layers: int, method: str) -> Run:
@@ -100,18 +84,3 @@ def _run(settings: Settings, layers: int, method: str) -> Run:
     }
     directory = settings.out / f"{layers}-{method}"
     return Run(layers, method, directory, configuration, settings.seeds, settings.epochs)
-
-
-def _stored(out: Path) -> list[Path]:
-    """Returns the directories of runs below a directory, by name."""
-    return sorted(path.parent for path in out.glob("*/config.json"))
-
-
-def _read(directory: Path) -> Configuration:
-    try:
-        found = read_configuration(directory)
-    except StoredRunError as error:
-        raise SettingsError(str(error)) from None
-    if found is None:
-        raise SettingsError(f"{directory}: was removed while it was read")
-    return found

@@ -11,6 +11,7 @@ from hnca.experiments.store.configuration import Configuration as Configuration
 from hnca.experiments.store.configuration import StoredRunError as StoredRunError
 from hnca.experiments.store.configuration import differences as differences
 from hnca.experiments.store.configuration import read_configuration as read_configuration
+from hnca.experiments.store.configuration import stored_runs as stored_runs
 from hnca.experiments.store.configuration import write_configuration as write_configuration
 from hnca.experiments.store.metrics import MetricsFile as MetricsFile
 from hnca.experiments.store.metrics import Row as Row

@@ -48,6 +48,17 @@ def read_configuration(directory: Path) -> Configuration | None:
     return found
 
 
+def stored_runs(out: Path) -> dict[Path, Configuration]:
+    """Returns the configurations of all runs below a directory, by their directories, in the order of their names.
+
+    Raises:
+        StoredRunError: if one is damaged.
+        OSError: if one cannot be read.
+    """
+    found = {path.parent: read_configuration(path.parent) for path in sorted(out.glob(f"*/{NAME}"))}
+    return {directory: configuration for directory, configuration in found.items() if configuration is not None}
+
+
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Returns, one a setting, in what the numbers of two runs are determined differently: `width 200, now 100`.
 
