@@ -38,6 +38,7 @@ def rows(epoch, seeds=2):
 
 def begin(directory, epochs):
     """What a run leaves after some epochs."""
+    write_configuration(directory, CONFIGURATION)
     with MetricsFile(directory, after_epoch=0) as metrics:
         for epoch in range(1, epochs + 1):
             metrics.write(rows(epoch))

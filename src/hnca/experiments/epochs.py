@@ -25,7 +25,8 @@ class Epoch(NamedTuple):
 
     Attributes:
         measures: `[seeds]` each; the test's only if the epoch was tested.
-        finite: for each array of parameters the share of the updates after which all its numbers were finite.
+        finite: for each array of parameters the share of the updates after which all its numbers were finite; 0 or
+            1 if only the last update was looked at.
         state: after the epoch, every array with a leading axis of seeds, divided over the devices. The next epoch
             uses its memory up.
         trained: the modules after the epoch, likewise.
@@ -99,7 +100,7 @@ def train(
         order_key = jax.random.split(key)[0]
         state, means = train_epoch(step, state, order_key, len(images.labels), settings.batch_size)
         measures, finite = means
-        return state, measures, jnp.minimum(finite, finite_leaves(state.parameters))
+        return state, measures, jnp.where(finite < 1, finite, finite_leaves(state.parameters))
 
     @partial(jax.jit, out_shardings=placement.everywhere)
     @over_seeds
@@ -111,19 +112,20 @@ def train(
         states, measures, finite = epoch(states, epoch_keys, train_images)
         if settings.is_tested(number):
             measures = {**measures, **test(states.parameters, epoch_keys, test_images)}
+        measures = dict(measures)
         _wait_for(measures)
-        yield Epoch(dict(measures), finite, states, eqx.combine(states.parameters, static))
+        yield Epoch(measures, finite, states, eqx.combine(states.parameters, static))
 
 
-def _wait_for(measures: Measures) -> None:
+def _wait_for(measures: PyTree) -> None:
     """Returns when they are computed; unlike JAX's own waiting, which it leaves to a thread, it can be interrupted."""
     computed = threading.Event()
 
     def wait() -> None:
         with suppress(Exception):  # it is raised again below
-            jax.block_until_ready(dict(measures))
+            jax.block_until_ready(measures)
         computed.set()
 
     threading.Thread(target=wait, daemon=True).start()
     computed.wait()
-    jax.block_until_ready(dict(measures))
+    jax.block_until_ready(measures)

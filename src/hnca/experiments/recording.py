@@ -76,6 +76,8 @@ class Recorder:
             self._begin(environment)
         else:
             self._continue(stored, environment)
+        if found.epoch:
+            self.notices.append(f"{run.directory.name}: goes on after epoch {found.epoch}")
         self._metrics = MetricsFile(run.directory, found.epoch)
 
     def restore(self, beginning: PyTree) -> PyTree:
@@ -160,4 +162,4 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in now
         if name not in ignored and before.get(name) != now.get(name)
     ]
-    return [f"continued by others: {'; '.join(changed)}"] if changed else []
+    return [f"continued elsewhere, so that last digits may differ: {'; '.join(changed)}"] if changed else []

@@ -62,6 +62,8 @@ def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: 
     share = Share(of_shard(runs, settings.keeping.shard), settings.overwrite)
     with refused(settings.out):
         taken = share.take()
+    for name in share.finished:
+        console.print(f"{name}: finished before", highlight=False)
     if taken is not None:
         console.print(f"{device_line()}; {placement}; writing {settings.out}", soft_wrap=True)
     while taken is not None:

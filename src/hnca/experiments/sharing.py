@@ -19,11 +19,13 @@ class Share:
         ```
 
     Attributes:
-        done: the runs that this process has finished.
+        done: the runs that this process has taken.
+        finished: the names of those that were finished by others or before.
         elsewhere: who was at work on the others when `take` returned None.
     """
 
     done: list[Run]
+    finished: list[str]
     elsewhere: dict[str, Owner | None]
 
     def __init__(self, runs: Sequence[Run], overwrite: bool):
@@ -34,9 +36,8 @@ class Share:
             overwrite: whether finished runs are trained again.
         """
         self._runs, self._overwrite = runs, overwrite
-        self.done, self.elsewhere = [], {}
+        self.done, self.finished, self.elsewhere = [], [], {}
         self._claims: dict[str, Claim] = {}
-        self._finished: set[str] = set()
 
     def take(self) -> tuple[Run, Claim] | None:
         """Returns the next run with its claim, to be entered, or None if nothing is left for this process.
@@ -63,10 +64,12 @@ class Share:
                 return taken
 
     def _left(self) -> list[Run]:
-        for run in self._runs:
-            if run.directory.name not in self._finished and not self._overwrite and run.is_finished():
-                self._finished.add(run.directory.name)
-        return [run for run in self._runs if run.directory.name not in self._finished]
+        """Returns the runs that are neither done nor finished, which once they are they remain."""
+        left = [run for run in self._runs if run not in self.done and run.directory.name not in self.finished]
+        if self._overwrite:
+            return left
+        self.finished += [run.directory.name for run in left if run.is_finished()]
+        return [run for run in left if run.directory.name not in self.finished]
 
     def _try(self, run: Run) -> tuple[Run, Claim] | None:
         run.directory.mkdir(parents=True, exist_ok=True)
@@ -85,5 +88,4 @@ class Share:
             claim.release()
             return None
         self.done.append(run)
-        self._finished.add(run.directory.name)
         return run, claim

@@ -113,20 +113,22 @@ class Trainer:
     def _require_finite(self, run: Run, number: int, epoch: Epoch, rows: list[Row]) -> None:
         """Raises a RunFailure, naming layer and epoch, if parameters or measurements have left the finite numbers."""
         left = first_to_leave(epoch.state.parameters, np.asarray(epoch.finite))
-        when = f"epoch {number}"
         if left is not None:
             layer, share = left
-            if self._settings.keeping.check_finite:
-                when = f"update {round(share * self._updates) + 1} of epoch {number}"
-            what = f"the gradient of {layer} is not finite in {when}"
+            what = f"the gradient of {layer} is not finite in {self._when(number, share)}"
         elif not all(_is_finite(row) for row in rows):
-            what = f"the variance of the gradient is not finite in {when}"
+            what = f"the variance of the gradient is not finite in epoch {number}"
         else:
             return
         raise RunFailure(
-            f"--learning-rate {self._settings.learning_rate}: {run.directory.name}: {what}; stopped, with the "
-            f"checkpoints before it kept; expected a smaller rate"
+            f"--learning-rate {self._settings.learning_rate}: {run.directory.name}: {what}; the checkpoints before it "
+            f"are kept; expected a smaller rate"
         )
+
+    def _when(self, number: int, share: float) -> str:
+        if self._settings.keeping.check_finite:
+            return f"update {round(share * self._updates) + 1} of epoch {number}"
+        return f"epoch {number} (--check-finite tells which layer was first)"
 
 
 def _is_finite(row: Row) -> bool:

@@ -16,7 +16,7 @@ from hnca.experiments.store.metrics import read_metrics, whole_epochs
 
 
 class Progress(NamedTuple):
-    """From where a run can be continued.
+    """From where a run can be continued; without a configuration only from the beginning.
 
     Attributes:
         epoch: the last finished one; 0 if the run must begin at the beginning.
@@ -39,6 +39,8 @@ def progress(directory: Path, seeds: int) -> Progress:
     Raises:
         OSError: if something that is there cannot be read.
     """
+    if not (directory / configuration.NAME).exists():
+        return Progress(0, None, ())
     measured = whole_epochs(read_metrics(directory), seeds)
     damaged = []
     for checkpoint in checkpoints(directory):
