@@ -25,8 +25,9 @@ def images():
 def start(arguments, before="", **environment):
     """Starts a process that runs the command on these images."""
     script = (
-        "import hnca.experiments.trainer as trainer, small\nfrom hnca.cli import main\n"
-        f"trainer.mnist_on_device = small.images\n{before}\nmain({[str(a) for a in arguments]!r})"
+        "import sys, small\nfrom hnca.cli import command\nfrom hnca.experiments import trainer\n"
+        f"trainer.mnist_on_device = small.images\n{before}\n"
+        f"sys.argv[1:] = {[str(a) for a in arguments]!r}\ncommand()"
     )
     here = os.path.dirname(__file__)
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])

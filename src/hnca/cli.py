@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import signal
 import sys
@@ -46,6 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end("told to end; the epochs finished so far are kept, and the same command goes on from there", TERMINATED)
     except KeyboardInterrupt:
         _end("interrupted; the epochs finished so far are kept, and the same command goes on from there", INTERRUPTED)
+
+
+def command() -> None:
+    """The console script: `main`, but after an interruption nothing waits for what is still being computed."""
+    try:
+        main()
+    except SystemExit as end:
+        if end.code not in (INTERRUPTED, TERMINATED):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -115,4 +128,4 @@ def _run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()
