@@ -42,6 +42,7 @@ VAE_FIELDS = [
     "estimator",
     "encoder",
     "decoder",
+    "entropy",
     "layers",
     "seed",
     "epoch",
@@ -202,7 +203,18 @@ def test_settings_are_checked_when_they_are_built():
 @pytest.mark.usefixtures("quick_compilation")
 def test_the_benchmark_prints_a_table_and_writes_rows(tmp_path, capsys):
     command = ["bench", "--layers", "1", "--width", "8", "--batch-size", "5", "--updates", "2", "--repeats", "1"]
-    main([*command, "--estimators", "hnca", "loo", "--json", str(tmp_path / "deep" / "rows.jsonl")])
+    main(
+        [
+            *command,
+            "--estimators",
+            "hnca",
+            "loo",
+            "--json",
+            str(tmp_path / "deep" / "rows.jsonl"),
+            "--plot",
+            str(tmp_path / "plot.png"),
+        ]
+    )
     rows = [json.loads(line) for line in (tmp_path / "deep" / "rows.jsonl").read_text().splitlines()]
     assert all(list(row) == BENCH_FIELDS for row in rows)
     timed = [(row["experiment"], row["estimator"], row["measure_variance"]) for row in rows]
@@ -215,6 +227,7 @@ def test_the_benchmark_prints_a_table_and_writes_rows(tmp_path, capsys):
     assert all(row["milliseconds_per_update"] > 0 and row["peak_bytes"] > 1000 for row in rows)
     assert [row["ratio_to_backprop"] for row in rows if row["estimator"] == "straight-through"] == [1.0, 1.0]
     assert "ratio to backprop" in capsys.readouterr().out
+    assert (tmp_path / "plot.png").stat().st_size > 5000
     with pytest.raises(SystemExit):
         main([*command, "--updates", "20000"])
     assert "expected at most 12000" in capsys.readouterr().err

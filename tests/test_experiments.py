@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from hnca.experiments import bandit
+from hnca.experiments.devices import Placement
 from hnca.experiments.display import LiveDisplay, PlainDisplay, display
 from hnca.experiments.epochs import train
 from hnca.experiments.estimators import estimator
@@ -43,7 +44,17 @@ def settings_of(name, **changes):
 def trained(name, **changes):
     settings, method = settings_of(name, **changes)
     experiment = experiment_of(settings)
-    return list(train(experiment, settings, 2, estimator(method), images(40), images(20)))
+    return list(
+        train(
+            experiment,
+            settings,
+            2,
+            estimator(method),
+            images(40),
+            images(20),
+            Placement(1, settings.seeds, settings.batch_size),
+        )
+    )
 
 
 def test_the_agent_is_the_papers():
@@ -69,7 +80,7 @@ def test_the_torso_is_the_papers():
     ("name", "changes", "fields"),
     [
         ("bandit", {"torso": "conv"}, {"torso": "conv"}),
-        ("vae", {"encoder": "nonlinear", "decoder": "nonlinear"}, {"encoder": "nonlinear", "decoder": "nonlinear"}),
+        ("vae", {"encoder": "nonlinear", "decoder": "nonlinear", "entropy": "sampled"}, {"encoder": "nonlinear"}),
     ],
 )
 def test_networks_with_deterministic_layers_train(name, changes, fields):

@@ -52,7 +52,7 @@ def run(settings: Settings, console: Console) -> None:
 def experiment_of(settings: Settings) -> Experiment:
     """Returns the experiment that the settings are for."""
     if isinstance(settings, VAESettings):
-        return VAE(settings.width, settings.bound_samples, settings.encoder, settings.decoder)
+        return VAE(settings.width, settings.bound_samples, settings.encoder, settings.decoder, settings.entropy)
     return Bandit(settings.width, settings.torso)
 
 

@@ -24,12 +24,13 @@ from hnca.experiments.likelihood import test_likelihood
 from hnca.experiments.pictures import draw_reconstructions, draw_samples
 from hnca.experiments.records import Row
 from hnca.network import Network
-from hnca.objectives import ELBO
+from hnca.objectives import ELBO, Entropy, SampledEntropy
 from hnca.training import TrainingState, apply_gradient
 from hnca.units import Bernoulli, Conditional, Layer
 from hnca.variance import mean_gradient_variance
 
 Joint = Literal["linear", "nonlinear"]
+EntropyKind = Literal["analytic", "sampled"]
 AutoEncoder = tuple[Network, ELBO]
 """The encoder, and the bound with the decoder in it."""
 
@@ -49,12 +50,19 @@ class VAE(Experiment):
     }
     digits = 2
 
-    def __init__(self, width: int, bound_samples: int, encoder: Joint = "linear", decoder: Joint = "linear"):
-        self._width, self._bound_samples = width, bound_samples
+    def __init__(
+        self,
+        width: int,
+        bound_samples: int,
+        encoder: Joint = "linear",
+        decoder: Joint = "linear",
+        entropy: EntropyKind = "analytic",
+    ):
+        self._width, self._bound_samples, self._entropy = width, bound_samples, entropy
         self._joints: tuple[Joint, Joint] = encoder, decoder
 
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
-        return auto_encoder(layers, self._width, key, *self._joints)
+        return auto_encoder(layers, self._width, key, *self._joints, self._entropy)
 
     def estimator_state(self, trained: AutoEncoder, method: Estimator) -> PyTree:
         return method.init(*trained)
@@ -86,7 +94,7 @@ class VAE(Experiment):
 
     def identity(self, method: str) -> Row:
         encoder, decoder = self._joints
-        return {"estimator": method, "encoder": encoder, "decoder": decoder}
+        return {"estimator": method, "encoder": encoder, "decoder": decoder, "entropy": self._entropy}
 
     def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
         return [*draw_figure_3(rows, directory), *draw_figure_6(rows, directory)]
@@ -101,7 +109,12 @@ class VAE(Experiment):
 
 
 def auto_encoder(
-    layers: int, width: int, key: Key[Array, ""], encoder_joint: Joint = "linear", decoder_joint: Joint = "linear"
+    layers: int,
+    width: int,
+    key: Key[Array, ""],
+    encoder_joint: Joint = "linear",
+    decoder_joint: Joint = "linear",
+    entropy: EntropyKind = "analytic",
 ) -> AutoEncoder:
     """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1.
 
@@ -119,7 +132,10 @@ def auto_encoder(
         below, size = above, width
     decoder[below] = Bernoulli(Free(width))
     network = Network(encoder, inputs={"image": PIXELS})
-    return network, ELBO(network, Network(decoder))
+    return network, ELBO(network, Network(decoder), _ENTROPIES[entropy])
+
+
+_ENTROPIES = {"analytic": Entropy, "sampled": SampledEntropy}
 
 
 def _joined(joint: Joint, parent: str, sizes: tuple[int, int], width: int, key: Key[Array, ""]) -> Conditional:

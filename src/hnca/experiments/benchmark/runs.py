@@ -2,12 +2,15 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from hnca.experiments.bandit import Bandit
+from hnca.experiments.benchmark.figure import draw_depths
 from hnca.experiments.benchmark.messages import time_messages
 from hnca.experiments.benchmark.updates import Shape, time_updates
 from hnca.experiments.experiment import Experiment
@@ -37,17 +40,20 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
     ):
         shape = Shape(*sizes)
         estimators = [e for e in settings.estimators if name == "vae" or e in BANDIT_ESTIMATORS]
-        experiment = _experiment(name, shape.width)
+        experiment = _experiment(name, shape.width, settings)
         new = time_updates(experiment, shape, estimators, images, settings.updates, settings.repeats)
         title = f"{name}: {shape.layers} layers of {shape.width}, batch {shape.batch_size}, {shape.seeds} seed(s)"
         shown = ("estimator", "measure_variance", "milliseconds_per_update", "ratio_to_backprop", "peak_bytes")
         console.print(_table(title, [{field: row[field] for field in shown} for row in new]))
         rows += new
         _write(settings, rows)
+    if settings.plot is not None:
+        with _told("plot", settings.plot):
+            draw_depths(rows, settings.plot)
 
 
-def _experiment(name: str, width: int) -> Experiment:
-    return VAE(width, bound_samples=1) if name == "vae" else Bandit(width)
+def _experiment(name: str, width: int, settings: BenchSettings) -> Experiment:
+    return VAE(width, bound_samples=1, entropy=settings.entropy) if name == "vae" else Bandit(width)
 
 
 def _table(title: str, rows: Sequence[Row]) -> Table:
@@ -55,15 +61,27 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
     for field in rows[0]:
         table.add_column(field.replace("_", " "), justify="left" if isinstance(rows[0][field], str) else "right")
     for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in row.values()))
+        table.add_row(*map(_shown, row.values()))
     return table
 
 
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
 def _write(settings: BenchSettings, rows: Sequence[Row]) -> None:
-    if settings.json is None:
-        return
+    if settings.json is not None:
+        with _told("json", settings.json):
+            settings.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@contextmanager
+def _told(flag: str, path: Path) -> Iterator[None]:
+    """Makes the directory of a file, and turns a failure to write into what the user is told."""
     try:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise SettingsError(f"--json {settings.json}: cannot be written ({error.strerror or error})") from None
+        raise SettingsError(f"--{flag} {path}: cannot be written ({error.strerror or error})") from None

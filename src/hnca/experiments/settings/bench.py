@@ -30,10 +30,14 @@ class BenchSettings:
     """Updates in one compiled call."""
     repeats: int = 9
     """Calls of each, in turns; their median is reported."""
+    entropy: Literal["analytic", "sampled"] = "analytic"
+    """Of the auto-encoders' bound."""
     messages: bool = False
     """Time the message kernel alone instead."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Where to write the rows, one JSON object a line."""
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where to draw the time of an update by depth, as PNG, PDF or SVG."""
 
     def __post_init__(self):
         for name in ("layers", "width", "batch_size", "seeds"):
@@ -41,6 +45,10 @@ class BenchSettings:
         for name in ("updates", "repeats"):
             check_count(name, getattr(self, name))
         check_names("estimators", self.estimators, VAE_ESTIMATORS)
+        if self.plot is not None and self.plot.suffix not in (".png", ".pdf", ".svg"):
+            raise SettingsError(f"--plot {self.plot}: expected a name that ends in .png, .pdf or .svg")
+        if self.plot is not None and self.messages:
+            raise SettingsError(f"--plot {self.plot}: expected no --messages, which has no depths")
         if not self.experiments:
             raise SettingsError("--experiments (nothing): expected some of bandit, vae")
         if self.updates * max(self.batch_size) > 60_000:

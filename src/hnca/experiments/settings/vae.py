@@ -41,6 +41,8 @@ class VAESettings(TrainingSettings):
     """How a latent layer is joined to the one below: nonlinear is by two hidden layers of leaky rectifiers between."""
     decoder: Literal["linear", "nonlinear"] = "linear"
     """The same for the way back."""
+    entropy: Literal["analytic", "sampled"] = "analytic"
+    """The encoder's entropies in the bound: sampled is -log q of the sample, cheaper for HNCA at some variance."""
     dataset: Literal["mnist"] = "mnist"
     """The images."""
     test_epochs: tuple[int, ...] = ()

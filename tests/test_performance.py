@@ -1,0 +1,42 @@
+"""What an update costs beside backpropagation, and what it holds: ratios and bytes, with generous slack."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+import hnca
+from hnca.experiments.bandit import Bandit
+from hnca.experiments.benchmark.updates import Shape, time_updates
+from hnca.experiments.images import mnist_on_device
+from hnca.experiments.vae import VAE, auto_encoder
+
+SLACK = 2.5
+"""Times the ratio that is aimed at: other processes share the machine while this is measured."""
+
+
+@pytest.mark.parametrize(("experiment", "aim"), [(Bandit(200), 1.3), (VAE(200, 1), 1.7)], ids=["bandit", "vae"])
+def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
+    images, _ = mnist_on_device()
+    rows = time_updates(experiment, Shape(2, 200, 50, 1), ["hnca"], images, updates=20, repeats=7, measured=(False,))
+    (_, row) = rows
+    assert row["estimator"] == "hnca"
+    assert row["ratio_to_backprop"] < SLACK * aim
+
+
+@pytest.mark.parametrize("kernel", ["auto", "jax"])
+@pytest.mark.parametrize(("width", "gigabytes"), [(200, 0.1), (2048, 1.0)])
+def test_memory_is_never_the_product_of_batch_parents_and_children(width, gigabytes, kernel, monkeypatch):
+    """At width 2048 and batch 256 that product would be 4.3 GB for two latent layers alone."""
+    monkeypatch.setenv("HNCA_KERNEL", kernel)
+    batch = 256 if width == 2048 else 50
+    encoder, objective = jax.eval_shape(lambda key: auto_encoder(3, width, key), jax.random.key(0))
+    image = jax.ShapeDtypeStruct((batch, 784), jnp.float32)
+
+    def credits(encoder, objective, image, key):
+        _, estimate = hnca.value_and_grad(hnca.HNCA(), encoder, objective, {"image": image}, key=key)
+        return eqx.filter(estimate, eqx.is_array)
+
+    compiled = jax.jit(credits).lower(encoder, objective, image, jax.random.key(0)).compile()
+    memory = compiled.memory_analysis()
+    assert memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes < gigabytes * 1e9
