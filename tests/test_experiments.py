@@ -1,7 +1,6 @@
 """The parts of an experiment: agents, intervals, tables, seeds together and alone."""
 
 import io
-import json
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,6 @@ from hnca.experiments.epochs import train
 from hnca.experiments.estimators import estimator
 from hnca.experiments.images import Images
 from hnca.experiments.intervals import confidence_interval
-from hnca.experiments.records import MetricsFile, read_rows
 from hnca.experiments.runs import experiment_of
 from hnca.experiments.settings import BanditSettings, VAESettings
 from hnca.experiments.tables import final_table
@@ -120,14 +118,6 @@ def test_the_interval_is_students():
     assert np.isnan(confidence_interval([1.0]).half_width)
     assert confidence_interval([0.5]).text(4) == "0.5000"
     assert confidence_interval(values).text(1) == "2.3 ± 3.8"
-
-
-def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
-    with MetricsFile(tmp_path / "deep" / "down", overwrite=False) as metrics:
-        for epoch in range(3):
-            metrics.write({"epoch": epoch})
-            assert json.loads(metrics.path.read_text().splitlines()[-1]) == {"epoch": epoch}
-    assert read_rows(metrics.path) == metrics.rows
 
 
 def test_the_table_shows_the_last_epoch():

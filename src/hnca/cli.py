@@ -2,32 +2,86 @@
 
 import contextlib
 import io
+import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
 
 import tyro
 from rich.console import Console
 
 from hnca.data import DataError
+from hnca.experiments.failures import RunFailure
 from hnca.experiments.settings import BanditSettings, BenchSettings, InfoSettings, SettingsError, VAESettings
 
 Settings = BanditSettings | VAESettings | BenchSettings | InfoSettings
 
-INTERRUPTED = 130
+FAILED = 1
 WRONG_USE = 2
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _Terminated(KeyboardInterrupt):
+    """A scheduler, or another, has asked the process to end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command given on the command line; a user's mistake ends in one line and exit code 2."""
+    """Runs the command given on the command line; every end that is not the right one is told in one line.
+
+    The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C and 143
+    after SIGTERM.
+    """
     try:
-        _run(_parse(sys.argv[1:] if arguments is None else arguments))
+        with _termination_is_an_interrupt():
+            _run(_parse(sys.argv[1:] if arguments is None else arguments))
     except (SettingsError, DataError) as error:
-        print(f"hnca: {error}", file=sys.stderr)
-        raise SystemExit(WRONG_USE) from None
+        _end(str(error), WRONG_USE)
+    except RunFailure as error:
+        _end(str(error), FAILED)
+    except _Terminated:
+        _end("told to end; the epochs finished so far are kept, and the same command goes on from there", TERMINATED)
     except KeyboardInterrupt:
-        print("hnca: interrupted; the epochs measured so far are written", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+        _end("interrupted; the epochs finished so far are kept, and the same command goes on from there", INTERRUPTED)
+
+
+def command() -> None:
+    """The console script: `main`, but after an interruption nothing waits for what is still being computed."""
+    try:
+        main()
+    except SystemExit as end:
+        if end.code not in (INTERRUPTED, TERMINATED):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"hnca: {message}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+@contextlib.contextmanager
+def _termination_is_an_interrupt() -> Iterator[None]:
+    """Makes SIGTERM end the process as Ctrl-C does: in good order."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    # Python lets only the main thread say what a signal does.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parse(arguments: Sequence[str]) -> Settings:
@@ -74,4 +128,4 @@ def _run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -54,7 +54,7 @@ def train_epoch(
     """Visits every example once in a fresh random order and returns the new state and the measurements' means.
 
     Args:
-        update: takes (state, the batch's indices, a key) and returns the new state and measurements (scalars).
+        update: takes (state, the batch's indices, a key) and returns the new state and measurements (arrays).
         state: where to begin.
         key: for the order and for the updates.
         examples: how many there are; what does not fill a last batch is left for another epoch.
@@ -65,4 +65,4 @@ def train_epoch(
     order = jax.random.permutation(order_key, examples)[: updates * batch_size]
     batches = order.reshape(updates, batch_size), jax.random.split(update_key, updates)
     state, measurements = jax.lax.scan(lambda carry, batch: update(carry, *batch), state, batches)
-    return state, jax.tree.map(jnp.mean, measurements)
+    return state, jax.tree.map(lambda of_updates: jnp.mean(of_updates, axis=0), measurements)

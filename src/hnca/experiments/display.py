@@ -30,7 +30,7 @@ class Display(ABC):
 class PlainDisplay(Display):
     """One line an epoch."""
 
-    def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int):
+    def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int, done: int):
         self._console, self._label, self._epochs = console, label, epochs
         self._headings, self._digits = headings, digits
 
@@ -44,11 +44,11 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """A bar that moves with every epoch, narrow enough for a terminal of 80 columns."""
 
-    def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int):
+    def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int, done: int):
         bar = BarColumn(bar_width=6)
         columns = TextColumn("{task.description}"), bar, MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         self._progress = Progress(*columns, console=console)
-        self._task = self._progress.add_task(label, total=epochs, note="compiling")
+        self._task = self._progress.add_task(label, total=epochs, completed=done, note="compiling")
         self._digits = min(digits, 3)
 
     def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
@@ -66,7 +66,9 @@ class LiveDisplay(Display):
         self._progress.stop()
 
 
-def display(console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int) -> Display:
+def display(
+    console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int, done: int = 0
+) -> Display:
     """Returns the display that fits where the output goes.
 
     Args:
@@ -75,8 +77,9 @@ def display(console: Console, label: str, epochs: int, headings: Mapping[str, st
         epochs: how many there will be.
         headings: what the fields of a row are called.
         digits: their decimals.
+        done: how many epochs are behind.
     """
-    return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs, headings, digits)
+    return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs, headings, digits, done)
 
 
 def _measured(row: Row) -> list[tuple[str, float]]:

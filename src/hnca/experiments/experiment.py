@@ -77,6 +77,6 @@ class Experiment(ABC):
     def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
         """Draws the paper's figures from all rows and returns the paths."""
 
-    def draw_pictures(self, trained: PyTree, images: Images, label: str, directory: Path) -> list[Path]:
+    def draw_pictures(self, trained: PyTree, images: Images, directory: Path) -> list[Path]:
         """Draws what one trained network makes of images, if anything, and returns the paths."""
         return []

@@ -2,8 +2,13 @@
 
 import importlib.metadata
 import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 from rich.console import Console
 
 from hnca.experiments.settings import SettingsError
@@ -41,6 +46,41 @@ def device_line() -> str:
     device = jax.devices()[0]
     kernel = "the compiled kernel" if _kernel_status().compiled else "pure JAX"
     return f"JAX {jax.__version__} on {device.device_kind} ({device.platform}), messages by {kernel}"
+
+
+def environment() -> dict[str, Any]:
+    """Returns what the last digits of a run's numbers depend on beside its settings, as JSON.
+
+    Raises:
+        SettingsError: if HNCA_KERNEL has a value that means nothing.
+    """
+    return {
+        "host": platform.node(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "devices": [device.device_kind for device in jax.devices()],
+        "platform": jax.devices()[0].platform,
+        "kernel": "compiled" if _kernel_status().compiled else "jax",
+        "random_numbers": str(jax.random.key_impl(jax.random.key(0))),
+        "float": str(jnp.result_type(float)),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """Returns the Git commit of this package, `-dirty` after it if files differ; None away from its repository."""
+    git = shutil.which("git")
+    here = Path(__file__)
+    if git is None:
+        return None
+    # A package that is installed inside another project's repository is none of its files.
+    tracked = subprocess.run([git, "ls-files", "--error-unmatch", here.name], cwd=here.parent, capture_output=True)
+    if tracked.returncode != 0:
+        return None
+    describe = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    found = subprocess.run(describe, cwd=here.parent, capture_output=True, text=True)
+    return found.stdout.strip() or None
 
 
 def _kernel_status() -> compiled.Status:

@@ -1,66 +1,28 @@
-"""Measurements on disk: one JSON object a line, written and flushed as each epoch ends."""
+"""Measurements of all runs together, as tables and figures need them."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from hnca.experiments.estimators import label
-from hnca.experiments.settings import SettingsError
+from hnca.experiments.store import Row as Row
+from hnca.experiments.store import read_metrics, stored_runs
 
-Row = dict[str, Any]
 
+def read_rows(out: Path, first: Sequence[Path] = ()) -> list[Row]:
+    """Returns the rows of all runs below a directory, by depth, then by name.
 
-class MetricsFile:
-    """`metrics.jsonl` in a directory, opened to be written.
+    Args:
+        out: the directory that a command was given as `--out`.
+        first: directories of runs that come before others of their depth, in this order.
 
-    Example:
-        ```python
-        with MetricsFile(directory, overwrite=False) as metrics:
-            metrics.write({"epoch": 1, "train_accuracy": 0.4})
-        ```
+    Raises:
+        StoredRunError: if the configuration of a run is damaged.
     """
-
-    def __init__(self, directory: Path, overwrite: bool):
-        """Args:
-            directory: made if it does not exist.
-            overwrite: whether the rows of an earlier run may be replaced.
-
-        Raises:
-            SettingsError: if the directory cannot be written, or holds rows that may not be replaced.
-        """
-        self.path = directory / "metrics.jsonl"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            if not overwrite and self.path.exists() and self.path.stat().st_size:
-                raise SettingsError(
-                    f"--out {directory}: holds the metrics of an earlier run; expected another directory, "
-                    "or --overwrite to replace them"
-                )
-            self._file = self.path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(f"--out {directory}: cannot be written ({error.strerror or error})") from None
-        self.rows: list[Row] = []
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Appends one row and hands it to the operating system."""
-        self.rows.append(dict(row))
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
-
-    def __enter__(self) -> "MetricsFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Returns the rows of a metrics file, in order."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    place = {directory: number for number, directory in enumerate(first)}
+    runs = stored_runs(out)
+    order = sorted(runs, key=lambda path: (runs[path]["layers"], place.get(path, len(place)), path))
+    return [row for directory in order for row in read_metrics(directory)]
 
 
 def distinct(rows: Sequence[Row], field: str) -> list[Any]:

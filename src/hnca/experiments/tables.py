@@ -16,19 +16,29 @@ def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -
         headings: of the columns, by the field they show.
         digits: decimals.
     """
-    last = max(row["epoch"] for row in rows)
+    last: dict[tuple[int, str], int] = {}
+    for row in rows:
+        of = row["layers"], method_label(row)
+        last[of] = max(row["epoch"], last.get(of, 0))
+    final = [row for row in rows if row["epoch"] == last[row["layers"], method_label(row)]]
     seeds = len(distinct(rows, "seed"))
-    title = f"epoch {last}, " + ("one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval")
+    epochs = distinct(final, "epoch")
+    which = f"epoch {epochs[0]}" if len(epochs) == 1 else "the last epoch of each"
+    title = f"{which}, " + ("one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval")
     table = Table(title=title)
     table.add_column("layers", justify="right")
     table.add_column("estimator", no_wrap=True)
     for heading in headings.values():
         table.add_column(heading, justify="right", no_wrap=True)
-    final = [row for row in rows if row["epoch"] == last]
     for depth in distinct(final, "layers"):
         of_depth = [row for row in final if row["layers"] == depth]
         for label in dict.fromkeys(map(method_label, of_depth)):
             chosen = [row for row in of_depth if method_label(row) == label]
-            cells = [confidence_interval([row[field] for row in chosen]).text(digits) for field in headings]
-            table.add_row(str(depth), label, *cells)
+            table.add_row(str(depth), label, *[_cell([row[field] for row in chosen], digits) for field in headings])
     return table
+
+
+def _cell(values: Sequence[float | None], digits: int) -> str:
+    """Returns mean and interval, or a dash if the epoch was not tested."""
+    measured = [value for value in values if value is not None]
+    return confidence_interval(measured).text(digits) if measured else "-"

@@ -99,13 +99,12 @@ class VAE(Experiment):
     def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
         return [*draw_figure_3(rows, directory), *draw_figure_6(rows, directory)]
 
-    def draw_pictures(self, trained: AutoEncoder, images: Images, label: str, directory: Path) -> list[Path]:
+    def draw_pictures(self, trained: AutoEncoder, images: Images, directory: Path) -> list[Path]:
         encoder, objective = trained
+        reconstructions = directory / "reconstructions.png"
         return [
-            draw_samples(objective.decoder, jax.random.key(0), directory / f"samples-{label}.png"),
-            draw_reconstructions(
-                encoder, objective.decoder, images, jax.random.key(1), directory / f"reconstructions-{label}.png"
-            ),
+            draw_samples(objective.decoder, jax.random.key(0), directory / "samples.png"),
+            draw_reconstructions(encoder, objective.decoder, images, jax.random.key(1), reconstructions),
         ]
 
 

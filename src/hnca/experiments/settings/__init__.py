@@ -6,6 +6,7 @@ from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS as BANDIT_ESTIMAT
 from hnca.experiments.settings.bandit import BanditSettings as BanditSettings
 from hnca.experiments.settings.bench import BenchSettings as BenchSettings
 from hnca.experiments.settings.info import InfoSettings as InfoSettings
+from hnca.experiments.settings.keeping import KeepingSettings as KeepingSettings
 from hnca.experiments.settings.processes import ProcessSettings as ProcessSettings
 from hnca.experiments.settings.vae import ABLATIONS as ABLATIONS
 from hnca.experiments.settings.vae import VAE_ESTIMATORS as VAE_ESTIMATORS

@@ -1,19 +1,27 @@
 """What every experiment lets a user set."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
+from hnca.experiments.settings.keeping import KeepingSettings
 from hnca.experiments.settings.processes import ProcessSettings
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """Sizes, rates and counts of an experiment that trains networks."""
+
+    experiment: ClassVar[str]
+    """What the experiment is called."""
+    of_the_command: ClassVar[frozenset[str]] = frozenset(
+        {"layers", "estimators", "epochs", "out", "overwrite", "keeping", "sharing"}
+    )
+    """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
 
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers to try."""
@@ -28,9 +36,11 @@ class TrainingSettings:
     learning_rate: float = 1e-4
     """Of Adam."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
-    """Where to write metrics.jsonl and the figures."""
+    """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False
-    """Replace the metrics of an earlier run in that directory."""
+    """Begin these runs anew instead."""
+    keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
+    """Checkpoints, checks and shards."""
     sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
 
@@ -42,6 +52,10 @@ class TrainingSettings:
             raise SettingsError(f"--batch-size {self.batch_size}: expected at most 60000, the number of images")
         if not (isfinite(self.learning_rate) and self.learning_rate > 0):
             raise SettingsError(f"--learning-rate {self.learning_rate}: expected a positive number")
+
+    def determining(self) -> dict[str, Any]:
+        """Returns the settings that determine the numbers of a run of given depth and estimator, by name."""
+        return {name: value for name, value in asdict(self).items() if name not in self.of_the_command}
 
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""

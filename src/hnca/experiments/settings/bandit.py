@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -17,6 +17,9 @@ BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline")
 class BanditSettings(TrainingSettings):
     """Train agents on MNIST as a contextual bandit, from rewards alone (Young 2022, Section 1.3, Figures 1 and 5)."""
 
+    experiment: ClassVar[str] = "bandit"
+    of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"baseline"}
+
     estimators: tuple[str, ...] = ("hnca", "reinforce")
     """Gradient estimators to compare: hnca, reinforce, hnca+baseline, reinforce+baseline."""
     torso: Literal["none", "conv"] = "none"
@@ -24,7 +27,7 @@ class BanditSettings(TrainingSettings):
     baseline: bool = False
     """Give every estimator a running mean of the reward (decay 0.99) as its baseline."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bandit")
-    """Where to write metrics.jsonl and the figure."""
+    """Where to write the runs and the figure; runs that are there already are continued."""
 
     def __post_init__(self):
         super().__post_init__()

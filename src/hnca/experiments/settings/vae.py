@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -29,6 +29,9 @@ ABLATIONS = ("all-children", "full-reward")
 class VAESettings(TrainingSettings):
     """Train hierarchical variational auto-encoders of binary units (Young 2022, Section 2, Figures 3 and 6)."""
 
+    experiment: ClassVar[str] = "vae"
+    of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
+
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
     loo-independent, disarm, arm."""
@@ -47,7 +50,7 @@ class VAESettings(TrainingSettings):
     bound_samples: int = 100
     """Samples of the importance-weighted bound on the test images."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/vae")
-    """Where to write metrics.jsonl, the figures and the pictures."""
+    """Where to write the runs and the figures; runs that are there already are continued."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -1,0 +1,59 @@
+"""What can stop a run that nobody set wrongly, each told in one line: a full disk, too little memory, a lost claim."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hnca.experiments.settings import SettingsError
+from hnca.experiments.store import LostClaimError, StoredRunError
+
+_MEMORY = "RESOURCE_EXHAUSTED", "out of memory", "Out of memory"
+_GOES_ON = "what was written before is whole, and the same command goes on from there"
+
+
+class RunFailure(Exception):  # noqa: N818 - a failure of the machine's, not an error of the user's
+    """A run that cannot go on. Its message is one line, fit to be shown to the user."""
+
+
+@contextmanager
+def told(directory: Path) -> Iterator[None]:
+    """Turns what can go wrong while a run is written into that directory into a RunFailure.
+
+    Raises:
+        RunFailure: for an operating system's error, a lost claim, or too little memory.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFailure(f"--out {directory}: cannot be written ({reason}); {_GOES_ON}") from error
+    except LostClaimError as error:
+        raise RunFailure(f"--out {directory}: given up, since {error}") from error
+    except MemoryError as error:
+        raise RunFailure(_too_little_memory(directory)) from error
+    except RuntimeError as error:  # as JAX has it; not named, so that the command line need not import JAX
+        if not any(sign in str(error) for sign in _MEMORY):
+            raise
+        raise RunFailure(_too_little_memory(directory)) from error
+
+
+@contextmanager
+def refused(directory: Path) -> Iterator[None]:
+    """Turns what is wrong with a directory before anything is trained into a SettingsError.
+
+    Raises:
+        SettingsError: for an operating system's error, or a run that cannot be read.
+    """
+    try:
+        yield
+    except StoredRunError as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(f"--out {directory}: cannot be written ({error.strerror or error})") from None
+
+
+def _too_little_memory(directory: Path) -> str:
+    return (
+        f"--out {directory}: stopped, out of memory; expected fewer --seeds, as all are trained together, or a smaller "
+        f"--batch-size or --width"
+    )

@@ -1,0 +1,78 @@
+"""How far a run has come: the last epoch whose checkpoint is whole and whose rows, and all before, are on disk."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from hnca.experiments.store import configuration, metrics
+from hnca.experiments.store.atomic import remove_partial_files
+from hnca.experiments.store.checkpoint import (
+    Checkpoint,
+    DamagedError,
+    checkpoints,
+    read_checkpoint,
+    remove_later,
+)
+from hnca.experiments.store.metrics import read_metrics, whole_epochs
+
+
+class Progress(NamedTuple):
+    """From where a run can be continued; without a configuration only from the beginning.
+
+    Attributes:
+        epoch: the last finished one; 0 if the run must begin at the beginning.
+        checkpoint: after that epoch, None for 0.
+        damaged: a line for each newer checkpoint that had to be passed over.
+    """
+
+    epoch: int
+    checkpoint: Checkpoint | None
+    damaged: tuple[str, ...]
+
+
+def progress(directory: Path, seeds: int) -> Progress:
+    """Returns how far a run has come.
+
+    Args:
+        directory: of the run; it need not exist.
+        seeds: whose rows make an epoch whole.
+
+    Raises:
+        OSError: if something that is there cannot be read.
+    """
+    if not (directory / configuration.NAME).exists():
+        return Progress(0, None, ())
+    measured = whole_epochs(read_metrics(directory), seeds)
+    damaged = []
+    for checkpoint in checkpoints(directory):
+        try:
+            read_checkpoint(checkpoint)
+        except DamagedError as error:
+            damaged.append(str(error))
+            continue
+        if checkpoint.epoch <= measured:
+            return Progress(checkpoint.epoch, checkpoint, tuple(damaged))
+        damaged.append(f"{checkpoint.path}: the rows up to its epoch are not whole")
+    return Progress(0, None, tuple(damaged))
+
+
+def continue_after(directory: Path, epoch: int) -> None:
+    """Removes what will not be continued: checkpoints of later epochs, and files that were never finished.
+
+    Raises:
+        OSError: if the directory cannot be written.
+    """
+    remove_partial_files(directory)
+    remove_later(directory, epoch)
+
+
+def begin_anew(directory: Path) -> None:
+    """Removes a run, but neither the claim on it nor what is not of it.
+
+    Whoever is killed on the way leaves a run of no epochs with the settings it had.
+
+    Raises:
+        OSError: if the directory cannot be written.
+    """
+    (directory / metrics.NAME).unlink(missing_ok=True)
+    continue_after(directory, 0)
+    (directory / configuration.NAME).unlink(missing_ok=True)

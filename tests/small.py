@@ -1,0 +1,41 @@
+"""Experiments on sixty images of noise, so that an epoch takes milliseconds; in this process and in others."""
+
+import os
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+
+from hnca.experiments.images import Images
+
+COMMON = ["--width", "4", "--batch-size", "10", "--learning-rate", "0.01", "--seeds", "2"]
+BANDIT = ["bandit", *COMMON, "--layers", "1", "--estimators", "hnca+baseline"]
+VAE = ["vae", *COMMON, "--layers", "2", "--estimators", "hnca+baseline", "--bound-samples", "1"]
+
+
+def images():
+    def some(count):
+        pixels = np.random.default_rng(0).integers(0, 256, (count, 784), dtype=np.uint8)
+        return Images(jnp.asarray(pixels), jnp.arange(count, dtype=jnp.int32) % 10)
+
+    return some(60), some(20)
+
+
+def start(arguments, before="", **environment):
+    """Starts a process that runs the command on these images."""
+    script = (
+        "import sys, small\nfrom hnca.cli import command\nfrom hnca.experiments import trainer\n"
+        f"trainer.mnist_on_device = small.images\n{before}\n"
+        f"sys.argv[1:] = {[str(a) for a in arguments]!r}\ncommand()"
+    )
+    here = os.path.dirname(__file__)
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": path, **environment}
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
