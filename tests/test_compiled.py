@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hnca.messages import compiled, softplus_sum
+from hnca.messages import compiled, product_message, softplus_sum
 from hnca.messages.bernoulli_pair import bernoulli_entropy_contrast
 from hnca.messages.compiled import build, choice
 from hnca.messages.energy import shifted_mean_energy
@@ -31,7 +31,32 @@ def direct_energy(rise, logits, state):
     return terms.sum(-1), np.abs(terms).sum(-1) + np.abs(logits).sum(-1)[:, None]
 
 
-@pytest.mark.parametrize("function", [shifted_mean_energy, compiled.energy_after_flip])
+def energy(*arguments):
+    return compiled.growth_and_energy(*arguments)[1]
+
+
+def growth(*arguments):
+    return compiled.growth_and_energy(*arguments)[0]
+
+
+def taken(logits):
+    """Values of children, some of them between up and low."""
+    return jnp.where(logits > 4, 0.3, (jnp.sin(7 * logits) > 0).astype(logits.dtype)).astype(logits.dtype)
+
+
+def message(rise, logits, state):
+    return compiled.message(rise, logits, taken(logits), state)
+
+
+def pure_message(rise, logits, state):
+    return product_message(rise, 1.0, logits, taken(logits), state)
+
+
+def pure_growth(rise, logits, state):
+    return softplus_sum(rise, 1.0, logits, state)
+
+
+@pytest.mark.parametrize("function", [shifted_mean_energy, energy])
 @pytest.mark.parametrize("scale", [1e-3, 0.5, 5.0, 30.0, 1e4])
 @pytest.mark.parametrize("sizes", [(3, 1, 1), (4, 21, 50), (2, 5, 1000)])
 def test_mean_energies_agree_with_float64(function, scale, sizes, kernel):
@@ -41,12 +66,32 @@ def test_mean_energies_agree_with_float64(function, scale, sizes, kernel):
     assert np.all(np.abs(found - expected) <= 1e-5 * magnitude + 1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 0.5, 5.0, 30.0, 1e4])
+@pytest.mark.parametrize("sizes", [(3, 1, 1), (4, 21, 50), (2, 5, 1000)])
+def test_growths_agree_with_float64(scale, sizes, kernel):
+    rise, logits, state = draw(*sizes, scale)
+    r, a, s = (np.asarray(array, np.float64) for array in (rise, logits, state))
+    z = a[:, None] + (1 - 2 * s)[:, :, None] * r[None]
+    terms = np.logaddexp(0, z) - np.logaddexp(0, a)[:, None]
+    found = jax.jit(growth)(rise, logits, state)
+    assert np.all(np.abs(found - terms.sum(-1)) <= 1e-5 * np.abs(terms).sum(-1) + 1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.5, 30.0])
+def test_certain_children_say_nothing(scale, kernel):
+    """A child that is certain to be what it is, whatever the parent, must leave no rounding error of large terms."""
+    rise, logits, state = draw(3, 9, 40, scale)
+    logits = jnp.where(logits > 0, 1e3, -1e3)
+    assert np.all(np.asarray(compiled.message(rise, logits, (logits > 0).astype(logits.dtype), state)) == 0)
+
+
 @pytest.mark.usefixtures("float64", "kernel")
 @pytest.mark.parametrize(
     ("function", "reference"),
     [
-        (compiled.softplus_growth, lambda rise, logits, state: softplus_sum(rise, 1.0, logits, state)),
-        (compiled.energy_after_flip, shifted_mean_energy),
+        (message, pure_message),
+        (growth, pure_growth),
+        (energy, shifted_mean_energy),
     ],
 )
 class TestFunction:
@@ -95,7 +140,7 @@ def test_entropy_contrasts_are_the_enumerated_ones(wish, monkeypatch):
 @pytest.mark.parametrize("scale", [0.5, 5.0, 100.0])
 def test_logits_that_are_no_numbers_give_no_numbers(scale, kernel):
     rise, logits, state = draw(3, 5, 40, scale)
-    for function in (compiled.softplus_growth, compiled.energy_after_flip):
+    for function in (message, growth, energy):
         found = np.asarray(function(rise, logits.at[1, 7].set(jnp.nan), state))
         assert np.all(np.isnan(found[1]))
         assert np.all(np.isfinite(found[[0, 2]]))
@@ -103,7 +148,7 @@ def test_logits_that_are_no_numbers_give_no_numbers(scale, kernel):
 
 def test_weights_that_are_no_numbers_give_no_numbers(kernel):
     rise, logits, state = draw(2, 5, 20)
-    for function in (compiled.softplus_growth, compiled.energy_after_flip):
+    for function in (message, growth, energy):
         found = np.asarray(function(rise.at[1, 3].set(jnp.nan), logits, state))
         assert np.all(np.isnan(found[:, 1]))
         assert np.all(np.isfinite(found[:, 4]))

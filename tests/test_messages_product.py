@@ -35,7 +35,7 @@ def in_jax(weight, span, logits, state, above):
 def by_compiled_kernel(weight, span, logits, state, above):
     if not compiled.status().compiled:
         pytest.skip(f"the compiled kernel is not used here: {compiled.status().detail}")
-    growth = compiled.softplus_growth(span * weight, logits, above)
+    growth, _ = compiled.growth_and_energy(span * weight, logits, above)
     return bernoulli_message(weight, span, logits, state, above), growth
 
 

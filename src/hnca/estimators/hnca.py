@@ -10,7 +10,7 @@ from hnca.estimators._centring import centred
 from hnca.estimators._downstream import over_logits
 from hnca.messages import message
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, Role, roles
+from hnca.objectives import Entropy, Objective, Role, roles
 
 
 class HNCA(Estimator):
@@ -62,8 +62,9 @@ class HNCA(Estimator):
         for name, layer_roles in self._roles(network, objective).items():
             credit = jnp.zeros_like(trace.logits[name])
             states = list(state.get(name, (None,) * len(layer_roles)))
+            entropies = _entropies(objective, layer_roles)
             sent = {
-                child: message(network, trace, child, name)
+                child: message(network, trace, child, name, beside_entropy=child in entropies)
                 for role in layer_roles
                 if not role.opaque
                 for child in role.mediators
@@ -82,6 +83,12 @@ class HNCA(Estimator):
         return roles(
             network, objective.components, prune_children=self.prune_children, prune_upstream=self.prune_upstream
         )
+
+
+def _entropies(objective: Objective, layer_roles: tuple[Role, ...]) -> set[str]:
+    """Returns the layers whose analytic entropy is a direct component of the layer with these roles."""
+    direct = [objective.components[i] for role in layer_roles for i in role.direct]
+    return {component.layer for component in direct if isinstance(component, Entropy)}
 
 
 def _role_credit(

@@ -16,16 +16,27 @@ from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical, Layer
 
 
-def message(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
+def message(
+    network: Network, trace: Trace, child: str, parent: str, *, beside_entropy: bool = False
+) -> Float[Array, "*logits"]:
     """Returns the message from a child layer to a parent layer, in the shape of the parent's logits.
 
     For a Bernoulli parent `log P(child | unit at its upper value) - log P(child | at its lower value)`, for a
     categorical one `log P(child | unit = k) - log P(child | unit as it is)` for every category `k`; all other units as
     in the trace.
 
+    Args:
+        network: the network.
+        trace: its pass.
+        child: name of the layer that sends the message.
+        parent: name of the layer that it is for.
+        beside_entropy: whether the contrast of the child's entropy for this parent is asked for too; it changes nothing
+            but that what they have in common is computed once.
+
     Source: Young 2022, Eq 2 and Algorithms 1 and 2.
     """
-    return likelihood_contrast(network.layers[child], trace.logits[child], trace[child], network, trace, parent)
+    layer, logits, taken = network.layers[child], trace.logits[child], trace[child]
+    return likelihood_contrast(layer, logits, taken, network, trace, parent, beside_entropy)
 
 
 def likelihood_contrast(
@@ -35,6 +46,7 @@ def likelihood_contrast(
     network: Network,
     trace: Trace,
     parent: str,
+    beside_entropy: bool = False,
 ) -> Float[Array, "*logits"]:
     """Returns the contrast of the log-probability that a layer gives to some values, for one of its parents.
 
@@ -45,6 +57,7 @@ def likelihood_contrast(
         network: whose layer the parent is.
         trace: the values of the parents.
         parent: the layer whose units are changed.
+        beside_entropy: see `message`.
     """
     above = network.layers[parent]
     if isinstance(layer.conditional, Conv) and isinstance(layer, Bernoulli) and isinstance(above, Bernoulli):
@@ -54,18 +67,24 @@ def likelihood_contrast(
     if not (known and isinstance(layer.conditional, Dense)):
         contrast = rank_one_contrast if begins_with_dense(layer) else enumerated_contrast
         return contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
-    return _dense_contrast(layer, layer.conditional.weight(parent), logits, taken, above, trace[parent])
+    return _dense_contrast(layer, layer.conditional.weight(parent), logits, taken, above, trace[parent], beside_entropy)
 
 
 def _dense_contrast(
-    layer: Layer, weight: Float[Array, "features children"], logits: Array, taken: Array, above: Layer, values: Array
+    layer: Layer,
+    weight: Float[Array, "features children"],
+    logits: Array,
+    taken: Array,
+    above: Layer,
+    values: Array,
+    beside_entropy: bool,
 ) -> Float[Array, "*logits"]:
     """Chooses by the families of the child `layer` and of the parent `above`."""
     if isinstance(layer, Bernoulli):
         child_state = layer.state(taken).astype(logits.dtype)
         if isinstance(above, Bernoulli):
             state = above.state(values).astype(logits.dtype)
-            return bernoulli_message(weight, above.span, logits, child_state, state)
+            return bernoulli_message(weight, above.span, logits, child_state, state, beside_entropy)
         return categorical_parent_message(_by_category(above, weight), logits, child_state, values)
     by_category = weight.reshape(weight.shape[0], layer.units, layer.alternatives)
     if isinstance(above, Bernoulli):

@@ -15,16 +15,26 @@ def bernoulli_message(
     child_logits: Float[Array, "*batch children"],
     child_state: Float[Array, "*batch children"],
     parent_state: Float[Array, "*batch parents"],
+    beside_entropy: bool = False,
 ) -> Float[Array, "*batch parents"]:
     """Returns `log P(children | unit at its upper value) - log P(children | at its lower)` for every parent unit.
 
-    Arguments as for `hnca.messages.product_message`.
+    Args:
+        weight: from parent values to child logits.
+        span: upper less lower value of the parent units.
+        child_logits: logits of the children, with all parents as they are.
+        child_state: 1 where a child has its upper value, else 0.
+        parent_state: the same of the parents.
+        beside_entropy: whether `bernoulli_entropy_contrast` is called of the same layers: the kernel then returns what
+            both need in one call, which XLA finds to be one.
 
     Source: Young 2022, Eq 2 and Algorithm 2.
     """
     if not compiled.is_used(weight.dtype):
         return product_message(weight, span, child_logits, child_state, parent_state)
-    growth = compiled.softplus_growth(span * weight, child_logits, parent_state)
+    if not beside_entropy:
+        return compiled.message(span * weight, child_logits, child_state, parent_state)
+    growth, _ = compiled.growth_and_energy(span * weight, child_logits, parent_state)
     return span * (child_state @ weight.T) - (1 - 2 * parent_state) * growth
 
 
@@ -46,8 +56,7 @@ def bernoulli_entropy_contrast(
     """
     here = jnp.sum(child_logits * jax.nn.sigmoid(child_logits), axis=-1, keepdims=True)
     if compiled.is_used(weight.dtype):
-        growth = compiled.softplus_growth(span * weight, child_logits, parent_state)
-        there = compiled.energy_after_flip(span * weight, child_logits, parent_state)
+        growth, there = compiled.growth_and_energy(span * weight, child_logits, parent_state)
     else:
         growth = softplus_sum(weight, span, child_logits, parent_state)
         there = shifted_mean_energy(span * weight, child_logits, parent_state)

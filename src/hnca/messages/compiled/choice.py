@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from hnca.messages.compiled.build import BuildError, built_library
 
 VARIABLE = "HNCA_KERNEL"
-TARGETS = tuple(f"hnca_{name}_{dtype}" for name in ("growth", "energy") for dtype in ("float32", "float64"))
+TARGETS = tuple(f"hnca_{name}_{dtype}" for name in ("message", "growth_and_energy") for dtype in ("float32", "float64"))
 
 
 class Status(NamedTuple):

@@ -56,6 +56,8 @@ struct InWholeLines {
   using value_type = T;
   T *allocate(std::size_t count) { return static_cast<T *>(::operator new(count * sizeof(T), std::align_val_t(kBytes))); }
   void deallocate(T *at, std::size_t) { ::operator delete(at, std::align_val_t(kBytes)); }
+  template <typename U>
+  void construct(U *) noexcept {}  // what is not written is not read
   bool operator==(const InWholeLines &) const { return true; }
   bool operator!=(const InWholeLines &) const { return false; }
 };
@@ -73,17 +75,31 @@ INLINE void store(T *to, Vector<T> value) {
   *reinterpret_cast<Vector<T> *>(to) = value;
 }
 
-// e^x for |x| <= certain: 2^k e^r with |r| <= ln(2) / 2, and the Taylor polynomial of e^r.
+// e^x and e^-x.
 template <typename T>
-INLINE Vector<T> exponential(Vector<T> x) {
+struct Exponentials {
+  Vector<T> of_plus, of_minus;
+};
+
+constexpr double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1; }
+
+// Both for |x| <= certain: 2^k e^r and 2^-k e^-r with |r| <= ln(2) / 2, and the Taylor polynomial of e^r, whose even
+// and odd terms make e^-r too.
+template <typename T>
+INLINE Exponentials<T> exponentials(Vector<T> x) {
   using F = Float<T>;
   const Vector<T> shifter = Vector<T>{} + T(1.5) * T(int64_t(1) << F::digits);
   const Vector<T> shifted = x * T(1.44269504088896340736) + shifter;
   const Vector<T> k = shifted - shifter;
-  const Vector<T> r = (x - k * F::ln2_high) - k * F::ln2_low;
-  Vector<T> sum = Vector<T>{} + 1;
-  for (int n = F::degree; n > 0; n--) sum = sum * (r * T(1.0 / n)) + 1;
-  return (Vector<T>)((Bits<T>)sum + (((Bits<T>)shifted - (Bits<T>)shifter) << F::digits));
+  const Vector<T> r = (x - k * F::ln2_high) - k * F::ln2_low, square = r * r;
+  Vector<T> even = Vector<T>{} + T(1 / factorial(F::degree - 1)), odd = Vector<T>{} + T(1 / factorial(F::degree));
+  for (int n = F::degree - 2; n > 0; n -= 2) {
+    odd = odd * square + T(1 / factorial(n));
+    even = even * square + T(1 / factorial(n - 1));
+  }
+  odd *= r;
+  const Bits<T> power = ((Bits<T>)shifted - (Bits<T>)shifter) << F::digits;
+  return {(Vector<T>)((Bits<T>)(even + odd) + power), (Vector<T>)((Bits<T>)(even - odd) - power)};
 }
 
 // A vector with neighbouring groups of `width` lanes exchanged.

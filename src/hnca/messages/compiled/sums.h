@@ -1,0 +1,102 @@
+// The sums over the children, a vector at a time, and the slow way to them.
+
+#ifndef HNCA_SUMS_H_
+#define HNCA_SUMS_H_
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "rows.h"
+#include "vectors.h"
+
+namespace {
+
+// The mantissa and the exponent of the product of the factors.
+//
+// Where the weights are small a factor is nearly 1, and is added less one: rounded to the grid around 1 it would lose its
+// digits, and its product with others err to one side. Where they are not, the difference would lose the digits.
+template <typename T>
+struct Message {
+  static constexpr bool of_taken = true;
+  Vector<T> product = Vector<T>{} + 1;
+  Bits<T> exponent{};
+
+  template <bool less_one>
+  INLINE void add(Vector<T> change, Vector<T> changing, Vector<T> staying, Vector<T>, Vector<T>, T) {
+    if constexpr (less_one)
+      product += product * (change * changing);
+    else
+      product *= change * changing + staying;
+  }
+  INLINE void normalise() {
+    const Bits<T> bits = (Bits<T>)product, shift = (bits >> Float<T>::digits) - Float<T>::bias;
+    exponent += shift;
+    const Vector<T> mantissa = (Vector<T>)(bits - (shift << Float<T>::digits));
+    product = product == product ? mantissa : product;
+  }
+  INLINE void finish(const Call<T> &call, int64_t at) const {
+    call.mantissa[at] = product_of_lanes<T>(product);
+    call.exponent[at] = sum_of_lanes<T>(__builtin_convertvector(exponent, Vector<T>));
+  }
+};
+
+// Beside it `energy / product`, what is known of the sum so far, and `total`, what was before the last division.
+template <typename T>
+struct GrowthAndEnergy : Message<T> {
+  static constexpr bool of_taken = false;
+  Vector<T> energy{}, total{};
+
+  template <bool less_one>
+  INLINE void add(Vector<T> change, Vector<T> up, Vector<T> low, Vector<T> logits, Vector<T> rise, T sign) {
+    const Vector<T> after = rise * sign + logits, scaled = change * up;
+    if constexpr (less_one)
+      energy += energy * scaled + (scaled + up) * after * this->product;
+    else
+      energy = energy * (scaled + low) + scaled * after * this->product;
+    Message<T>::template add<less_one>(change, up, low, logits, rise, sign);
+  }
+  INLINE void normalise() {
+    total += energy / this->product;
+    energy = Vector<T>{};
+    Message<T>::normalise();
+  }
+  INLINE void finish(const Call<T> &call, int64_t at) const {
+    Message<T>::finish(call, at);
+    call.energy[at] = sum_of_lanes<T>(total);
+  }
+};
+
+// The slow way, with the logarithm of the product as its exponent.
+template <typename T>
+void sum_slowly(const Call<T> &call, const T *rise, T sign, int64_t example, int64_t at) {
+  const auto softplus = [](T x) { return std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x))); };
+  const T *logits = call.logits + example * call.children;
+  T logarithm = 0, energy = 0;
+  for (int64_t j = 0; j < call.children; j++) {
+    const T delta = sign * rise[j], z = logits[j] + delta;
+    // With the taken value the difference is that of softplus(-+a), which must not be the difference of large numbers.
+    const bool up = call.taken && call.taken[example * call.children + j] > T(0.5);
+    logarithm += up ? softplus(-z) - softplus(-logits[j]) : softplus(z) - softplus(logits[j]);
+    energy += z / (1 + std::exp(-z));
+  }
+  call.mantissa[at] = 1;
+  call.exponent[at] = logarithm * T(1.44269504088896340736);
+  if (call.energy) call.energy[at] = energy;
+}
+
+// A child between up and low has the mean of both values' log-probabilities: what is missing after it was taken to be
+// the nearer one.
+template <typename T>
+T between(const Call<T> &call, const T *rise, T sign, int64_t example) {
+  T sum = 0;
+  for (int64_t j = 0; j < call.children; j++) {
+    const T taken = call.taken[example * call.children + j];
+    sum -= (taken - (taken > T(0.5))) * sign * rise[j];
+  }
+  return sum * T(1.44269504088896340736);
+}
+
+}  // namespace
+
+#endif  // HNCA_SUMS_H_
