@@ -12,9 +12,13 @@ from small import BANDIT, VAE, images
 
 from hnca.cli import main
 from hnca.experiments import epochs
+from hnca.experiments.estimators import estimator
+from hnca.experiments.plan import settings_of
 from hnca.experiments.records import read_rows
-from hnca.experiments.settings import BanditSettings, SettingsError
-from hnca.experiments.store import Claim
+from hnca.experiments.runs import experiment_of
+from hnca.experiments.serialisation import from_bytes
+from hnca.experiments.settings import KeepingSettings, SettingsError
+from hnca.experiments.store import Claim, progress, read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("small_images", "quick_compilation")
 
@@ -80,6 +84,13 @@ def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, caps
         "checkpoint-000004.eqx",
         "checkpoint-000005.eqx",
     ]
+    settings = settings_of(config)
+    experiment, method = experiment_of(settings), estimator(config["method"])
+    static, state = epochs.beginning(experiment, settings, config["layers"], method)
+    header, content = read_checkpoint(progress(parts / run, 2).checkpoint)
+    trained = eqx.combine(from_bytes(content, state).parameters, static)
+    assert jax.tree.structure(trained) == jax.tree.structure(eqx.combine(state.parameters, static))
+    assert header["arrays"][0][1:] == ["float32", list(jax.tree.leaves(state)[0].shape)]
     states = [(directory / run / "checkpoint-000005.eqx").read_bytes() for directory in (whole, parts)]
     assert states[0] == states[1]
 
@@ -152,7 +163,7 @@ def test_shards_share_the_runs_out(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["1-reinforce"]
     for shard in ("0/2", "3/2", "1", "a/b", "1/2/3", "/"):
         with pytest.raises(SettingsError, match=f"--shard {shard}: expected I"):
-            BanditSettings.__dataclass_fields__["keeping"].default_factory(shard=shard)
+            KeepingSettings(shard=shard)
 
 
 def test_checkpoints_are_written_as_often_as_told(tmp_path):

@@ -77,10 +77,8 @@ def train(
             seeds and its number alone.
     """
     optimiser = ascent(settings.learning_rate)
-    keys = jax.vmap(jax.random.key)(jnp.arange(settings.seeds))
-    modules = jax.vmap(lambda key: experiment.build(layers, jax.random.fold_in(key, 0)))(keys)
-    static = eqx.filter(modules, eqx.is_inexact_array, inverse=True)
-    states = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, method), optimiser))(modules)
+    keys = _seed_keys(settings)
+    static, states = beginning(experiment, settings, layers, method)
     states = placement.divide(start.restore(states))
     look = finite_leaves if settings.keeping.check_finite else not_looked_at
     over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None))
@@ -115,6 +113,27 @@ def train(
         measures = dict(measures)
         _wait_for(measures)
         yield Epoch(measures, finite, states, eqx.combine(states.parameters, static))
+
+
+def beginning(
+    experiment: Experiment, settings: TrainingSettings, layers: int, method: Estimator
+) -> tuple[PyTree, TrainingState]:
+    """Returns what of the modules is never trained, and the state before the first epoch, both with an axis of seeds.
+
+    Args:
+        experiment: what is trained.
+        settings: rates and counts.
+        layers: how many hidden layers.
+        method: the estimator.
+    """
+    optimiser = ascent(settings.learning_rate)
+    modules = jax.vmap(lambda key: experiment.build(layers, jax.random.fold_in(key, 0)))(_seed_keys(settings))
+    state = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, method), optimiser))(modules)
+    return eqx.filter(modules, eqx.is_inexact_array, inverse=True), state
+
+
+def _seed_keys(settings: TrainingSettings) -> Key[Array, " seeds"]:
+    return jax.vmap(jax.random.key)(jnp.arange(settings.seeds))
 
 
 def _wait_for(measures: PyTree) -> None:

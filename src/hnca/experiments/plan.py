@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hnca.experiments.failures import refused
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
@@ -38,6 +38,22 @@ class Run(NamedTuple):
 def runs_of(settings: Settings) -> list[Run]:
     """Returns the runs that the settings ask for, those of all shards."""
     return [_run(settings, layers, method) for layers in settings.layers for method in settings.methods]
+
+
+def settings_of(configuration: Configuration) -> Settings:
+    """Returns settings of which a run with that configuration, as `config.json` holds it, is the only depth.
+
+    Raises:
+        SettingsError: if this version of hnca knows no such settings.
+    """
+    kinds: dict[str, type[Settings]] = {kind.experiment: kind for kind in (BanditSettings, VAESettings)}
+    values = configuration["settings"].items()
+    try:
+        kind = kinds[configuration["experiment"]]
+        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values}
+        return kind(layers=(configuration["layers"],), **given)
+    except (KeyError, TypeError) as error:
+        raise SettingsError(f"the configuration is of another version of hnca ({error})") from None
 
 
 def of_shard(runs: Sequence[Run], shard: str | None) -> list[Run]:

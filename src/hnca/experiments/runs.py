@@ -1,6 +1,7 @@
 """Runs an experiment from its settings to its metrics, its table and its figures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -60,8 +61,7 @@ def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: 
     """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
     refuse_other_settings(settings.out, runs, settings.overwrite)
     share = Share(of_shard(runs, settings.keeping.shard), settings.overwrite)
-    with refused(settings.out):
-        taken = share.take()
+    taken = _next(share, settings.out)
     for name in share.finished:
         console.print(f"{name}: finished before", highlight=False)
     if taken is not None:
@@ -70,8 +70,13 @@ def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: 
         run, claim = taken
         with claim:
             trainer.lead(runs.index(run), run, claim)
-        taken = share.take()
+        taken = _next(share, settings.out)
     return share
+
+
+def _next(share: Share, out: Path) -> tuple[Run, Claim] | None:
+    with refused(out):
+        return share.take()
 
 
 def _follow(trainer: Trainer, runs: Sequence[Run]) -> None:

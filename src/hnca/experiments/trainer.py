@@ -31,11 +31,13 @@ class Trainer:
     """Trains runs of one experiment, one after another, all with the same images and devices."""
 
     def __init__(self, experiment: Experiment, settings: Settings, placement: Placement, console: Console):
-        """Args:
-        experiment: what to train.
-        settings: with what.
-        placement: on which devices.
-        console: where progress is shown.
+        """Loads no images yet.
+
+        Args:
+            experiment: what to train.
+            settings: with what.
+            placement: on which devices.
+            console: where progress is shown.
         """
         self._experiment, self._settings = experiment, settings
         self._placement, self._console = placement, console
