@@ -38,11 +38,10 @@ def programs(tmp_path_factory):
 @pytest.fixture
 def small_images(monkeypatch):
     monkeypatch.setattr("hnca.experiments.trainer.mnist_on_device", images)
-    monkeypatch.setattr("hnca.experiments.bandit.draw_figure_1", drawn)
-    monkeypatch.setattr("hnca.experiments.vae.draw_figure_3", drawn)
+    monkeypatch.setattr("hnca.experiments.runs.draw_figure", drawn)
 
 
-def drawn(rows, directory):
+def drawn(number, rows, directory, remark):
     (directory / "figure.png").write_text(f"{len(rows)} rows")
     return [directory / "figure.png"]
 

@@ -20,16 +20,21 @@ from hnca.experiments.settings import (
     BanditSettings,
     BenchSettings,
     ExportSettings,
+    FigureSettings,
     InfoSettings,
+    ReportSettings,
     SettingsError,
     VAESettings,
 )
 
-Settings = BanditSettings | VAESettings | BenchSettings | ExportSettings | InfoSettings
+Training = BanditSettings | VAESettings
+Settings = Training | FigureSettings | ReportSettings | ExportSettings | BenchSettings | InfoSettings
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "bandit": BanditSettings,
     "vae": VAESettings,
+    "figure": FigureSettings,
+    "report": ReportSettings,
     "export": ExportSettings,
     "bench": BenchSettings,
     "info": InfoSettings,
@@ -136,6 +141,15 @@ def _run(settings: Settings) -> None:
         from hnca.experiments.information import print_information
 
         print_information(console)
+    elif isinstance(settings, FigureSettings):
+        from hnca.experiments.paper import run_figure
+
+        console.quiet = settings.keeping.quiet
+        run_figure(settings, console)
+    elif isinstance(settings, ReportSettings):
+        from hnca.experiments.report.writing import write_report
+
+        write_report(settings, console)
     elif isinstance(settings, ExportSettings):
         from hnca.experiments.trained.command import export_run
 
@@ -143,6 +157,7 @@ def _run(settings: Settings) -> None:
     else:
         from hnca.experiments.runs import run
 
+        console.quiet = settings.keeping.quiet
         run(settings, console)
 
 

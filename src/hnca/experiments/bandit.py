@@ -5,7 +5,6 @@ reward is 1 for the image's label and 0 for any other action.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -17,7 +16,6 @@ from hnca.data.binarise import binarise
 from hnca.estimators import Estimator
 from hnca.experiments.agents import Torso, agent
 from hnca.experiments.experiment import Experiment, Measures
-from hnca.experiments.figures import draw_figure_1, draw_figure_5
 from hnca.experiments.images import Images
 from hnca.experiments.records import Row
 from hnca.network import Network
@@ -79,8 +77,8 @@ class Bandit(Experiment):
         kind, plus, _ = method.partition("+")
         return {"estimator": kind, "baseline": "running mean" if plus else "none", "torso": self._torso}
 
-    def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
-        return draw_figure_5(rows, directory) if self._torso == "conv" else draw_figure_1(rows, directory)
+    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
+        return (5,) if self._torso == "conv" else (1,)
 
 
 def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> Float[Array, ""]:

@@ -74,8 +74,8 @@ class Experiment(ABC):
         """Returns the fields that say in a row which estimator it was."""
 
     @abstractmethod
-    def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
-        """Draws the paper's figures from all rows and returns the paths."""
+    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
+        """Returns the numbers of the paper's figures that these rows are for."""
 
     def draw_pictures(self, trained: PyTree, images: Images, directory: Path) -> list[Path]:
         """Draws what one trained network makes of images, if anything, and returns the paths."""

@@ -1,11 +1,14 @@
 """The paper's figures, drawn from the rows of metrics files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -29,97 +32,86 @@ _COLOURS = {
 }
 
 
+def _colour(label: str) -> str:
+    """Returns an estimator's colour: its own, or one of twenty others by its name."""
+    return _COLOURS.get(label) or to_hex(colormaps["tab20"](crc32(label.encode()) % 20))
+
+
 class _Panels(NamedTuple):
     """What one figure shows, one column a depth: performance above, variance below.
 
     Attributes:
-        stem: the files' name without its ending.
         train_field: drawn solid, with bands.
         test_field: drawn dotted, at the epochs where it was measured.
         performance: the label of the upper axes.
         units: what the layers are called.
         note: what the figure is of.
+        shows: whether it shows a row.
     """
 
-    stem: str
     train_field: str
     test_field: str
     performance: str
     units: str
     note: str
+    shows: Callable[[Row], bool]
 
 
-def draw_figure_1(rows: Sequence[Row], directory: Path) -> list[Path]:
-    """Draws Young 2022, Figure 1: accuracy above, ln gradient variance below, one column a depth.
-
-    Args:
-        rows: the bandit's metrics.
-        directory: where `figure1.png` and `figure1.pdf` go.
-
-    Returns:
-        The paths written.
-    """
-    return _draw(
-        rows, directory, _Panels("figure1", "train_accuracy", "test_accuracy", "accuracy", "hidden", "MNIST bandit")
-    )
-
-
-def draw_figure_5(rows: Sequence[Row], directory: Path) -> list[Path]:
-    """Draws Young 2022, Figure 5: as Figure 1, for agents with a convolutional torso.
-
-    Args:
-        rows: the bandit's metrics.
-        directory: where `figure5.png` and `figure5.pdf` go.
-
-    Returns:
-        The paths written.
-    """
-    note = "MNIST bandit, convolutional torso"
-    return _draw(rows, directory, _Panels("figure5", "train_accuracy", "test_accuracy", "accuracy", "hidden", note))
-
-
-def draw_figure_3(rows: Sequence[Row], directory: Path) -> list[Path]:
-    """Draws Young 2022, Figure 3: the ELBO above, ln gradient variance below, one column a depth.
-
-    Args:
-        rows: the auto-encoder's metrics; those of ablations are left out.
-        directory: where `figure3.png` and `figure3.pdf` go.
-
-    Returns:
-        The paths written.
-    """
-    chosen = [row for row in rows if not _is_ablation(row)]
-    return _draw(chosen, directory, _Panels("figure3", "train_elbo", "test_elbo", "ELBO (nats)", "latent", "MNIST VAE"))
-
-
-def draw_figure_6(rows: Sequence[Row], directory: Path) -> list[Path]:
-    """Draws Young 2022, Figure 6: HNCA and what is left of it without one of its prunings, laid out like Figure 3.
-
-    Args:
-        rows: the auto-encoder's metrics.
-        directory: where `figure6.png` and `figure6.pdf` go.
-
-    Returns:
-        The paths written: none, if no ablation is among the rows.
-    """
-    if not any(map(_is_ablation, rows)):
-        return []
-    chosen = [row for row in rows if row["estimator"].startswith("hnca")]
-    panels = _Panels("figure6", "train_elbo", "test_elbo", "ELBO (nats)", "latent", "MNIST VAE, ablations of HNCA")
-    return _draw(chosen, directory, panels)
-
-
-def _is_ablation(row: Row) -> bool:
+def is_ablation(row: Row) -> bool:
+    """Returns whether a row is of HNCA without one of its prunings."""
     return row["estimator"].startswith("hnca-")
 
 
-def _draw(rows: Sequence[Row], directory: Path, panels: _Panels) -> list[Path]:
-    depths = distinct(rows, "layers")
-    size = (1.4 + 3.6 * len(depths), 6.4)
-    figure = Figure(figsize=size)
+def _bandit(note: str) -> _Panels:
+    return _Panels("train_accuracy", "test_accuracy", "accuracy", "hidden", note, lambda _: True)
+
+
+def _auto_encoder(note: str, shows: Callable[[Row], bool]) -> _Panels:
+    return _Panels("train_elbo", "test_elbo", "ELBO (nats)", "latent", note, shows)
+
+
+_FIGURES = {
+    1: _bandit("MNIST bandit"),
+    3: _auto_encoder("MNIST VAE", lambda row: not is_ablation(row)),
+    4: _bandit("MNIST bandit, with running means as baselines"),
+    5: _bandit("MNIST bandit, convolutional torso"),
+    6: _auto_encoder("MNIST VAE, ablations of HNCA", lambda row: row["estimator"].startswith("hnca")),
+}
+
+
+def draw_figure(number: int, rows: Sequence[Row], directory: Path, remark: str = "") -> list[Path]:
+    """Draws a figure of Young 2022 and returns the paths written: `figure<number>.png` and `.pdf`.
+
+    Args:
+        number: 1, 3, 4, 5 or 6.
+        rows: the metrics of its experiment.
+        directory: where the files go.
+        remark: what the caption says besides.
+    """
+    figure = paper_figure(number, rows, remark)
+    paths = [directory / f"figure{number}.{ending}" for ending in ("png", "pdf")]
+    for path in paths:
+        figure.savefig(path, dpi=150)
+    return paths
+
+
+def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
+    """Returns a figure of Young 2022, one column a depth: performance above, ln gradient variance below.
+
+    1, 4 and 5 are bandits (with baselines, with a convolutional torso), 3 auto-encoders, 6 HNCA's ablations.
+
+    Args:
+        number: which.
+        rows: the metrics of its experiment; those it does not show are left out.
+        remark: what the caption says besides.
+    """
+    panels = _FIGURES[number]
+    chosen = [row for row in rows if panels.shows(row)]
+    depths = distinct(chosen, "layers")
+    figure = Figure(figsize=(1.4 + 3.6 * len(depths), 6.4))
     axes = figure.subplots(2, len(depths), sharex=True, sharey="row", squeeze=False)
     for column, depth in enumerate(depths):
-        of_depth = [row for row in rows if row["layers"] == depth]
+        of_depth = [row for row in chosen if row["layers"] == depth]
         performance, variance = axes[0, column], axes[1, column]
         _curves(performance, of_depth, panels.train_field, "-")
         _curves(performance, of_depth, panels.test_field, ":")
@@ -129,17 +121,14 @@ def _draw(rows: Sequence[Row], directory: Path, panels: _Panels) -> list[Path]:
         variance.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].set_ylabel(panels.performance)
     axes[1, 0].set_ylabel("ln variance of the gradient")
-    _annotate(figure, rows, panels.note)
-    paths = [directory / f"{panels.stem}.{ending}" for ending in ("png", "pdf")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    return paths
+    _annotate(figure, chosen, "; ".join(filter(None, (panels.note, remark))))
+    return figure
 
 
 def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
     """Puts the legend above the panels and what the bands are below them."""
     methods = dict.fromkeys(map(method_label, rows))
-    lines = [Line2D([], [], color=_COLOURS[label], label=label) for label in methods]
+    lines = [Line2D([], [], color=_colour(label), label=label) for label in methods]
     styles = [
         Line2D([], [], color="0.4", linestyle="-", label="training"),
         Line2D([], [], color="0.4", linestyle=":", marker=".", label="test"),
@@ -164,8 +153,8 @@ def _curves(axis: Axes, rows: Sequence[Row], field: str, style: str) -> None:
         mean = np.array([interval.mean for interval in intervals])
         half_width = np.array([interval.half_width for interval in intervals])
         marker = "." if len(epochs) == 1 or style == ":" else None
-        axis.plot(epochs, mean, style, color=_COLOURS[label], linewidth=1.5, marker=marker, markersize=3)
+        axis.plot(epochs, mean, style, color=_colour(label), linewidth=1.5, marker=marker, markersize=3)
         if style == "-" and not np.isnan(half_width).any():
-            axis.fill_between(epochs, mean - half_width, mean + half_width, color=_COLOURS[label], alpha=0.2, lw=0)
+            axis.fill_between(epochs, mean - half_width, mean + half_width, color=_colour(label), alpha=0.2, lw=0)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -10,6 +11,8 @@ from hnca.experiments.bandit import Bandit
 from hnca.experiments.devices import Placement, is_writer
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.failures import RunFailure, refused
+from hnca.experiments.figures import draw_figure
+from hnca.experiments.forecast import Forecast
 from hnca.experiments.information import device_line
 from hnca.experiments.plan import Run, Settings, of_shard, refuse_other_settings, runs_of
 from hnca.experiments.processes import join
@@ -22,11 +25,31 @@ from hnca.experiments.trainer import Trainer
 from hnca.experiments.vae import VAE
 
 
-def run(settings: Settings, console: Console) -> None:
+class Drawing(NamedTuple):
+    """What to draw at the end.
+
+    Attributes:
+        numbers: of the paper's figures; None for those that the rows are for.
+        remark: what their captions say besides.
+    """
+
+    numbers: tuple[int, ...] | None = None
+    remark: str = ""
+
+
+EVERYTHING = Drawing()
+
+
+def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> None:
     """Trains every depth with every estimator, as far as they are not on disk, and draws the figures.
 
     Of several processes that train one network together the first writes and prints, and the others take part in the
     training only. Several such commands can share a directory: each takes the next run that nobody has claimed.
+
+    Args:
+        settings: of the experiment.
+        console: where progress is shown.
+        drawing: what to draw at the end.
 
     Raises:
         SettingsError: if the output directory cannot be used, the devices or processes are not there, or other
@@ -36,8 +59,8 @@ def run(settings: Settings, console: Console) -> None:
     join(settings.sharing)
     placement = Placement(settings.sharing.devices, settings.seeds, settings.batch_size)
     experiment = experiment_of(settings)
-    trainer = Trainer(experiment, settings, placement, console)
     runs = runs_of(settings)
+    trainer = Trainer(experiment, settings, placement, console, Forecast(runs))
     if not is_writer():
         _follow(trainer, runs)
         return
@@ -47,7 +70,11 @@ def run(settings: Settings, console: Console) -> None:
         next_run(NOTHING_LEFT, 0)
         raise
     next_run(NOTHING_LEFT, 0)
-    _conclude(experiment, settings, runs, share, console)
+    left = _left(settings, runs, share)
+    if left is None:
+        _draw(experiment, settings, runs, drawing, console)
+    else:
+        console.print(left, soft_wrap=True, highlight=False)
 
 
 def experiment_of(settings: Settings) -> Experiment:
@@ -87,32 +114,32 @@ def _follow(trainer: Trainer, runs: Sequence[Run]) -> None:
         place, after = next_run(NOTHING_LEFT, 0)
 
 
-def _conclude(experiment: Experiment, settings: Settings, runs: Sequence[Run], share: Share, console: Console) -> None:
-    """Prints the table and draws the figures if this process is the last to finish, or says what is left."""
+def _left(settings: Settings, runs: Sequence[Run], share: Share) -> str | None:
+    """Returns a line that says what is left to others, or None if all is done.
+
+    Raises:
+        SettingsError: if they are at work on all of it.
+    """
     left = [run.directory.name for run in runs if not run.is_finished()]
     if not left:
-        _draw(experiment, settings, runs, console)
-        return
+        return None
     elsewhere = "; ".join(
         f"{name} is claimed by {owner or 'another process'}" for name, owner in share.elsewhere.items()
     )
     if elsewhere and not share.done:
         raise SettingsError(f"--out {settings.out}: {elsewhere}; expected to wait for it, or another directory")
     others = elsewhere or "not of this shard"
-    console.print(
-        f"not finished: {', '.join(left)} ({others}); whoever finishes last draws the figures",
-        soft_wrap=True,
-        highlight=False,
-    )
+    return f"not finished: {', '.join(left)} ({others}); whoever finishes last draws the figures"
 
 
-def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], console: Console) -> None:
+def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], drawing: Drawing, console: Console) -> None:
     rows = read_rows(settings.out, [run.directory for run in runs])
     console.print(final_table(rows, experiment.headings, experiment.digits))
+    numbers = experiment.figures(rows) if drawing.numbers is None else drawing.numbers
     try:
         with refused(settings.out), Claim(settings.out).take():
-            figures = experiment.draw_figures(rows, settings.out)
+            paths = [path for number in numbers for path in draw_figure(number, rows, settings.out, drawing.remark)]
     except ClaimedError as error:
         console.print(f"figures: {error.owner or 'another process'} draws them", soft_wrap=True, highlight=False)
         return
-    console.print(f"figures: {', '.join(map(str, figures))}", soft_wrap=True)
+    console.print(f"figures: {', '.join(map(str, paths))}", soft_wrap=True)

@@ -1,6 +1,6 @@
 """The table at the end of an experiment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
@@ -16,11 +16,7 @@ def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -
         headings: of the columns, by the field they show.
         digits: decimals.
     """
-    last: dict[tuple[int, str], int] = {}
-    for row in rows:
-        of = row["layers"], method_label(row)
-        last[of] = max(row["epoch"], last.get(of, 0))
-    final = [row for row in rows if row["epoch"] == last[row["layers"], method_label(row)]]
+    final = _final(rows)
     seeds = len(distinct(rows, "seed"))
     epochs = distinct(final, "epoch")
     which = f"epoch {epochs[0]}" if len(epochs) == 1 else "the last epoch of each"
@@ -30,12 +26,33 @@ def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -
     table.add_column("estimator", no_wrap=True)
     for heading in headings.values():
         table.add_column(heading, justify="right", no_wrap=True)
+    for depth, label, cells in final_cells(rows, dict.fromkeys(headings, digits)):
+        table.add_row(str(depth), label, *cells)
+    return table
+
+
+def final_cells(rows: Sequence[Row], digits: Mapping[str, int]) -> Iterator[tuple[int, str, list[str]]]:
+    """Yields depth, estimator and cells of the last epoch's measurements.
+
+    Args:
+        rows: the metrics.
+        digits: decimals of each field that has a cell.
+    """
+    final = _final(rows)
     for depth in distinct(final, "layers"):
         of_depth = [row for row in final if row["layers"] == depth]
         for label in dict.fromkeys(map(method_label, of_depth)):
             chosen = [row for row in of_depth if method_label(row) == label]
-            table.add_row(str(depth), label, *[_cell([row[field] for row in chosen], digits) for field in headings])
-    return table
+            yield depth, label, [_cell([row[field] for row in chosen], places) for field, places in digits.items()]
+
+
+def _final(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows of the last epoch of each depth and estimator."""
+    last: dict[tuple[int, str], int] = {}
+    for row in rows:
+        of = row["layers"], method_label(row)
+        last[of] = max(row["epoch"], last.get(of, 0))
+    return [row for row in rows if row["epoch"] == last[row["layers"], method_label(row)]]
 
 
 def _cell(values: Sequence[float | None], digits: int) -> str:

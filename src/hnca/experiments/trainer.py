@@ -16,9 +16,11 @@ from hnca.experiments.devices import Placement
 from hnca.experiments.display import display
 from hnca.experiments.epochs import Epoch, Start, train
 from hnca.experiments.estimators import estimator
+from hnca.experiments.events import EventFiles, Events, NoEvents
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.failures import RunFailure, told
 from hnca.experiments.finiteness import first_to_leave
+from hnca.experiments.forecast import Forecast
 from hnca.experiments.images import Images, mnist_on_device
 from hnca.experiments.information import environment
 from hnca.experiments.plan import Run, Settings
@@ -30,7 +32,14 @@ from hnca.experiments.store import Claim, Row
 class Trainer:
     """Trains runs of one experiment, one after another, all with the same images and devices."""
 
-    def __init__(self, experiment: Experiment, settings: Settings, placement: Placement, console: Console):
+    def __init__(
+        self,
+        experiment: Experiment,
+        settings: Settings,
+        placement: Placement,
+        console: Console,
+        forecast: Forecast,
+    ):
         """Loads no images yet.
 
         Args:
@@ -38,9 +47,10 @@ class Trainer:
             settings: with what.
             placement: on which devices.
             console: where progress is shown.
+            forecast: of all runs.
         """
         self._experiment, self._settings = experiment, settings
-        self._placement, self._console = placement, console
+        self._placement, self._console, self._forecast = placement, console, forecast
 
     @cached_property
     def images(self) -> tuple[Images, Images]:
@@ -62,7 +72,7 @@ class Trainer:
         overwrite = self._settings.overwrite
         with told(run.directory), Recorder(run, claim, overwrite, environment()) as recorder:
             for notice in recorder.notices:
-                self._console.print(notice, soft_wrap=True, highlight=False)
+                self._say(notice)
             next_run(place, recorder.epoch)
             epochs = self._epochs(run, Start(recorder.epoch, lambda state: from_the_first(recorder.restore(state))))
             self._write(run, recorder, epochs)
@@ -83,7 +93,7 @@ class Trainer:
         updates = self._updates * self._settings.seeds
         experiment, label = self._experiment, f"{run.method}, {run.layers} {self._experiment.units}"
         shown = display(self._console, label, run.epochs, experiment.headings, experiment.digits, recorder.epoch)
-        with shown:
+        with shown, self._events(run, recorder.epoch) as events:
             started = time.perf_counter()
             for number, epoch in enumerate(epochs, start=recorder.epoch + 1):
                 seconds = time.perf_counter() - started
@@ -96,8 +106,19 @@ class Trainer:
                         experiment.draw_pictures(self._first_seed(kept, epoch), self.images[1], run.directory)
                     if kept is not None:
                         recorder.write_state(number, kept)
+                events.write(rows)
                 shown.epoch(mean_row(rows, experiment), updates / seconds, seconds * (run.epochs - number))
+                # The first epoch's time has the compilation in it.
+                if number > recorder.epoch + 1 or number == run.epochs:
+                    self._say(self._forecast.line(run, number, seconds))
                 started = time.perf_counter()
+
+    def _events(self, run: Run, after: int) -> Events:
+        return EventFiles(run.directory, after) if self._settings.keeping.tensorboard else NoEvents()
+
+    def _say(self, line: str | None) -> None:
+        if line is not None:
+            self._console.print(line, soft_wrap=True, highlight=False)
 
     @property
     def _updates(self) -> int:

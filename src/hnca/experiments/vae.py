@@ -17,7 +17,7 @@ from hnca.data.binarise import binarise
 from hnca.estimators import Estimator, direct_credits
 from hnca.experiments.auto_encoders import AutoEncoder, EntropyKind, Joint, auto_encoder
 from hnca.experiments.experiment import Experiment, Measures
-from hnca.experiments.figures import draw_figure_3, draw_figure_6
+from hnca.experiments.figures import is_ablation
 from hnca.experiments.images import Images
 from hnca.experiments.likelihood import test_likelihood
 from hnca.experiments.pictures import draw_reconstructions, draw_samples
@@ -87,8 +87,8 @@ class VAE(Experiment):
         encoder, decoder = self._joints
         return {"estimator": method, "encoder": encoder, "decoder": decoder, "entropy": self._entropy}
 
-    def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
-        return [*draw_figure_3(rows, directory), *draw_figure_6(rows, directory)]
+    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
+        return (3, 6) if any(map(is_ablation, rows)) else (3,)
 
     def draw_pictures(self, trained: AutoEncoder, images: Images, directory: Path) -> list[Path]:
         encoder, objective = trained

@@ -6,9 +6,11 @@ from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS as BANDIT_ESTIMAT
 from hnca.experiments.settings.bandit import BanditSettings as BanditSettings
 from hnca.experiments.settings.bench import BenchSettings as BenchSettings
 from hnca.experiments.settings.export import ExportSettings as ExportSettings
+from hnca.experiments.settings.figure import FigureSettings as FigureSettings
 from hnca.experiments.settings.info import InfoSettings as InfoSettings
 from hnca.experiments.settings.keeping import KeepingSettings as KeepingSettings
 from hnca.experiments.settings.processes import ProcessSettings as ProcessSettings
+from hnca.experiments.settings.report import ReportSettings as ReportSettings
 from hnca.experiments.settings.vae import ABLATIONS as ABLATIONS
 from hnca.experiments.settings.vae import VAE_ESTIMATORS as VAE_ESTIMATORS
 from hnca.experiments.settings.vae import VAESettings as VAESettings

@@ -1,6 +1,9 @@
-"""The settings of how runs are kept, watched and shared out; none of them changes a number."""
+"""The settings of how runs are kept, shown and shared out; none of them changes a number."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 from hnca.experiments.settings._checks import SettingsError, check_count
 
@@ -15,6 +18,10 @@ class KeepingSettings:
     """Look after every update, not only after every epoch, whether a layer has left the finite numbers."""
     shard: str | None = None
     """I/N: train only every N-th run, beginning with the I-th (1, 2, ...), as one of N jobs of an array."""
+    quiet: Annotated[bool, tyro.conf.arg(aliases=["-q"])] = False
+    """Print nothing but what goes wrong."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files into every run's directory (needs tensorboardX)."""
 
     def __post_init__(self):
         check_count("checkpoint_every", self.checkpoint_every)

@@ -1,0 +1,161 @@
+"""Figures as commands, the page that shows runs, event files for TensorBoard: of runs made up here, but for one."""
+
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from hnca.cli import main
+from hnca.experiments.events import EventFiles
+from hnca.experiments.forecast import Forecast
+from hnca.experiments.plan import runs_of
+from hnca.experiments.settings import FigureSettings
+
+TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
+
+
+def make_up(settings, epochs, seeds):
+    """Writes runs as these settings would leave them, with numbers of no meaning and without checkpoints."""
+    numbers = np.random.default_rng(0)
+    for run in runs_of(settings.training):
+        run.directory.mkdir(parents=True)
+        fields = ["train_accuracy", "test_accuracy"]
+        identity = {"estimator": run.method.split("+")[0], "baseline": "running mean" if "+" in run.method else "none"}
+        if run.configuration["experiment"] == "vae":
+            fields, identity = ["train_elbo", "test_elbo", "test_bound"], {"estimator": run.method}
+        rows = [
+            {
+                "experiment": run.configuration["experiment"],
+                **identity,
+                **{"layers": run.layers, "seed": seed, "epoch": epoch},
+                **{field: float(numbers.random()) for field in fields},
+                **{"log_gradient_variance": -float(numbers.random()), "seconds": 2.4},
+            }
+            for epoch in range(1, epochs + 1)
+            for seed in range(seeds)
+        ]
+        (run.directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        environment = {"device": "a device & more", "packages": {"jax": "1.2.3"}}
+        described = {"format": 1, "epochs": 2, "environment": environment, "continued": [], **run.configuration}
+        (run.directory / "config.json").write_text(json.dumps(described))
+
+
+class Links(HTMLParser):
+    """Collects what a page would load, and whether its elements are closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.loaded, self.open = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.loaded += [value for name, value in attributes if name in ("src", "href", "xlink:href") and value]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize(("number", "figures"), [(1, 1), (3, 1), (4, 1), (5, 1), (6, 2)])
+def test_the_page_is_whole_and_needs_no_network(number, figures, tmp_path, capsys):
+    make_up(FigureSettings(number, seeds=2, out=tmp_path / "runs"), epochs=2, seeds=2)
+    main(["report", str(tmp_path / "runs")])
+    page = (tmp_path / "runs" / "report.html").read_text()
+    assert "report.html" in capsys.readouterr().out
+    links = Links()
+    links.feed(page)
+    assert not links.open
+    assert all(link.startswith(("data:", "#")) for link in links.loaded)
+    assert not re.search(r"url\(\s*['\"]?http|@import|<script", page)
+    drawn = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(drawn) == figures
+    for svg in drawn:
+        ElementTree.fromstring(svg)
+        assert "currentColor" in svg
+        assert "#010203" not in svg
+    labels = {1: "REINFORCE", 3: "DisARM", 4: "HNCA with baseline", 5: "REINFORCE", 6: "HNCA, full reward"}
+    assert f"<td>{labels[number]}</td>" in page
+    assert "±" in page
+    assert "a device &amp; more" in page
+    assert '<td class="number">2.00</td>' in page  # milliseconds: 2.4 s for 1200 updates
+
+
+def test_pictures_are_in_the_page(tmp_path):
+    make_up(FigureSettings(3, seeds=1, layers=(1,), methods=("hnca",), out=tmp_path), epochs=1, seeds=1)
+    (tmp_path / "1-hnca" / "samples.png").write_bytes(b"picture")
+    main(["report", str(tmp_path), "--out", str(tmp_path / "deep" / "page.html")])
+    page = (tmp_path / "deep" / "page.html").read_text()
+    assert "data:image/png;base64,cGljdHVyZQ==" in page
+    assert "1-hnca: samples" in page
+    assert "not finished" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report", "{path}"], "holds no runs"),
+        (["figure", "2"], "number"),
+        (["figure", "1", "--methods", "loo"], "--methods loo: expected some of hnca, reinforce"),
+        (["figure", "1", "--epochs", "0"], "--epochs 0: expected"),
+        (["figure", "1", "--layers"], "--layers (nothing): expected"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([argument.format(path=tmp_path) for argument in arguments])
+    assert exit.value.code == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_dry_run_lists_what_the_paper_needs(tmp_path, capsys):
+    main(["figure", "3", "--dry-run", "--out", str(tmp_path / "runs")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 * 8
+    assert all(line.endswith("5 seed(s), 0 of 840 epochs") for line in lines)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_shrunk_figure_says_so():
+    assert FigureSettings(1).remark == ""
+    shrunk = FigureSettings(3, epochs=10, seeds=1, methods=("hnca", "loo"), layers=(2,))
+    assert shrunk.remark == "10 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
+
+
+def test_a_figure_is_drawn_and_what_is_there_is_skipped(tmp_path, capsys):
+    command = ["figure", "4", *TINY, "--methods", "hnca+baseline", "--out", str(tmp_path)]
+    main([*command, "--tensorboard"])
+    assert "epoch 1/1" in capsys.readouterr().out
+    assert (tmp_path / "figure4.pdf").stat().st_size > 5000
+    events = (tmp_path / "1-hnca+baseline" / "tensorboard" / "seed-0").glob("events*")
+    assert sum(path.stat().st_size for path in events) > 300
+    main(command)
+    assert "finished before" in capsys.readouterr().out
+    main([*command, "-q"])
+    assert capsys.readouterr().out == ""
+
+
+def test_event_files_hold_the_measurements(tmp_path):
+    with EventFiles(tmp_path, 3) as events:
+        events.write([{"seed": 1, "epoch": 4, "train_elbo": -100.5, "test_elbo": None, "estimator": "hnca"}])
+    (path,) = (tmp_path / "tensorboard" / "seed-1").glob("events*")
+    content = path.read_bytes()
+    assert b"train_elbo" in content
+    assert b"test_elbo" not in content
+    assert np.float32(-100.5).tobytes() in content
+
+
+def test_the_forecast_counts_what_is_left(tmp_path):
+    runs = runs_of(FigureSettings(1, seeds=1, epochs=10, out=tmp_path).training)
+    forecast = Forecast(runs)
+    # 6 runs of 10 epochs at depths 1, 1, 2, 2, 3, 3 and 3 s an epoch and layer, less the two epochs that are behind.
+    assert "0:05:54" in forecast.line(runs[0], 2, 3.0)
+    assert forecast.line(runs[0], 3, 3.0) is None
+    assert Forecast(runs[:1]).line(runs[0], 2, 3.0) is None
