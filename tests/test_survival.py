@@ -152,6 +152,22 @@ def test_a_second_process_is_told_of_the_first(tmp_path, programs):
     first.communicate()
 
 
+def test_two_commands_share_the_runs_of_both(tmp_path, programs):
+    """Every run is trained once, by one of them, and who finishes last draws the figure."""
+    methods = ["hnca", "reinforce", "hnca+baseline", "reinforce+baseline"]
+    command = [*BANDIT[:-1], *methods, "--epochs", 30, "--out", tmp_path]
+    processes = [start(command, **programs) for _ in range(2)]
+    ends = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
+    for method in methods:
+        trained = [printed.count(f"{method}, 1 hidden  epoch 30/30") for printed, _ in ends]
+        assert sorted(trained) == [0, 1]
+    config = [json.loads(path.read_text()) for path in tmp_path.glob("*/config.json")]
+    assert [stored["continued"] for stored in config] == [[]] * 4
+    assert any("figure1.png" in printed for printed, _ in ends)
+    assert (tmp_path / "figure1.png").stat().st_size > 5000
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limits of this kind")
 def test_a_full_disk_loses_nothing(tmp_path, programs):
     """No file may be as long as a checkpoint is."""
