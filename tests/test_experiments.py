@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from hnca.experiments import bandit
+from hnca.experiments import agents
 from hnca.experiments.devices import Placement
 from hnca.experiments.display import LiveDisplay, PlainDisplay, display
 from hnca.experiments.epochs import train
@@ -56,7 +56,7 @@ def trained(name, **changes):
 
 
 def test_the_agent_is_the_papers():
-    network = bandit.agent(3, 200, jax.random.key(0))
+    network = agents.agent(3, 200, jax.random.key(0))
     assert network.order == ("hidden1", "hidden2", "hidden3", "action")
     assert [network.layers[name].units for name in network.order] == [200, 200, 200, 1]
     assert network.layers["hidden2"].values == (-1.0, 1.0)
@@ -65,7 +65,7 @@ def test_the_agent_is_the_papers():
 
 
 def test_the_torso_is_the_papers():
-    network = bandit.agent(1, 200, jax.random.key(0), "conv")
+    network = agents.agent(1, 200, jax.random.key(0), "conv")
     first, _, second, _, head = network.layers["hidden1"].conditional.stages
     assert first.weight.shape == (3, 3, 1, 16)
     assert second.weight.shape == (3, 3, 16, 16)

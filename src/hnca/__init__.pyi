@@ -21,6 +21,8 @@ from .estimators import LeaveOneOut as LeaveOneOut
 from .estimators import direct_credits as direct_credits
 from .estimators import surrogate as surrogate
 from .estimators import value_and_grad as value_and_grad
+from .experiments.trained import TrainedModel as TrainedModel
+from .experiments.trained import load as load
 from .messages import message as message
 from .network import Network as Network
 from .network import Trace as Trace

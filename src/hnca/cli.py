@@ -7,18 +7,33 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import tyro
 from rich.console import Console
 
 from hnca.data import DataError
 from hnca.experiments.failures import RunFailure
-from hnca.experiments.settings import BanditSettings, BenchSettings, InfoSettings, SettingsError, VAESettings
+from hnca.experiments.settings import (
+    BanditSettings,
+    BenchSettings,
+    ExportSettings,
+    InfoSettings,
+    SettingsError,
+    VAESettings,
+)
 
-Settings = BanditSettings | VAESettings | BenchSettings | InfoSettings
+Settings = BanditSettings | VAESettings | BenchSettings | ExportSettings | InfoSettings
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "bandit": BanditSettings,
+    "vae": VAESettings,
+    "export": ExportSettings,
+    "bench": BenchSettings,
+    "info": InfoSettings,
+}
 
 FAILED = 1
 WRONG_USE = 2
@@ -90,7 +105,7 @@ def _parse(arguments: Sequence[str]) -> Settings:
     try:
         with contextlib.redirect_stderr(boxed):
             return tyro.extras.subcommand_cli_from_dict(
-                {"bandit": BanditSettings, "vae": VAESettings, "bench": BenchSettings, "info": InfoSettings},
+                dict(COMMANDS),
                 prog="hnca",
                 description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
                 args=list(arguments),
@@ -121,6 +136,10 @@ def _run(settings: Settings) -> None:
         from hnca.experiments.information import print_information
 
         print_information(console)
+    elif isinstance(settings, ExportSettings):
+        from hnca.experiments.trained.command import export_run
+
+        export_run(settings, console)
     else:
         from hnca.experiments.runs import run
 

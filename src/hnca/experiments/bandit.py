@@ -4,10 +4,8 @@ Young 2022, Section 1.3 and Appendix E: hidden units are -1 or 1, pixels 0 or 1 
 reward is 1 for the image's label and 0 for any other action.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import equinox as eqx
 import jax
@@ -15,25 +13,19 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from hnca.conditionals import Conv, Dense, Sequential
 from hnca.data.binarise import binarise
 from hnca.estimators import Estimator
+from hnca.experiments.agents import Torso, agent
 from hnca.experiments.experiment import Experiment, Measures
 from hnca.experiments.figures import draw_figure_1, draw_figure_5
-from hnca.experiments.images import PIXELS, Images
+from hnca.experiments.images import Images
 from hnca.experiments.records import Row
 from hnca.network import Network
 from hnca.objectives import Objective, Reward
 from hnca.training import TrainingState, apply_gradient
-from hnca.units import Bernoulli, Categorical, Layer
 from hnca.variance import mean_gradient_variance
 
-ACTIONS = 10
-_CHANNELS = 16
 _TEST_CHUNKS = 10
-
-
-Torso = Literal["none", "conv"]
 
 
 class Bandit(Experiment):
@@ -89,40 +81,6 @@ class Bandit(Experiment):
 
     def draw_figures(self, rows: Sequence[Row], directory: Path) -> list[Path]:
         return draw_figure_5(rows, directory) if self._torso == "conv" else draw_figure_1(rows, directory)
-
-
-def agent(layers: int, width: int, key: Key[Array, ""], torso: Torso = "none") -> Network:
-    """Returns the paper's agent: `layers` layers of `width` units of -1 or 1, then a softmax over ten actions.
-
-    With a torso, the first of them reads what two layers of convolutions make of the image (Appendix F).
-    """
-    keys = jax.random.split(key, layers + 1)
-    network: dict[str, Layer] = {}
-    parent, size = "image", PIXELS
-    for depth in range(layers):
-        name = f"hidden{depth + 1}"
-        of_image = torso == "conv" and parent == "image"
-        conditional = _convolved(width, keys[depth]) if of_image else Dense(parent, size, width, key=keys[depth])
-        network[name] = Bernoulli(conditional, values=(-1, 1))
-        parent, size = name, width
-    network["action"] = Categorical(Dense(parent, size, ACTIONS, key=keys[-1]))
-    return Network(network, inputs={"image": PIXELS})
-
-
-def _convolved(width: int, key: Key[Array, ""]) -> Sequential:
-    """Two 3x3 convolutions of 16 channels without padding, each rectified, then a dense map."""
-    k1, k2, k3 = jax.random.split(key, 3)
-    first = _fan_in(Conv("image", (28, 28, 1), _CHANNELS, 3, key=k1), k1)
-    second = _fan_in(Conv("previous", first.out_shape, _CHANNELS, 3, key=k2), k2)
-    head = Dense("previous", second.out_features, width, key=k3)
-    return Sequential(first, jax.nn.relu, second, jax.nn.relu, head)
-
-
-def _fan_in(conv: Conv, key: Key[Array, ""]) -> Conv:
-    """Returns the convolution with weights of a truncated normal distribution of scale `fan_in ** -0.5`."""
-    shape = conv.weight.shape
-    weight = jax.random.truncated_normal(key, -2, 2, shape, conv.weight.dtype) / math.prod(shape[:-1]) ** 0.5
-    return eqx.tree_at(lambda c: c.weight, conv, weight)
 
 
 def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> Float[Array, ""]:

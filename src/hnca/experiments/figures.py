@@ -4,12 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
-from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -121,7 +116,8 @@ def _is_ablation(row: Row) -> bool:
 def _draw(rows: Sequence[Row], directory: Path, panels: _Panels) -> list[Path]:
     depths = distinct(rows, "layers")
     size = (1.4 + 3.6 * len(depths), 6.4)
-    figure, axes = pyplot.subplots(2, len(depths), figsize=size, sharex=True, sharey="row", squeeze=False)
+    figure = Figure(figsize=size)
+    axes = figure.subplots(2, len(depths), sharex=True, sharey="row", squeeze=False)
     for column, depth in enumerate(depths):
         of_depth = [row for row in rows if row["layers"] == depth]
         performance, variance = axes[0, column], axes[1, column]
@@ -137,7 +133,6 @@ def _draw(rows: Sequence[Row], directory: Path, panels: _Panels) -> list[Path]:
     paths = [directory / f"{panels.stem}.{ending}" for ending in ("png", "pdf")]
     for path in paths:
         figure.savefig(path, dpi=150)
-    pyplot.close(figure)
     return paths
 
 

@@ -4,13 +4,9 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from jaxtyping import Array, Key
-from matplotlib import pyplot
+from matplotlib.image import imsave
 
 from hnca.data.binarise import binarise
 from hnca.experiments.images import Images
@@ -51,5 +47,5 @@ def _save_grid(images: Array, path: Path) -> Path:
     )
     flat = grid.transpose(0, 2, 1, 3).reshape(rows * (side + 1), columns * (side + 1))
     enlarged = np.kron(flat, np.ones((2, 2)))
-    pyplot.imsave(path, 1 - enlarged, cmap="gray", vmin=0, vmax=1)
+    imsave(path, 1 - enlarged, cmap="gray", vmin=0, vmax=1)
     return path

@@ -1,9 +1,11 @@
 """The state of training as bytes: Equinox's leaves, one array after another, nothing that could be executed."""
 
 import io
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import PyTree
 
 
@@ -32,6 +34,17 @@ def from_bytes(content: bytes, template: PyTree) -> PyTree:
         return eqx.tree_deserialise_leaves(io.BytesIO(content), template)
     except (RuntimeError, ValueError, EOFError) as error:
         raise ValueError(f"the state of another network: {str(error).splitlines()[0]}") from None
+
+
+def arrays_of(content: bytes, description: Sequence[Sequence[object]]) -> dict[str, np.ndarray]:
+    """Returns the arrays that `to_bytes` wrote, by their paths, without a template.
+
+    Args:
+        content: what it returned.
+        description: what `described` returned of the same state.
+    """
+    stream = io.BytesIO(content)
+    return {str(path): np.load(stream, allow_pickle=False) for path, _, _ in description}
 
 
 def described(state: PyTree) -> list[list[object]]:

@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hnca.experiments.records import Row, distinct
@@ -26,14 +22,14 @@ def draw_depths(rows: Sequence[Row], path: Path) -> None:
     fixed = ("width", "batch_size", "seeds")
     chosen = [r for r in rows if not r["measure_variance"] and all(r[field] == first[field] for field in fixed)]
     experiments = distinct(chosen, "experiment")
-    figure, axes = pyplot.subplots(1, len(experiments), figsize=(1 + 4 * len(experiments), 3.8), squeeze=False)
+    figure = Figure(figsize=(1 + 4 * len(experiments), 3.8))
+    axes = figure.subplots(1, len(experiments), squeeze=False)
     for axis, experiment in zip(axes[0], experiments, strict=True):
         _panel(axis, [row for row in chosen if row["experiment"] == experiment])
         axis.set_title(f"{experiment}, width {first['width']}, batch {first['batch_size']}", fontsize=10)
     axes[0, 0].set_ylabel("milliseconds an update")
     figure.tight_layout()
     figure.savefig(path, dpi=150)
-    pyplot.close(figure)
 
 
 def _panel(axis: Axes, rows: Sequence[Row]) -> None:

@@ -10,9 +10,9 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hnca.data.binarise import binarise
+from hnca.experiments.auto_encoders import AutoEncoder
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import Images
-from hnca.experiments.vae import AutoEncoder
 from hnca.network import Network, Trace
 from hnca.training import TrainingState, apply_gradient
 

@@ -1,5 +1,6 @@
 """Runs on disk: what was set, what was measured, where training stood, and who is at work on it. Imports no JAX."""
 
+from hnca.experiments.store.atomic import write_atomically as write_atomically
 from hnca.experiments.store.checkpoint import read_checkpoint as read_checkpoint
 from hnca.experiments.store.checkpoint import write_checkpoint as write_checkpoint
 from hnca.experiments.store.claim import Claim as Claim

@@ -1,0 +1,98 @@
+"""Loads a trained network, from a run's directory or from an exported file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from hnca.experiments.serialisation import arrays_of
+from hnca.experiments.store import StoredRunError, progress, read_checkpoint, read_configuration
+from hnca.experiments.trained.model import TrainedModel, untrained, with_parameters
+from hnca.network import Network
+
+FORMAT = "hnca-model-1"
+_PARAMETERS = ".parameters"
+
+
+class Parameters(NamedTuple):
+    """The parameters of one seed, and what they are of.
+
+    Attributes:
+        configuration: `experiment`, `layers`, `method`, `settings` of the run.
+        epoch: after which they were written.
+        seed: whose they are.
+        arrays: by the path of the parameter.
+    """
+
+    configuration: Mapping[str, Any]
+    epoch: int
+    seed: int
+    arrays: Mapping[str, np.ndarray]
+
+
+def load(path: str | Path, seed: int = 0) -> TrainedModel:
+    """Returns a trained network, ready to sample from.
+
+    Args:
+        path: a run's directory (`runs/vae/2-hnca`), of which the last whole checkpoint is taken, or a file that
+            `hnca export` wrote.
+        seed: which of a run's networks; a file holds one.
+
+    Raises:
+        ValueError: if nothing that was trained is there, it is damaged, or the run has no such seed.
+        OSError: if it cannot be read.
+    """
+    path = Path(path)
+    found = parameters_of_run(path, seed) if path.is_dir() else _parameters_of_file(path)
+    try:
+        modules = with_parameters(untrained(found.configuration), found.arrays)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: was trained by another version of hnca ({error})") from None
+    network, objective = (modules, None) if isinstance(modules, Network) else modules
+    return TrainedModel(network, objective, found.epoch, found.seed)
+
+
+def parameters_of_run(directory: Path, seed: int) -> Parameters:
+    """Returns one seed's parameters from the last whole checkpoint of a run.
+
+    Raises:
+        ValueError: if there is none, or no such seed.
+        OSError: if it cannot be read.
+    """
+    try:
+        configuration = read_configuration(directory)
+    except StoredRunError as error:
+        raise ValueError(str(error)) from None
+    if configuration is None:
+        raise ValueError(f"{directory}: is no run, as it has no config.json; expected a directory such as {_EXAMPLE}")
+    seeds = configuration["settings"]["seeds"]
+    if not 0 <= seed < seeds:
+        raise ValueError(f"{directory}: seed {seed}; expected 0 to {seeds - 1}")
+    checkpoint = progress(directory, seeds).checkpoint
+    if checkpoint is None:
+        raise ValueError(f"{directory}: has no whole checkpoint yet")
+    header, content = read_checkpoint(checkpoint)
+    arrays = {
+        name.removeprefix(_PARAMETERS): array[seed]
+        for name, array in arrays_of(content, header["arrays"]).items()
+        if name.startswith(_PARAMETERS)
+    }
+    return Parameters(configuration, checkpoint.epoch, seed, arrays)
+
+
+def _parameters_of_file(path: Path) -> Parameters:
+    try:
+        with safe_open(path, "np") as file:
+            description = json.loads((file.metadata() or {}).get("hnca", "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path}: is damaged, or no file of `hnca export` ({error})") from None
+    if description.get("format") != FORMAT:
+        raise ValueError(f"{path}: format {description.get('format')}; expected {FORMAT}, as `hnca export` writes it")
+    return Parameters(description, description["epoch"], description["seed"], arrays)
+
+
+_EXAMPLE = "runs/vae/2-hnca"
