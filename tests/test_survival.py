@@ -171,13 +171,13 @@ def test_two_commands_share_the_runs_of_both(tmp_path, programs):
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limits of this kind")
 def test_a_full_disk_loses_nothing(tmp_path, programs):
     """No file may be as long as a checkpoint is."""
-    command = [*BANDIT, "--epochs", 40, "--width", 1, "--out", tmp_path]
+    command = [*BANDIT, "--epochs", 40, "--out", tmp_path]
     process = start([*command, "--epochs", 4], **programs)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     size = (tmp_path / RUN / "checkpoint-000004.eqx").stat().st_size
     limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size - 1}, {size - 1}))"
-    process = start(command, before=limit, JAX_ENABLE_COMPILATION_CACHE="false")
+    process = start(command, before=limit, **programs)
     _, errors = process.communicate()
     assert process.returncode == 1
     assert f"--out {tmp_path / RUN}: cannot be written (File too large)" in errors
