@@ -56,17 +56,25 @@ def test_four_devices_give_the_numbers_of_one(tmp_path, command, seeds):
     assert_same_numbers(measurements(tmp_path / "one"), measurements(tmp_path / "four"))
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path, monkeypatch):
+def in_two_processes(command, out):
+    """Trains in two processes, which find each other at a port that was free a moment ago."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-    together = [*BANDIT, "--seeds", "1", "--coordinator", address, "--processes", "2", "--patience", "60"]
-    processes = [start([*together, "--process-id", i, "--out", tmp_path / str(i)]) for i in (1, 0)]
-    monkeypatch.setenv("HNCA_KERNEL", "jax")
-    main([*BANDIT, "--seeds", "1", "--out", str(tmp_path / "one")])
+    together = [*command, "--coordinator", address, "--processes", "2", "--patience", "60"]
+    processes = [start([*together, "--process-id", i, "--out", out / str(i)]) for i in (1, 0)]
     for process in processes:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path, monkeypatch):
+    """They stop after an epoch, and are started again."""
+    command = [*BANDIT, "--seeds", "1"]
+    for epochs in ("1", "2"):
+        in_two_processes([*command, "--epochs", epochs], tmp_path)
+    monkeypatch.setenv("HNCA_KERNEL", "jax")
+    main([*command, "--out", str(tmp_path / "one")])
     assert_same_numbers(measurements(tmp_path / "one"), measurements(tmp_path / "0"))
     assert not (tmp_path / "1").exists()
 

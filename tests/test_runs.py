@@ -1,5 +1,6 @@
 """Commands on directories: continued to the bit, never mixed, and whatever goes wrong is one line."""
 
+import io
 import json
 import re
 
@@ -8,17 +9,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 from small import BANDIT, VAE, images
 
 from hnca.cli import main
 from hnca.experiments import epochs
+from hnca.experiments.bandit import Bandit
 from hnca.experiments.estimators import estimator
 from hnca.experiments.plan import settings_of
 from hnca.experiments.records import read_rows
+from hnca.experiments.rows import rows_of
 from hnca.experiments.runs import experiment_of
 from hnca.experiments.serialisation import from_bytes
 from hnca.experiments.settings import KeepingSettings, SettingsError
-from hnca.experiments.store import Claim, progress, read_checkpoint
+from hnca.experiments.store import Claim, MetricsFile, progress, read_checkpoint, read_metrics
+from hnca.experiments.tables import final_table
+from hnca.training import TrainingState
+
+CONFIGURATION = {"experiment": "bandit", "layers": 1, "method": "hnca", "settings": {"width": 4, "torso": "none"}}
 
 pytestmark = pytest.mark.usefixtures("small_images", "quick_compilation")
 
@@ -209,6 +217,20 @@ def spoil(state, name):
 
     infinite = jnp.where(counts[0] >= 9, jnp.inf, 0.0)
     return state._replace(parameters=eqx.tree_at(bias, state.parameters, replace_fn=lambda b: b + infinite))
+
+
+def test_a_gradient_that_is_nought_has_no_logarithm(tmp_path):
+    measures = {name: jnp.zeros(2) for name in ("train_accuracy", "test_accuracy", "gradient_variance")}
+    epoch = epochs.Epoch(measures, jnp.ones((2, 1)), TrainingState(None, None, None), None)
+    rows = rows_of(experiment_of(settings_of(CONFIGURATION)), "hnca", 1, 1, epoch, 0.5)
+    with MetricsFile(tmp_path, 0) as metrics:
+        metrics.write(rows)
+    assert [row["log_gradient_variance"] for row in read_metrics(tmp_path)] == [None, None]
+    console = Console(file=io.StringIO(), width=120)
+    console.print(final_table(rows, Bandit.headings, 4))
+    assert console.file.getvalue().split()[-3] == "-"
+    with pytest.raises(SettingsError, match="of another version of hnca"):
+        settings_of({**CONFIGURATION, "experiment": "lottery"})
 
 
 def test_too_little_memory_says_what_to_lower(tmp_path, capsys, monkeypatch):

@@ -152,16 +152,32 @@ def test_a_second_process_is_told_of_the_first(tmp_path, programs):
     first.communicate()
 
 
+def test_two_commands_share_the_runs_of_both(tmp_path, programs):
+    """Every run is trained once, by one of them, and who finishes last draws the figure."""
+    methods = ["hnca", "reinforce", "hnca+baseline", "reinforce+baseline"]
+    command = [*BANDIT[:-1], *methods, "--epochs", 30, "--out", tmp_path]
+    processes = [start(command, **programs) for _ in range(2)]
+    ends = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
+    for method in methods:
+        trained = [printed.count(f"{method}, 1 hidden  epoch 30/30") for printed, _ in ends]
+        assert sorted(trained) == [0, 1]
+    config = [json.loads(path.read_text()) for path in tmp_path.glob("*/config.json")]
+    assert [stored["continued"] for stored in config] == [[]] * 4
+    assert any("figure1.png" in printed for printed, _ in ends)
+    assert (tmp_path / "figure1.png").stat().st_size > 5000
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limits of this kind")
 def test_a_full_disk_loses_nothing(tmp_path, programs):
     """No file may be as long as a checkpoint is."""
-    command = [*BANDIT, "--epochs", 40, "--width", 1, "--out", tmp_path]
+    command = [*BANDIT, "--epochs", 40, "--out", tmp_path]
     process = start([*command, "--epochs", 4], **programs)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     size = (tmp_path / RUN / "checkpoint-000004.eqx").stat().st_size
     limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size - 1}, {size - 1}))"
-    process = start(command, before=limit, JAX_ENABLE_COMPILATION_CACHE="false")
+    process = start(command, before=limit, **programs)
     _, errors = process.communicate()
     assert process.returncode == 1
     assert f"--out {tmp_path / RUN}: cannot be written (File too large)" in errors

@@ -10,7 +10,7 @@ from hnca.experiments.store import Row
 
 
 def rows_of(experiment: Experiment, method: str, layers: int, number: int, epoch: Epoch, seconds: float) -> list[Row]:
-    """Returns a row for every seed.
+    """Returns a row for every seed; the logarithm of no variance at all, which JSON cannot hold, is None there.
 
     Args:
         experiment: what was trained.
@@ -32,7 +32,7 @@ def rows_of(experiment: Experiment, method: str, layers: int, number: int, epoch
             "seed": seed,
             "epoch": number,
             **{field: float(measures[field][seed]) if field in measures else None for field in fields},
-            "log_gradient_variance": float(log_variance[seed]),
+            "log_gradient_variance": None if np.isneginf(log_variance[seed]) else float(log_variance[seed]),
             "seconds": round(seconds, 3),
         }
         for seed in range(len(log_variance))

@@ -1,6 +1,7 @@
 """Runs an experiment from its settings to its metrics, its table and its figures."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,8 @@ def experiment_of(settings: Settings) -> Experiment:
 def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: Placement, console: Console) -> Share:
     """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
     refuse_other_settings(settings.out, runs, settings.overwrite)
-    share = Share(of_shard(runs, settings.keeping.shard), settings.overwrite)
+    tell = partial(console.print, soft_wrap=True, highlight=False)
+    share = Share(of_shard(runs, settings.keeping.shard), settings.overwrite, tell)
     taken = _next(share, settings.out)
     for name in share.finished:
         console.print(f"{name}: finished before", highlight=False)

@@ -1,6 +1,6 @@
 """Who trains what: each process takes the next run that is neither finished nor claimed by another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hnca.experiments.plan import Run
 from hnca.experiments.store import Claim, ClaimedError, Owner, first_given_up
@@ -11,7 +11,7 @@ class Share:
 
     Example:
         ```python
-        share = Share(runs, overwrite=False)
+        share = Share(runs, overwrite=False, tell=print)
         while (taken := share.take()) is not None:
             run, claim = taken
             with claim:
@@ -28,14 +28,15 @@ class Share:
     finished: list[str]
     elsewhere: dict[str, Owner | None]
 
-    def __init__(self, runs: Sequence[Run], overwrite: bool):
+    def __init__(self, runs: Sequence[Run], overwrite: bool, tell: Callable[[str], None]):
         """Begins with nothing done.
 
         Args:
             runs: in the order in which they are taken.
             overwrite: whether finished runs are trained again.
+            tell: is given a line when there is something to wait for.
         """
-        self._runs, self._overwrite = runs, overwrite
+        self._runs, self._overwrite, self._tell = runs, overwrite, tell
         self.done, self.finished, self.elsewhere = [], [], {}
         self._claims: dict[str, Claim] = {}
 
@@ -56,6 +57,8 @@ class Share:
                     return taken
                 if run.directory.name in self.elsewhere:
                     blocked[run.directory.name] = run
+            if blocked:
+                self._tell(f"left are {', '.join(blocked)}, claimed by others; looking for signs of life")
             given_up = first_given_up({name: self._claims[name] for name in blocked})
             if given_up is None:
                 return None

@@ -139,8 +139,8 @@ class Trainer:
         if left is not None:
             layer, share = left
             what = f"the gradient of {layer} is not finite in {self._when(number, share)}"
-        elif not all(_is_finite(row) for row in rows):
-            what = f"the variance of the gradient is not finite in epoch {number}"
+        elif not all(np.isfinite(value) for row in rows for value in row.values() if isinstance(value, float)):
+            what = f"the variance of the gradient, or what else is measured, is not finite in epoch {number}"
         else:
             return
         raise RunFailure(
@@ -152,10 +152,3 @@ class Trainer:
         if self._settings.keeping.check_finite:
             return f"update {round(share * self._updates) + 1} of epoch {number}"
         return f"epoch {number} (--check-finite tells which layer was first)"
-
-
-def _is_finite(row: Row) -> bool:
-    """Returns whether all that was measured is finite; no gradient at all, whose logarithm is -inf, is a finite one."""
-    values = [value for name, value in row.items() if isinstance(value, float) and name != "log_gradient_variance"]
-    variance = row["log_gradient_variance"]
-    return bool(np.all(np.isfinite(values)) and (np.isfinite(variance) or variance == -np.inf))
