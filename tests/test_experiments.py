@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from hnca.experiments import agents
+from hnca.experiments import agents, bandit
 from hnca.experiments.devices import Placement
 from hnca.experiments.display import LiveDisplay, PlainDisplay, display
 from hnca.experiments.epochs import train
