@@ -29,6 +29,11 @@ ALL_CASES = {
     "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),
     "IndependentLeaveOneOut": Case(hnca.IndependentLeaveOneOut(), dominates_reinforce=False, draws=True),
     "Exact": Case(hnca.Exact(), dominates_reinforce=True, draws=True),
+    "HNCA with leave-one-out": Case(hnca.LeaveOneOutHNCA(3), dominates_reinforce=False, draws=True),
+    "MultiSampleLeaveOneOut": Case(hnca.MultiSampleLeaveOneOut(3), dominates_reinforce=False, draws=True),
+    "LocalExpectation": Case(hnca.LocalExpectation(), dominates_reinforce=False, draws=True),
+    "MuProp": Case(hnca.MuProp(), dominates_reinforce=False, draws=True),
+    "NVIL": Case(hnca.NVIL(normalise=False), dominates_reinforce=False),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
 }

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from cases import CASES
 from networks import NETWORKS, randomised, reward_of
-from test_exact import arrays, largest_difference
+from test_exact import arrays, largest_difference, shifted
 
 import hnca
 from hnca.exact import expectation, gradient, moments
@@ -27,7 +27,7 @@ def test_an_observed_reward_and_known_regularisers_together(case, name):
     network, inputs = NETWORKS[name](jax.random.key(0))
     estimator = CASES[case].estimator
     objective = mixed(network, network.sample(jax.random.key(0), inputs))
-    state = jax.tree.map(lambda leaf: leaf + 0.7, estimator.init(network, objective))
+    state = shifted(estimator.init(network, objective))
     found = moments(estimator, network, lambda t: mixed(network, t), inputs, state).mean
     assert largest_difference(found, gradient(network, lambda t: mixed(network, t), inputs)) < 1e-10
 

@@ -68,11 +68,11 @@ def test_expectation_over_both_samples_is_the_exact_gradient(estimator, name):
     assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
 
 
+@pytest.mark.parametrize("estimator", [hnca.IndependentLeaveOneOut(), hnca.LeaveOneOutHNCA(2)])
 @pytest.mark.parametrize("name", [*BERNOULLI, "scattered over dead end"])
-def test_two_independent_passes_enumerated_give_the_exact_gradient(name):
+def test_two_independent_passes_enumerated_give_the_exact_gradient(name, estimator):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     every = jax.tree.map(jnp.asarray, joint_states(network))
-    estimator = hnca.IndependentLeaveOneOut()
 
     def of_pair(first, second):
         both = jax.tree.map(lambda *two: jnp.stack(two), {**inputs, **first}, {**inputs, **second})
@@ -107,11 +107,22 @@ def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
         np.testing.assert_allclose(value, hnca.exact.value(network, objective, example), rtol=1e-12)
 
 
-@pytest.mark.parametrize("estimator", ["LeaveOneOut", "IndependentLeaveOneOut", "DisARM", "ARM"])
+DRAWN = [
+    hnca.LeaveOneOut(),
+    hnca.IndependentLeaveOneOut(),
+    hnca.DisARM(),
+    hnca.ARM(),
+    hnca.LeaveOneOutHNCA(3),
+    hnca.MultiSampleLeaveOneOut(3),
+    hnca.LocalExpectation(),
+]
+
+
+@pytest.mark.parametrize("estimator", DRAWN, ids=repr)
 def test_drawn_credits_have_the_exact_mean(estimator):
     """z-tests of every parameter of a two-layer auto-encoder, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
-    chosen, count = getattr(hnca, estimator)(), 40_000
+    chosen, count = estimator, 40_000
 
     def draw(key):
         trace_key, pair_key = jax.random.split(key)
@@ -139,7 +150,7 @@ def test_disarm_draws_its_pairs_as_it_says():
         assert float(jnp.max(jnp.abs(share - expected) / error)) < 5.4
 
 
-@pytest.mark.parametrize("estimator", [hnca.LeaveOneOut, hnca.IndependentLeaveOneOut, hnca.DisARM, hnca.ARM])
+@pytest.mark.parametrize("estimator", [type(estimator) for estimator in DRAWN])
 def test_an_observed_reward_is_refused_and_others_are_named(estimator):
     network, inputs = NETWORKS["chain of 0 and 1"](jax.random.key(0))
     trace = network.sample(jax.random.key(1), inputs)

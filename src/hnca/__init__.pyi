@@ -11,6 +11,7 @@ from .conditionals import Free as Free
 from .conditionals import Sequential as Sequential
 from .estimators import ARM as ARM
 from .estimators import HNCA as HNCA
+from .estimators import NVIL as NVIL
 from .estimators import REINFORCE as REINFORCE
 from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
@@ -18,6 +19,10 @@ from .estimators import Estimator as Estimator
 from .estimators import Exact as Exact
 from .estimators import IndependentLeaveOneOut as IndependentLeaveOneOut
 from .estimators import LeaveOneOut as LeaveOneOut
+from .estimators import LeaveOneOutHNCA as LeaveOneOutHNCA
+from .estimators import LocalExpectation as LocalExpectation
+from .estimators import MultiSampleLeaveOneOut as MultiSampleLeaveOneOut
+from .estimators import MuProp as MuProp
 from .estimators import direct_credits as direct_credits
 from .estimators import surrogate as surrogate
 from .estimators import value_and_grad as value_and_grad

@@ -10,6 +10,11 @@ from hnca.estimators.arm import ARM as ARM
 from hnca.estimators.disarm import DisARM as DisARM
 from hnca.estimators.exact import Exact as Exact
 from hnca.estimators.hnca import HNCA as HNCA
+from hnca.estimators.hnca_leave_one_out import LeaveOneOutHNCA as LeaveOneOutHNCA
 from hnca.estimators.leave_one_out import LeaveOneOut as LeaveOneOut
 from hnca.estimators.leave_one_out_independent import IndependentLeaveOneOut as IndependentLeaveOneOut
+from hnca.estimators.leave_one_out_multi_sample import MultiSampleLeaveOneOut as MultiSampleLeaveOneOut
+from hnca.estimators.local_expectation import LocalExpectation as LocalExpectation
+from hnca.estimators.muprop import MuProp as MuProp
+from hnca.estimators.nvil import NVIL as NVIL
 from hnca.estimators.reinforce import REINFORCE as REINFORCE

@@ -1,16 +1,14 @@
 """Hindsight Network Credit Assignment: each unit is credited by what its children say of it in hindsight."""
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._centring import centred
-from hnca.estimators._downstream import over_logits
-from hnca.messages import message
+from hnca.estimators._hindsight import hindsight_credits
 from hnca.network import Network, Trace
-from hnca.objectives import Entropy, Objective, Role, roles
+from hnca.objectives import Objective, Role, roles
 
 
 class HNCA(Estimator):
@@ -57,54 +55,17 @@ class HNCA(Estimator):
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
-        values = [component.value(network, trace) for component in objective.components]
-        credits, new_state = {}, {}
-        for name, layer_roles in self._roles(network, objective).items():
-            credit = jnp.zeros_like(trace.logits[name])
-            states = list(state.get(name, (None,) * len(layer_roles)))
-            entropies = _entropies(objective, layer_roles)
-            sent = {
-                child: message(network, trace, child, name, beside_entropy=child in entropies)
-                for role in layer_roles
-                if not role.opaque
-                for child in role.mediators
-            }
-            for place, role in enumerate(layer_roles):
-                value = sum((values[i] for i in role.members[1:]), values[role.members[0]])
-                if role.opaque or role.mediators:
-                    value, states[place] = centred(self.baseline, states[place], value)
-                credit += _role_credit(network, objective, trace, name, role, value, sent)
-            credits[name] = credit
-            if self.baseline is not None:
-                new_state[name] = tuple(states)
-        return credits, new_state
+        reached = self._roles(network, objective)
+        new_state = {name: list(state.get(name, (None,) * len(roles))) for name, roles in reached.items()}
+
+        def centre(name: str, place: int, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+            value, new_state[name][place] = centred(self.baseline, new_state[name][place], value)
+            return value
+
+        credits = hindsight_credits(network, objective, trace, reached, centre)
+        return credits, {name: tuple(states) for name, states in new_state.items()} if self.baseline else {}
 
     def _roles(self, network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:
         return roles(
             network, objective.components, prune_children=self.prune_children, prune_upstream=self.prune_upstream
         )
-
-
-def _entropies(objective: Objective, layer_roles: tuple[Role, ...]) -> set[str]:
-    """Returns the layers whose analytic entropy is a direct component of the layer with these roles."""
-    direct = [objective.components[i] for role in layer_roles for i in role.direct]
-    return {component.layer for component in direct if isinstance(component, Entropy)}
-
-
-def _role_credit(
-    network: Network,
-    objective: Objective,
-    trace: Trace,
-    name: str,
-    role: Role,
-    value: Float[Array, "*batch"],
-    sent: dict[str, Array],
-) -> Float[Array, "*logits"]:
-    """Returns the credit of one layer for the components that share one role."""
-    layer, logits, taken = network.layers[name], trace.logits[name], trace[name]
-    if role.opaque:
-        return layer.score(logits, taken) * over_logits(value, logits)
-    contrasts = [objective.components[i].contrast(network, trace, name) for i in role.direct]
-    contrast = sum(contrasts[1:], contrasts[0]) if contrasts else None
-    total = sum((sent[child] for child in role.mediators[1:]), sent[role.mediators[0]]) if role.mediators else None
-    return layer.credit(logits, taken, total, value, contrast)

@@ -1,11 +1,10 @@
 """REINFORCE with a second, wholly independent forward pass as its baseline."""
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._downstream import downstream_values, scored
+from hnca.estimators._passes import with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
@@ -36,13 +35,7 @@ class IndependentLeaveOneOut(Estimator):
         return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        if key is None:
-            raise ValueError("IndependentLeaveOneOut: key=None; expected a key, from which the second pass is drawn.")
-        inputs = {name: trace[name] for name, _ in network.inputs}
-        second = network.sample(key, inputs, trace.batch_shape)
-        both = jax.tree.map(lambda *two: jnp.stack(two), trace, second)
-        shape = (2, *trace.batch_shape)
-        return Passes(Trace(both.values, both.logits, shape), jnp.ones(shape, network.dtype))
+        return with_others(self, network, trace, key, 2)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

@@ -1,7 +1,19 @@
 """Estimators by their names on the command line, and what tables and figures call them."""
 
 from hnca.baselines import RunningMean
-from hnca.estimators import ARM, HNCA, REINFORCE, DisARM, Estimator, IndependentLeaveOneOut, LeaveOneOut
+from hnca.estimators import (
+    ARM,
+    HNCA,
+    NVIL,
+    REINFORCE,
+    DisARM,
+    Estimator,
+    IndependentLeaveOneOut,
+    LeaveOneOut,
+    LeaveOneOutHNCA,
+    MultiSampleLeaveOneOut,
+    MuProp,
+)
 
 _LABELS = {
     "hnca": "HNCA",
@@ -10,6 +22,10 @@ _LABELS = {
     "reinforce": "REINFORCE",
     "loo": "LOO",
     "loo-independent": "LOO, independent",
+    "loo-4": "LOO, 4 samples",
+    "loo-hnca": "HNCA with LOO",
+    "muprop": "MuProp",
+    "nvil": "NVIL",
     "disarm": "DisARM",
     "arm": "ARM",
 }
@@ -26,6 +42,10 @@ def estimator(name: str) -> Estimator:
         "reinforce": lambda: REINFORCE(baseline),
         "loo": LeaveOneOut,
         "loo-independent": IndependentLeaveOneOut,
+        "loo-4": lambda: MultiSampleLeaveOneOut(4),
+        "loo-hnca": lambda: LeaveOneOutHNCA(2),
+        "muprop": MuProp,
+        "nvil": NVIL,
         "disarm": DisARM,
         "arm": ARM,
     }

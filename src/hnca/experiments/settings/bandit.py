@@ -9,7 +9,7 @@ import tyro
 from hnca.experiments.settings._base import TrainingSettings
 from hnca.experiments.settings._checks import check_names
 
-BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline")
+BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "nvil")
 """Estimators that can learn from an observed reward; with `+baseline` each has a running mean."""
 
 
@@ -21,7 +21,7 @@ class BanditSettings(TrainingSettings):
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"baseline"}
 
     estimators: tuple[str, ...] = ("hnca", "reinforce")
-    """Gradient estimators to compare: hnca, reinforce, hnca+baseline, reinforce+baseline."""
+    """Gradient estimators to compare: hnca, reinforce, hnca+baseline, reinforce+baseline, nvil."""
     torso: Literal["none", "conv"] = "none"
     """What stands between the image and the first stochastic layer: conv is two layers of convolutions (Figure 5)."""
     baseline: bool = False
@@ -36,5 +36,10 @@ class BanditSettings(TrainingSettings):
     @property
     def methods(self) -> tuple[str, ...]:
         """The names of the estimators to train with, each once."""
-        names = [f"{name.removesuffix('+baseline')}+baseline" if self.baseline else name for name in self.estimators]
+        names = [_with_baseline(name) if self.baseline else name for name in self.estimators]
         return tuple(dict.fromkeys(names))
+
+
+def _with_baseline(name: str) -> str:
+    """Returns the estimator's name with a running mean, unless it has a baseline of its own."""
+    return name if name == "nvil" else f"{name.removesuffix('+baseline')}+baseline"

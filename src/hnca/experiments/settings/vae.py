@@ -16,8 +16,12 @@ VAE_ESTIMATORS = (
     "reinforce+baseline",
     "loo",
     "loo-independent",
+    "loo-4",
+    "loo-hnca",
     "disarm",
     "arm",
+    "muprop",
+    "nvil",
 )
 """Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
 
@@ -34,7 +38,7 @@ class VAESettings(TrainingSettings):
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
-    loo-independent, disarm, arm."""
+    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"

@@ -1,0 +1,70 @@
+"""Local expectation gradients by brute force: every unit set to each of its values, all that follows drawn anew."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._repeatable import require_repeatable
+from hnca.network import Network, Trace
+from hnca.objectives import Objective, roles
+
+
+class LocalExpectation(Estimator):
+    r"""The local expectation gradient, which HNCA estimates at the price of messages.
+
+    **Formula.** For every unit and every value `v` it can take, everything after its layer is drawn anew with the unit
+    at `v` and the other units of its layer as they are, and `f_v` is the sum of the components the layer can change.
+    The credit is the exact expectation over the unit's own values: `p (1 - p) (f_1 - f_0)` on a Bernoulli logit,
+    `p_k (f_k - sum_j p_j f_j)` on a categorical one. All values of all units of a layer are followed by the same random
+    numbers, so that differences are of the unit's doing where they can be.
+
+    **Bias.** None. **Cost.** For every unit and value a forward pass of what comes after and an evaluation of the
+    objective: the product of the number of units, of their values and of the depth. It is a reference, for small
+    networks; the evaluations are made one after another, so that memory stays that of one. Needs an objective that
+    can be evaluated more than once.
+
+    Example:
+        ```python
+        estimator = hnca.LocalExpectation()
+        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        ```
+
+    **Reference.** Titsias and Lazaro-Gredilla, *Local expectation gradients for black box variational inference*, 2015;
+    Young 2022, Section 1.2, compares.
+    """
+
+    def init(self, network: Network, objective: Objective) -> PyTree:
+        return {}
+
+    def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
+    ) -> tuple[Credits, PyTree]:
+        require_repeatable(self, objective)
+        if key is None:
+            raise ValueError("LocalExpectation: key=None; expected a key, from which what follows a unit is drawn.")
+        credits = {}
+        reached = roles(network, objective.components)
+        for (name, layer_roles), layer_key in zip(reached.items(), jax.random.split(key, len(reached)), strict=True):
+            members = tuple(index for role in layer_roles for index in role.members)
+            credits[name] = _credit_layer(network, objective, trace, name, members, layer_key)
+        return credits, state
+
+
+def _credit_layer(
+    network: Network, objective: Objective, trace: Trace, name: str, members: tuple[int, ...], key: Key[Array, ""]
+) -> Float[Array, "*logits"]:
+    layer, logits, taken = network.layers[name], trace.logits[name], trace[name]
+    if not members:
+        return jnp.zeros_like(logits)
+    values = layer.alternative_values(logits.dtype).astype(taken.dtype)
+
+    def evaluate(place: Array) -> Float[Array, "*batch"]:
+        unit, value = place // layer.alternatives, values[place % layer.alternatives]
+        other = network.resample(key, trace, name, taken.at[..., unit].set(value))
+        terms = [objective.components[index].value(network, other) for index in members]
+        return sum(terms[1:], terms[0])
+
+    results = jax.lax.map(evaluate, jnp.arange(layer.units * layer.alternatives))
+    alternatives = jnp.moveaxis(results, 0, -1).reshape(*trace.batch_shape, layer.units, layer.alternatives)
+    return layer.credit(logits, taken, None, None, layer.contrast(alternatives, taken))

@@ -1,0 +1,98 @@
+"""NVIL: REINFORCE with a learned, input-dependent baseline and a running scale, each layer with its own signal."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators import _input_baseline as input_baseline
+from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._downstream import downstream_values, scored
+from hnca.estimators._input_baseline import InputBaseline
+from hnca.network import Network, Trace
+from hnca.objectives import Objective
+
+
+class Signal(NamedTuple):
+    """What is known of one layer's learning signal.
+
+    Attributes:
+        baseline: what is learned of it from the inputs.
+        mean: running mean of what the baseline leaves, `[]`.
+        variance: running mean of its square, `[]`.
+    """
+
+    baseline: InputBaseline
+    mean: Float[Array, ""]
+    variance: Float[Array, ""]
+
+
+class NVIL(Estimator):
+    r"""The score-function estimator of neural variational inference and learning.
+
+    **Formula.** For a layer with score `s`, and `f` the sum of the components it can change, the credit is
+    `s(x) (f - C(inputs) - c) / max(1, sqrt(v))`: `C` is a network of one hidden layer of 100 tanh units, trained by
+    regression with Adam on `f - c`; `c` and `v` are running means of `f - C` and of the square of what is left.
+
+    **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before. With `normalise` the credit
+    is divided by a number of at least 1, a learning rate of the layer's own; without it, it is unbiased.
+    **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on the inputs.
+    Learns from rewards that are observed once, too.
+
+    Example:
+        ```python
+        estimate = hnca.NVIL()(network, hnca.Reward("action", reward), trace, state=state)
+        ```
+
+    **Reference.** Mnih and Gregor, *Neural variational inference and learning in belief networks*, 2014, Sections
+    2.3 to 2.5 and Algorithm 1.
+
+    Attributes:
+        normalise: whether to divide by the running standard deviation where it is above 1.
+        decay: of the running means, in [0, 1).
+        learning_rate: of the baselines.
+    """
+
+    normalise: bool = eqx.field(static=True, default=True)
+    decay: float = eqx.field(static=True, default=0.8)
+    learning_rate: float = eqx.field(static=True, default=1e-3)
+
+    def __check_init__(self):
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"NVIL: decay={self.decay!r}; expected a number in [0, 1).")
+        if not self.learning_rate > 0:
+            raise ValueError(f"NVIL: learning_rate={self.learning_rate!r}; expected a positive number.")
+
+    def init(self, network: Network, objective: Objective) -> PyTree:
+        zero = jnp.zeros((), network.dtype)
+        baseline = input_baseline.begin(network, self.learning_rate)
+        return {name: Signal(baseline, zero, zero) for name in network.order}
+
+    def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
+    ) -> tuple[Credits, PyTree]:
+        credits, new_state = {}, {}
+        seen = input_baseline.features(network, trace)
+        for name, value in downstream_values(network, objective, trace).items():
+            signal = state[name]
+            if value is None:
+                credits[name], new_state[name] = scored(network, trace, name, None), signal
+                continue
+            left = value - input_baseline.predict(signal.baseline, seen)
+            credits[name] = scored(network, trace, name, (left - signal.mean) * self._scale(signal))
+            new_state[name] = self._observed(signal, seen, value, left)
+        return credits, new_state
+
+    def _scale(self, signal: Signal) -> Float[Array, ""]:
+        ones = jnp.ones_like(signal.variance)
+        return 1 / jnp.maximum(ones, jnp.sqrt(signal.variance)) if self.normalise else ones
+
+    def _observed(
+        self, signal: Signal, seen: Float[Array, "*batch inputs"], value: Float[Array, "*batch"], left: Array
+    ) -> Signal:
+        """Returns the signal's state after a batch."""
+        mean = self.decay * signal.mean + (1 - self.decay) * jnp.mean(left)
+        variance = self.decay * signal.variance + (1 - self.decay) * jnp.mean((left - mean) ** 2)
+        baseline = input_baseline.learn(signal.baseline, seen, value - mean, self.learning_rate)
+        return Signal(baseline, mean, variance)

@@ -1,0 +1,138 @@
+"""What the further score-function estimators promise besides being unbiased."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import NETWORKS, reward_of
+from objectives import OBJECTIVES
+from test_exact import largest_difference
+
+import hnca
+from hnca.exact import gradient, moments
+from hnca.experiments.estimators import estimator as named
+from hnca.experiments.settings import VAE_ESTIMATORS
+
+pytestmark = pytest.mark.usefixtures("float64")
+BERNOULLI = ["1-layer auto-encoder", "2-layer auto-encoder", "3-layer auto-encoder"]
+
+
+@pytest.mark.parametrize("name", [*BERNOULLI, "scattered over dead end", "auto-encoder with sampled entropies"])
+def test_muprop_is_unbiased(name):
+    network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
+    bernoulli = all(isinstance(layer, hnca.Bernoulli) for layer in network.layers.values())
+    if not bernoulli:
+        trace = network.sample(jax.random.key(1), inputs)
+        with pytest.raises(ValueError, match="MuProp: is for Bernoulli layers, and not for Categorical"):
+            hnca.MuProp()(network, objective, trace)
+        return
+    found = moments(hnca.MuProp(), network, objective, inputs)
+    assert largest_difference(found.mean, gradient(network, objective, inputs)) < 1e-10
+    assert largest_difference(found.variance, jax.tree.map(jnp.zeros_like, found.variance)) > 1e-6
+
+
+def test_muprop_has_no_variance_where_the_objective_is_linear():
+    network = hnca.Network({"code": hnca.Bernoulli(hnca.Free(4), (-1, 1))})
+    linear = hnca.Function(lambda code: jnp.sum(jnp.array([1.0, -2.0, 0.5, 3.0]) * code), "code", counterfactual="none")
+    found = moments(hnca.MuProp(), network, linear, {})
+    assert largest_difference(found.variance, jax.tree.map(jnp.zeros_like, found.variance)) < 1e-20
+    assert largest_difference(found.mean, gradient(network, linear, {})) < 1e-12
+
+
+def test_a_reward_is_no_function_for_muprop():
+    network, inputs = NETWORKS["chain of 0 and 1"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), inputs)
+    with pytest.raises(ValueError, match="observed once does not allow; use HNCA or REINFORCE"):
+        hnca.MuProp()(network, reward_of(trace), trace)
+
+
+def test_one_layer_local_expectations_are_what_hnca_has_exactly():
+    network, objective, inputs = OBJECTIVES["1-layer auto-encoder"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), {"image": jnp.stack([inputs["image"], 1 - inputs["image"]])})
+    brute = hnca.LocalExpectation()(network, objective, trace, key=jax.random.key(2))
+    ours = hnca.HNCA()(network, objective, trace)
+    np.testing.assert_allclose(brute.credits["latent1"], ours.credits["latent1"], rtol=1e-10)
+
+
+def test_two_samples_are_leave_one_out():
+    """The same distribution: exact variance of the one by enumeration is too dear, so the same formula by its draws."""
+    network, objective, inputs = OBJECTIVES["1-layer auto-encoder"](jax.random.key(0))
+
+    def variance(estimator):
+        def draw(key):
+            trace_key, own_key = jax.random.split(key)
+            return estimator(network, objective, network.sample(trace_key, inputs), key=own_key).credits["latent1"]
+
+        return np.var(jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), 40_000)), axis=0)
+
+    two, pair = variance(hnca.MultiSampleLeaveOneOut(2)), variance(hnca.LeaveOneOut())
+    np.testing.assert_allclose(two, pair, rtol=0.1)
+    assert np.all(variance(hnca.MultiSampleLeaveOneOut(6)) < 0.7 * two)
+
+
+def test_others_as_a_baseline_lower_the_variance_of_hnca():
+    network, objective, inputs = OBJECTIVES["3-layer auto-encoder"](jax.random.key(0))
+
+    def variance(estimator):
+        def draw(key):
+            trace_key, own_key = jax.random.split(key)
+            estimate = estimator(network, objective, network.sample(trace_key, inputs), key=own_key)
+            return estimate.gradient.layers["latent1"].conditional.bias
+
+        return np.mean(np.var(jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), 20_000)), axis=0))
+
+    assert variance(hnca.LeaveOneOutHNCA(4)) < 0.5 * variance(hnca.HNCA())
+
+
+@pytest.mark.parametrize("estimator", [hnca.LeaveOneOutHNCA, hnca.MultiSampleLeaveOneOut])
+def test_one_sample_has_no_others(estimator):
+    with pytest.raises(ValueError, match="samples=1; expected at least 2"):
+        estimator(samples=1)
+
+
+def trained_nvil(normalise, updates=300):
+    network, _ = NETWORKS["branching"](jax.random.key(0))
+    estimator = hnca.NVIL(normalise=normalise, learning_rate=0.01)
+    states = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    keys = jax.random.split(jax.random.key(1), updates)
+
+    def reward(trace):
+        return hnca.Reward("action", 5.0 * trace["image"][:, 0] - 5.0 * trace["image"][:, 1] + 10.0)
+
+    def update(state, key):
+        trace = network.sample(key, {"image": states})
+        return estimator(network, reward(trace), trace, state=state).state, None
+
+    first = network.sample(keys[0], {"image": states})
+    state = estimator.init(network, hnca.Objective(reward(first)))
+    state, _ = jax.lax.scan(update, state, keys)
+    trace = network.sample(jax.random.key(2), {"image": states})
+    return estimator, network, reward(trace), trace, state
+
+
+def test_nvil_learns_what_an_input_is_worth():
+    """Rewards that depend on the input alone leave nothing to credit."""
+    estimator, network, objective, trace, state = trained_nvil(normalise=False)
+    before, after = (estimator(network, objective, trace, state=s).credits["root"] for s in (None, state))
+    assert np.max(np.abs(after)) < 0.1 * np.max(np.abs(before))
+
+
+def test_normalised_credits_point_the_same_way():
+    plain, network, objective, trace, state = trained_nvil(normalise=False, updates=5)
+    scaled = hnca.NVIL(normalise=True)
+    one, other = (e(network, objective, trace, state=state).credits for e in (plain, scaled))
+    for name in network.order:
+        scale = 1 / max(1.0, float(state[name].variance) ** 0.5)
+        assert scale < 0.9
+        np.testing.assert_allclose(other[name], scale * one[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "value"), [("decay", 1.0), ("learning_rate", 0.0)])
+def test_nvil_refuses_what_cannot_be(name, value):
+    with pytest.raises(ValueError, match=f"NVIL: {name}={value}; expected"):
+        hnca.NVIL(**{name: value})
+
+
+@pytest.mark.parametrize("name", VAE_ESTIMATORS)
+def test_every_name_on_the_command_line_is_an_estimator(name):
+    assert isinstance(named(name), hnca.Estimator)
