@@ -31,6 +31,7 @@ ALL_CASES = {
     "Exact": Case(hnca.Exact(), dominates_reinforce=True, draws=True),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
+    "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
 }
 
 CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}

@@ -11,6 +11,7 @@ from .conditionals import Free as Free
 from .conditionals import Sequential as Sequential
 from .estimators import ARM as ARM
 from .estimators import HNCA as HNCA
+from .estimators import REBAR as REBAR
 from .estimators import REINFORCE as REINFORCE
 from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate

@@ -12,4 +12,5 @@ from hnca.estimators.exact import Exact as Exact
 from hnca.estimators.hnca import HNCA as HNCA
 from hnca.estimators.leave_one_out import LeaveOneOut as LeaveOneOut
 from hnca.estimators.leave_one_out_independent import IndependentLeaveOneOut as IndependentLeaveOneOut
+from hnca.estimators.rebar import REBAR as REBAR
 from hnca.estimators.reinforce import REINFORCE as REINFORCE

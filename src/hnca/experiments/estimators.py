@@ -1,7 +1,7 @@
 """Estimators by their names on the command line, and what tables and figures call them."""
 
 from hnca.baselines import RunningMean
-from hnca.estimators import ARM, HNCA, REINFORCE, DisARM, Estimator, IndependentLeaveOneOut, LeaveOneOut
+from hnca.estimators import ARM, HNCA, REBAR, REINFORCE, DisARM, Estimator, IndependentLeaveOneOut, LeaveOneOut
 
 _LABELS = {
     "hnca": "HNCA",
@@ -12,6 +12,7 @@ _LABELS = {
     "loo-independent": "LOO, independent",
     "disarm": "DisARM",
     "arm": "ARM",
+    "rebar": "REBAR",
 }
 
 
@@ -28,6 +29,7 @@ def estimator(name: str) -> Estimator:
         "loo-independent": IndependentLeaveOneOut,
         "disarm": DisARM,
         "arm": ARM,
+        "rebar": REBAR,
     }
     return makers[kind]()
 

@@ -27,6 +27,7 @@ _COLOURS = {
     "LOO, independent": "#7fcfb9",
     "DisARM": "#cc79a7",
     "ARM": "#8c564b",
+    "REBAR": "#9467bd",
     "HNCA, all children": "#000000",
     "HNCA, all children with baseline": "#777777",
     "HNCA, full reward": "#b2182b",

@@ -18,6 +18,7 @@ VAE_ESTIMATORS = (
     "loo-independent",
     "disarm",
     "arm",
+    "rebar",
 )
 """Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
 
@@ -31,7 +32,7 @@ class VAESettings(TrainingSettings):
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
-    loo-independent, disarm, arm."""
+    loo-independent, disarm, arm, rebar."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"
