@@ -32,6 +32,7 @@ ALL_CASES = {
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
     "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
+    "RELAX": Case(hnca.RELAX(), dominates_reinforce=False, draws=True),
 }
 
 CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}

@@ -9,7 +9,10 @@ import hnca
 from hnca.exact import gradient
 
 pytestmark = pytest.mark.usefixtures("float64")
-METHODS = [hnca.REBAR(temperature=0.6, scale=0.8, learning_rate=0.02)]
+METHODS = [
+    hnca.REBAR(temperature=0.6, scale=0.8, learning_rate=0.02),
+    hnca.RELAX(temperature=0.6, scale=0.8, learning_rate=0.02, hidden_units=8),
+]
 IDS = [type(method).__name__ for method in METHODS]
 SETTINGS = ["1-layer auto-encoder", "2-layer auto-encoder", "auto-encoder with sampled entropies"]
 

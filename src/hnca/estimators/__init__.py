@@ -14,3 +14,4 @@ from hnca.estimators.leave_one_out import LeaveOneOut as LeaveOneOut
 from hnca.estimators.leave_one_out_independent import IndependentLeaveOneOut as IndependentLeaveOneOut
 from hnca.estimators.rebar import REBAR as REBAR
 from hnca.estimators.reinforce import REINFORCE as REINFORCE
+from hnca.estimators.relax import RELAX as RELAX

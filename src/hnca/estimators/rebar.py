@@ -13,11 +13,11 @@ class REBAR(RelaxedControlVariate):
     **Formula.** A layer's sample is `b = 1[z > 0]` with `z = a + e`, `a` the logits and `e` logistic. With
     `s(z) = sigmoid(z / temperature)`, `z` drawn given `b`, and `z'` drawn again given the same `b`, the credit is
     `score(b) (f(b) - scale * f(s(z'))) + scale * d/da f(s(z)) - scale * d/da f(s(z'))`. The first derivative holds `e`
-    fixed, the second the noise that makes `z'` from `a` and `b`. What comes after the layer is relaxed too in `f(s(.))`,
-    with the noise of the trace, which follows from the trace's values; what comes before it is as in the trace.
+    fixed, the second the noise that makes `z'` from `a` and `b`. In `f(s(.))` all that comes after the layer is relaxed,
+    with noise that could have made the trace's values; what comes before the layer is as in the trace.
 
-    After each call one step of Adam on temperature and scale lessens the mean square of the credits. Since their mean is
-    the same for all settings this is their variance, which stands in for the gradient's. One temperature and one scale
+    After each call one step of Adam on temperature and scale lessens the mean square of the credits. Their mean is the
+    same for all settings, so this is their variance, which stands in for the gradient's. One temperature and one scale
     serve all layers.
 
     **Bias.** None, at any temperature and scale, if the objective is continuous in the relaxed values.

@@ -1,7 +1,7 @@
 """Estimators by their names on the command line, and what tables and figures call them."""
 
 from hnca.baselines import RunningMean
-from hnca.estimators import ARM, HNCA, REBAR, REINFORCE, DisARM, Estimator, IndependentLeaveOneOut, LeaveOneOut
+from hnca.estimators import ARM, HNCA, REBAR, REINFORCE, RELAX, DisARM, Estimator, IndependentLeaveOneOut, LeaveOneOut
 
 _LABELS = {
     "hnca": "HNCA",
@@ -13,6 +13,7 @@ _LABELS = {
     "disarm": "DisARM",
     "arm": "ARM",
     "rebar": "REBAR",
+    "relax": "RELAX",
 }
 
 
@@ -30,6 +31,7 @@ def estimator(name: str) -> Estimator:
         "disarm": DisARM,
         "arm": ARM,
         "rebar": REBAR,
+        "relax": RELAX,
     }
     return makers[kind]()
 

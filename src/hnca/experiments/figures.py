@@ -28,6 +28,7 @@ _COLOURS = {
     "DisARM": "#cc79a7",
     "ARM": "#8c564b",
     "REBAR": "#9467bd",
+    "RELAX": "#bcbd22",
     "HNCA, all children": "#000000",
     "HNCA, all children with baseline": "#777777",
     "HNCA, full reward": "#b2182b",

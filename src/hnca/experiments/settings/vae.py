@@ -19,6 +19,7 @@ VAE_ESTIMATORS = (
     "disarm",
     "arm",
     "rebar",
+    "relax",
 )
 """Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
 
@@ -32,7 +33,7 @@ class VAESettings(TrainingSettings):
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
-    loo-independent, disarm, arm, rebar."""
+    loo-independent, disarm, arm, rebar, relax."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"
