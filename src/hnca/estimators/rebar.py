@@ -13,7 +13,7 @@ class REBAR(RelaxedControlVariate):
     **Formula.** A layer's sample is `b = 1[z > 0]` with `z = a + e`, `a` the logits and `e` logistic. With
     `s(z) = sigmoid(z / temperature)`, `z` drawn given `b`, and `z'` drawn again given the same `b`, the credit is
     `score(b) (f(b) - scale * f(s(z'))) + scale * d/da f(s(z)) - scale * d/da f(s(z'))`. The first derivative holds `e`
-    fixed, the second the noise that makes `z'` from `a` and `b`. In `f(s(.))` all that comes after the layer is relaxed,
+    fixed, the second the noise that makes `z'` from `a` and `b`. In `f(s(.))` all that comes after the layer is relaxed
     with noise that could have made the trace's values; what comes before the layer is as in the trace.
 
     After each call one step of Adam on temperature and scale lessens the mean square of the credits. Their mean is the
