@@ -117,11 +117,14 @@ def test_relax_begins_as_rebar_and_uses_what_it_has_learned():
     )
 
 
-def test_no_learning_rate_leaves_the_state_as_it_is():
+def test_adaptation_is_after_use_and_none_leaves_the_state_as_it_is():
     network, objective, trace = traced()
-    method = hnca.REBAR(learning_rate=0.0)
-    state = method(network, objective, trace, key=jax.random.key(2)).state
-    assert largest_difference(state.parameters, method.init(network, objective).parameters) == 0
+    frozen, adapting = hnca.REBAR(learning_rate=0.0), hnca.REBAR(learning_rate=0.5)
+    start = frozen.init(network, objective)
+    still, moved = (m(network, objective, trace, key=jax.random.key(2), state=start) for m in (frozen, adapting))
+    assert largest_difference(still.state.parameters, start.parameters) == 0
+    assert largest_difference(moved.state.parameters, start.parameters) > 0.1
+    assert largest_difference(still.credits, moved.credits) == 0
 
 
 def test_the_noise_is_that_of_the_trace():
