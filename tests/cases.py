@@ -36,6 +36,8 @@ ALL_CASES = {
     "NVIL": Case(hnca.NVIL(normalise=False), dominates_reinforce=False),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
+    "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
+    "RELAX": Case(hnca.RELAX(), dominates_reinforce=False, draws=True),
 }
 
 CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}

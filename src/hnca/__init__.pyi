@@ -12,7 +12,9 @@ from .conditionals import Sequential as Sequential
 from .estimators import ARM as ARM
 from .estimators import HNCA as HNCA
 from .estimators import NVIL as NVIL
+from .estimators import REBAR as REBAR
 from .estimators import REINFORCE as REINFORCE
+from .estimators import RELAX as RELAX
 from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator

@@ -17,4 +17,6 @@ from hnca.estimators.leave_one_out_multi_sample import MultiSampleLeaveOneOut as
 from hnca.estimators.local_expectation import LocalExpectation as LocalExpectation
 from hnca.estimators.muprop import MuProp as MuProp
 from hnca.estimators.nvil import NVIL as NVIL
+from hnca.estimators.rebar import REBAR as REBAR
 from hnca.estimators.reinforce import REINFORCE as REINFORCE
+from hnca.estimators.relax import RELAX as RELAX

@@ -5,7 +5,9 @@ from hnca.estimators import (
     ARM,
     HNCA,
     NVIL,
+    REBAR,
     REINFORCE,
+    RELAX,
     DisARM,
     Estimator,
     IndependentLeaveOneOut,
@@ -28,6 +30,8 @@ _LABELS = {
     "nvil": "NVIL",
     "disarm": "DisARM",
     "arm": "ARM",
+    "rebar": "REBAR",
+    "relax": "RELAX",
 }
 
 
@@ -48,6 +52,8 @@ def estimator(name: str) -> Estimator:
         "nvil": NVIL,
         "disarm": DisARM,
         "arm": ARM,
+        "rebar": REBAR,
+        "relax": RELAX,
     }
     return makers[kind]()
 

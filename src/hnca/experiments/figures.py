@@ -25,6 +25,8 @@ _COLOURS = {
     "LOO, independent": "#7fcfb9",
     "DisARM": "#cc79a7",
     "ARM": "#8c564b",
+    "REBAR": "#9467bd",
+    "RELAX": "#bcbd22",
     "HNCA, all children": "#000000",
     "HNCA, all children with baseline": "#777777",
     "HNCA, full reward": "#b2182b",

@@ -1,0 +1,164 @@
+"""Unbiased estimators whose control variate is a relaxation, adapted while they are used to vary less."""
+
+import math
+from abc import abstractmethod
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._concrete import LayerNoise, bernoulli_layers, draw_noise, relaxation_given_state, relaxed_pass
+from hnca.estimators._downstream import over_logits
+from hnca.estimators._repeatable import require_repeatable
+from hnca.network import Network, Trace
+from hnca.objectives import Objective, roles
+
+
+class Parameters(NamedTuple):
+    """What is adapted.
+
+    Attributes:
+        log_temperature: of the relaxation.
+        scale: what the relaxed objective is multiplied with.
+        surrogates: for every layer the arrays of a learned function; empty where there is none.
+    """
+
+    log_temperature: Float[Array, ""]
+    scale: Float[Array, ""]
+    surrogates: dict[str, PyTree]
+
+
+class AdaptationState(NamedTuple):
+    """What such an estimator carries from call to call.
+
+    Attributes:
+        parameters: of the control variate.
+        adam: the state of the Adam that adapts them.
+    """
+
+    parameters: Parameters
+    adam: optax.OptState
+
+
+class RelaxedControlVariate(Estimator):
+    """REINFORCE less a control variate `c(z)` of relaxed units, whose expectation's derivative is added back.
+
+    Each layer is treated alone: what comes before it is as in the trace, and everything after it is relaxed too.
+    """
+
+    temperature: eqx.AbstractVar[float]
+    scale: eqx.AbstractVar[float]
+    learning_rate: eqx.AbstractVar[float]
+
+    def __check_init__(self):
+        for name, value in (("temperature", self.temperature), ("learning_rate", self.learning_rate)):
+            least = 0 if name == "learning_rate" else math.ulp(0.0)
+            if not least <= value < math.inf:
+                expected = "a number of at least 0" if name == "learning_rate" else "a number above 0"
+                raise ValueError(f"{type(self).__name__}: {name}={value!r}; expected {expected}.")
+        if not math.isfinite(self.scale):
+            raise ValueError(f"{type(self).__name__}: scale={self.scale!r}; expected a finite number.")
+
+    @abstractmethod
+    def initial_surrogates(self, network: Network) -> dict[str, PyTree]:
+        """Returns the learned functions' arrays before the first call, by layer."""
+
+    @abstractmethod
+    def control(
+        self,
+        parameters: Parameters,
+        name: str,
+        logits: Float[Array, "*batch units"],
+        relaxed_state: Float[Array, "*batch units"],
+        relaxed_value: Float[Array, "*batch"],
+    ) -> Float[Array, "*batch"]:
+        """Returns the control variate of one layer, a differentiable function of its relaxed state.
+
+        Args:
+            parameters: what is adapted.
+            name: the layer.
+            logits: of the layer, held fixed.
+            relaxed_state: between 0 and 1.
+            relaxed_value: the objective, of what the layer can change, with it and all after it relaxed.
+        """
+
+    def init(self, network: Network, objective: Objective) -> AdaptationState:
+        parameters = Parameters(
+            jnp.asarray(math.log(self.temperature), network.dtype),
+            jnp.asarray(self.scale, network.dtype),
+            self.initial_surrogates(network),
+        )
+        return AdaptationState(parameters, self._adam.init(parameters))
+
+    def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: AdaptationState
+    ) -> tuple[Credits, AdaptationState]:
+        reached = roles(network, objective.components)
+        require_repeatable(self, objective)
+        layers = bernoulli_layers(self, network)
+        if key is None:
+            raise ValueError(f"{type(self).__name__}: key=None; expected a key, from which the relaxation is drawn.")
+        noise = draw_noise(layers, trace, key, network.order)
+        members = {name: [i for role in of_layer for i in role.members] for name, of_layer in reached.items()}
+
+        def second_moment(parameters: Parameters) -> tuple[Float[Array, ""], Credits]:
+            credits = {
+                name: self._credit_layer(parameters, network, objective, trace, name, indices, noise)
+                for name, indices in members.items()
+            }
+            # The credits' mean does not depend on the parameters, so this is their variance but for a constant.
+            squares = [jnp.mean(jnp.sum(credit**2, axis=-1)) for credit in credits.values()]
+            return sum(squares[1:], squares[0]), credits
+
+        # The credits are made with the state as it was: one adapted to this very noise would bias them.
+        slope, credits = jax.grad(second_moment, has_aux=True)(state.parameters)
+        return credits, self._adapted(state, slope)
+
+    def _credit_layer(
+        self,
+        parameters: Parameters,
+        network: Network,
+        objective: Objective,
+        trace: Trace,
+        name: str,
+        members: list[int],
+        noise: dict[str, LayerNoise],
+    ) -> Float[Array, "*logits"]:
+        logits = trace.logits[name]
+        if not members:
+            return jnp.zeros_like(logits)
+        layers = bernoulli_layers(self, network)
+        hard_state = layers[name].state(trace[name]).astype(logits.dtype)
+        temperature = jnp.exp(parameters.log_temperature)
+
+        def value(at: Trace) -> Float[Array, "*batch"]:
+            values = [objective.components[index].value(network, at) for index in members]
+            return sum(values[1:], values[0])
+
+        def control(z: Float[Array, "*batch units"]) -> Float[Array, "*batch"]:
+            state = jax.nn.sigmoid(z / temperature)
+            relaxed = relaxed_pass(layers, network, trace, name, state, noise, temperature)
+            return self.control(parameters, name, logits, state, value(relaxed))
+
+        def difference(moving: Float[Array, "*batch units"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+            given_state = control(relaxation_given_state(noise[name].conditional, moving, hard_state))
+            return control(moving + noise[name].prior) - given_state, given_state
+
+        change, pull, given_state = jax.vjp(difference, logits, has_aux=True)
+        (correction,) = pull(jnp.ones_like(change))
+        score = network.layers[name].score(logits, trace[name])
+        return score * over_logits(value(trace) - given_state, logits) + correction
+
+    def _adapted(self, state: AdaptationState, slope: Parameters) -> AdaptationState:
+        # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.
+        with jax.numpy_dtype_promotion("standard"):
+            steps, adam = self._adam.update(slope, state.adam, state.parameters)
+        return jax.lax.stop_gradient(AdaptationState(optax.apply_updates(state.parameters, steps), adam))
+
+    @property
+    def _adam(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
