@@ -11,20 +11,23 @@ class Case(NamedTuple):
     Attributes:
         estimator: an instance.
         dominates_reinforce: whether its variance is never above plain REINFORCE's.
+        everywhere: whether it is enumerated on every network and objective, or, being another's credit with a baseline,
+            on some.
         draws: whether it draws samples of its own and evaluates the objective on them.
     """
 
     estimator: hnca.Estimator
     dominates_reinforce: bool
     draws: bool = False
+    everywhere: bool = False
 
 
 ALL_CASES = {
-    "HNCA": Case(hnca.HNCA(), dominates_reinforce=True),
-    "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False),
+    "HNCA": Case(hnca.HNCA(), dominates_reinforce=True, everywhere=True),
+    "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False, everywhere=True),
     "HNCA with full reward": Case(hnca.HNCA(prune_upstream=False), dominates_reinforce=False),
     "HNCA with a running mean": Case(hnca.HNCA(hnca.RunningMean(0.9)), dominates_reinforce=False),
-    "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True),
+    "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True, everywhere=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),
     "IndependentLeaveOneOut": Case(hnca.IndependentLeaveOneOut(), dominates_reinforce=False, draws=True),
