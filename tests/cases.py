@@ -12,11 +12,13 @@ class Case(NamedTuple):
         estimator: an instance.
         dominates_reinforce: whether its variance is never above plain REINFORCE's.
         draws: whether it draws samples of its own and evaluates the objective on them.
+        biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
     """
 
     estimator: hnca.Estimator
     dominates_reinforce: bool
     draws: bool = False
+    biased: bool = False
 
 
 ALL_CASES = {
@@ -31,7 +33,13 @@ ALL_CASES = {
     "Exact": Case(hnca.Exact(), dominates_reinforce=True, draws=True),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
+    "StraightThrough": Case(hnca.StraightThrough(), dominates_reinforce=False, biased=True),
+    "ReinMax": Case(hnca.ReinMax(), dominates_reinforce=False, biased=True),
+    "GumbelSoftmax": Case(hnca.GumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True),
+    "StraightThroughGumbelSoftmax": Case(
+        hnca.StraightThroughGumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True
+    ),
 }
 
-CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}
-"""Those that are functions of the trace."""
+CASES = {name: case for name, case in ALL_CASES.items() if not (case.draws or case.biased)}
+"""Those that are unbiased functions of the trace."""
