@@ -16,12 +16,12 @@ class GumbelSoftmax(PathwiseEstimator):
     r"""The Gumbel-softmax, or concrete, estimator: every unit relaxed, the objective evaluated at relaxed values.
 
     **Formula.** A categorical unit takes `x = softmax((a + g) / temperature)` with Gumbel noise `g`, a point of the
-    simplex in place of a corner; a Bernoulli unit `sigmoid((a + l) / temperature)` with logistic noise `l`. The gradient
-    is the ordinary one of the objective at these values, the noise held fixed.
+    simplex in place of a corner; a Bernoulli unit `sigmoid((a + l) / temperature)` with logistic noise `l`. The
+    gradient is the ordinary one of the objective at these values, the noise held fixed.
 
     **Bias.** Biased: it is the gradient of another objective, the relaxed one, whose value `Estimate.value` is (for an
-    ELBO no bound). For one Bernoulli unit at `a = 0`, `f = x` and temperature 1 it expects 1/6 where the gradient is 1/4.
-    The bias vanishes with the temperature, while the variance grows without bound. **Cost.** One forward pass of its
+    ELBO no bound). For one Bernoulli unit at `a = 0`, `f = x` and temperature 1 it expects 1/6 where the gradient is
+    1/4. The bias vanishes with the temperature, while the variance grows without bound. **Cost.** One forward pass of its
     own (that of the trace given is not used), one evaluation of the objective and one backpropagation through it. Needs
     an objective that can be differentiated by the values of the units.
 

@@ -47,7 +47,7 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
     ) -> Float[Array, "*logits"]:
         if key is None:
             raise ValueError(
-                "StraightThroughGumbelSoftmax: key=None; expected a key, from which the noise behind the sample is drawn."
+                "StraightThroughGumbelSoftmax: key=None; expected a key, from which the noise of the samples is drawn."
             )
         scores = relaxation.scores_given(key, logits, point)
         return relaxation.along(relaxation.soft(scores / self.temperature), change) / self.temperature

@@ -9,11 +9,11 @@ from hnca.estimators._relaxation import Relaxation
 class ReinMax(PathwiseEstimator):
     r"""The second-order straight-through estimator (Heun's method in place of Euler's).
 
-    **Formula.** With `p` the probabilities of a unit, `x` its one-hot sample and `J(p) = diag(p) - p p^T` the derivative
-    of a softmax, the unit's derivative is taken to be `2 J((p + x) / 2) - J(p) / 2`; of a Bernoulli unit, where
+    **Formula.** With `p` the probabilities of a unit, `x` its one-hot sample and `J(p) = diag(p) - p p^T` the
+    derivative of a softmax, the unit's derivative is taken to be `2 J((p + x) / 2) - J(p) / 2`; of a Bernoulli unit, where
     `J(p) = p (1 - p)`, its mean over the two samples is the trapezoidal rule `p (1 - p) (f'(0) + f'(1)) / 2`.
 
-    **Bias.** Biased, unless `f` is at most quadratic in a single unit. For one unit and `f = x^3` it is
+    **Bias.** Biased, unless `f`, with all that comes after the layer in it, is at most quadratic in each unit. For one unit and `f = x^3` it is
     `p (1 - p) / 2`. **Cost.** As `StraightThrough`: one forward pass, one evaluation of the objective and one
     backpropagation through it. Needs an objective that can be differentiated by the values of the units.
 

@@ -13,7 +13,7 @@ class StraightThrough(PathwiseEstimator):
     and `df/dx` the backpropagated derivative at the samples; of a categorical unit `p_k (df/dx_k - sum_j p_j df/dx_j)`
     with `x` one-hot.
 
-    **Bias.** Biased, unless `f` is linear in each layer's units. For one unit and `f = (x - t)^2` it is
+    **Bias.** Biased, unless `f`, with all that comes after the layer in it, is linear in each unit. For one unit and `f = (x - t)^2` it is
     `p (1 - p) (2 p - 1)`. **Cost.** One forward pass, one evaluation of the objective and one backpropagation through
     it. Needs an objective that can be differentiated by the values of the units.
 

@@ -91,7 +91,8 @@ class Categorical(Layer):
         logits: Float[Array, "*batch units categories"],
         values: Num[Array, "*batch units"] | Float[Array, "*batch units categories"],
     ) -> Float[Array, "*batch units"]:
-        return jnp.sum(jax.nn.log_softmax(logits) * self.point(values, logits.dtype), axis=-1)
+        point = values if values.ndim == logits.ndim else jax.nn.one_hot(values, self.categories, dtype=logits.dtype)
+        return jnp.sum(jax.nn.log_softmax(logits) * point.astype(logits.dtype), axis=-1)
 
     def mean(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         return self._embedded(jax.nn.softmax(logits))
@@ -100,12 +101,12 @@ class Categorical(Layer):
         return -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
 
     def encode(
-        self, values: Num[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
+        self, values: Int[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
     ) -> Float[Array, "*batch features"]:
         return self._embedded(self.point(values, dtype))
 
     def point(
-        self, values: Num[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
+        self, values: Int[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
     ) -> Float[Array, "*batch units categories"]:
         """Returns the point of the simplex that each unit takes: a corner, unless the values are relaxed."""
         if jnp.issubdtype(values.dtype, jnp.floating):
@@ -120,7 +121,7 @@ class Categorical(Layer):
     def score(
         self, logits: Float[Array, "*batch units categories"], values: Num[Array, "*batch units"]
     ) -> Float[Array, "*batch units categories"]:
-        return self.point(values, logits.dtype) - jax.nn.softmax(logits)
+        return jax.nn.one_hot(values, self.categories, dtype=logits.dtype) - jax.nn.softmax(logits)
 
     def posterior(
         self, logits: Float[Array, "*batch units categories"], message: Float[Array, "*batch units categories"]
