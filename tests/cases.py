@@ -14,12 +14,14 @@ class Case(NamedTuple):
         everywhere: whether it is enumerated on every network and objective, or, being another's credit with a baseline,
             on some.
         draws: whether it draws samples of its own and evaluates the objective on them.
+        biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
     """
 
     estimator: hnca.Estimator
     dominates_reinforce: bool
     draws: bool = False
     everywhere: bool = False
+    biased: bool = False
 
 
 ALL_CASES = {
@@ -41,7 +43,13 @@ ALL_CASES = {
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
     "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
     "RELAX": Case(hnca.RELAX(), dominates_reinforce=False, draws=True),
+    "StraightThrough": Case(hnca.StraightThrough(), dominates_reinforce=False, biased=True),
+    "ReinMax": Case(hnca.ReinMax(), dominates_reinforce=False, biased=True),
+    "GumbelSoftmax": Case(hnca.GumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True),
+    "StraightThroughGumbelSoftmax": Case(
+        hnca.StraightThroughGumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True
+    ),
 }
 
-CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}
-"""Those that are functions of the trace."""
+CASES = {name: case for name, case in ALL_CASES.items() if not (case.draws or case.biased)}
+"""Those that are unbiased functions of the trace."""

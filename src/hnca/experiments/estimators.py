@@ -10,11 +10,15 @@ from hnca.estimators import (
     RELAX,
     DisARM,
     Estimator,
+    GumbelSoftmax,
     IndependentLeaveOneOut,
     LeaveOneOut,
     LeaveOneOutHNCA,
     MultiSampleLeaveOneOut,
     MuProp,
+    ReinMax,
+    StraightThrough,
+    StraightThroughGumbelSoftmax,
 )
 
 _LABELS = {
@@ -31,6 +35,10 @@ _LABELS = {
     "disarm": "DisARM",
     "arm": "ARM",
     "rebar": "REBAR",
+    "straight-through": "straight-through",
+    "gumbel-softmax": "Gumbel-softmax",
+    "gumbel-softmax-st": "Gumbel-softmax, straight-through",
+    "reinmax": "ReinMax",
     "relax": "RELAX",
 }
 
@@ -53,6 +61,10 @@ def estimator(name: str) -> Estimator:
         "disarm": DisARM,
         "arm": ARM,
         "rebar": REBAR,
+        "straight-through": StraightThrough,
+        "gumbel-softmax": GumbelSoftmax,
+        "gumbel-softmax-st": StraightThroughGumbelSoftmax,
+        "reinmax": ReinMax,
         "relax": RELAX,
     }
     return makers[kind]()

@@ -24,6 +24,10 @@ VAE_ESTIMATORS = (
     "nvil",
     "rebar",
     "relax",
+    "straight-through",
+    "gumbel-softmax",
+    "gumbel-softmax-st",
+    "reinmax",
 )
 """Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
 
@@ -40,7 +44,8 @@ class VAESettings(TrainingSettings):
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
-    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax."""
+    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax, straight-through,
+    gumbel-softmax, gumbel-softmax-st, reinmax."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"
