@@ -12,11 +12,13 @@ class Case(NamedTuple):
         estimator: an instance.
         dominates_reinforce: whether its variance is never above plain REINFORCE's.
         draws: whether it draws samples of its own and evaluates the objective on them.
+        objective: the known function for those that do, by its name in `OBJECTIVES`.
     """
 
     estimator: hnca.Estimator
     dominates_reinforce: bool
     draws: bool = False
+    objective: str = "2-layer auto-encoder"
 
 
 ALL_CASES = {
@@ -38,6 +40,7 @@ ALL_CASES = {
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
     "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
     "RELAX": Case(hnca.RELAX(), dominates_reinforce=False, draws=True),
+    "VIMCO": Case(hnca.VIMCO(3), False, draws=True, objective="auto-encoder with sampled entropies"),
 }
 
 CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}

@@ -20,3 +20,4 @@ from hnca.estimators.nvil import NVIL as NVIL
 from hnca.estimators.rebar import REBAR as REBAR
 from hnca.estimators.reinforce import REINFORCE as REINFORCE
 from hnca.estimators.relax import RELAX as RELAX
+from hnca.estimators.vimco import VIMCO as VIMCO

@@ -8,6 +8,7 @@ from hnca.estimators import (
     REBAR,
     REINFORCE,
     RELAX,
+    VIMCO,
     DisARM,
     Estimator,
     IndependentLeaveOneOut,
@@ -32,6 +33,7 @@ _LABELS = {
     "arm": "ARM",
     "rebar": "REBAR",
     "relax": "RELAX",
+    "vimco": "VIMCO",
 }
 
 
@@ -54,6 +56,7 @@ def estimator(name: str) -> Estimator:
         "arm": ARM,
         "rebar": REBAR,
         "relax": RELAX,
+        "vimco": lambda: VIMCO(5),
     }
     return makers[kind]()
 

@@ -72,7 +72,7 @@ class VAE(Experiment):
         encoder, objective = eqx.combine(state.parameters, static)
         trace = encoder.sample(sample_key, {"image": binarise(binarise_key, images.pixels[batch])})
         estimate = method(encoder, objective, trace, key=estimator_key, state=state.estimator)
-        direct = direct_credits(encoder, objective, estimate.trace)
+        direct = direct_credits(encoder, objective, estimate.trace, estimate.weights)
         credits = jax.tree.map(jnp.add, estimate.credits, direct)
         variance = mean_gradient_variance(encoder, estimate.trace, credits, estimate.gradient, estimate.passes)
         gradient = eqx.filter((estimate.gradient, estimate.objective_gradient), eqx.is_inexact_array)
