@@ -15,6 +15,7 @@ class Case(NamedTuple):
             on some.
         draws: whether it draws samples of its own and evaluates the objective on them.
         biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
+        objective: the known function for those that do, by its name in `OBJECTIVES`.
     """
 
     estimator: hnca.Estimator
@@ -22,6 +23,7 @@ class Case(NamedTuple):
     draws: bool = False
     everywhere: bool = False
     biased: bool = False
+    objective: str = "2-layer auto-encoder"
 
 
 ALL_CASES = {
@@ -49,6 +51,7 @@ ALL_CASES = {
     "StraightThroughGumbelSoftmax": Case(
         hnca.StraightThroughGumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True
     ),
+    "VIMCO": Case(hnca.VIMCO(3), False, draws=True, objective="auto-encoder with sampled entropies"),
 }
 
 CASES = {name: case for name, case in ALL_CASES.items() if not (case.draws or case.biased)}

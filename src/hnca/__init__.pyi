@@ -15,6 +15,7 @@ from .estimators import NVIL as NVIL
 from .estimators import REBAR as REBAR
 from .estimators import REINFORCE as REINFORCE
 from .estimators import RELAX as RELAX
+from .estimators import VIMCO as VIMCO
 from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator

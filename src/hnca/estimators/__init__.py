@@ -26,3 +26,4 @@ from hnca.estimators.reinforce import REINFORCE as REINFORCE
 from hnca.estimators.reinmax import ReinMax as ReinMax
 from hnca.estimators.relax import RELAX as RELAX
 from hnca.estimators.straight_through import StraightThrough as StraightThrough
+from hnca.estimators.vimco import VIMCO as VIMCO

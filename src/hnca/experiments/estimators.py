@@ -8,6 +8,7 @@ from hnca.estimators import (
     REBAR,
     REINFORCE,
     RELAX,
+    VIMCO,
     DisARM,
     Estimator,
     GumbelSoftmax,
@@ -40,6 +41,7 @@ _LABELS = {
     "gumbel-softmax-st": "Gumbel-softmax, straight-through",
     "reinmax": "ReinMax",
     "relax": "RELAX",
+    "vimco": "VIMCO",
 }
 
 
@@ -66,6 +68,7 @@ def estimator(name: str) -> Estimator:
         "gumbel-softmax-st": StraightThroughGumbelSoftmax,
         "reinmax": ReinMax,
         "relax": RELAX,
+        "vimco": lambda: VIMCO(5),
     }
     return makers[kind]()
 

@@ -64,7 +64,8 @@ class VAE(Experiment):
         encoder, objective = trained
         trace = encoder.sample(keys[0], {"image": batch.pixels})
         estimate = method(encoder, objective, trace, key=keys[1], state=state)
-        credits = jax.tree.map(jnp.add, estimate.credits, direct_credits(encoder, objective, estimate.trace))
+        direct = direct_credits(encoder, objective, estimate.trace, estimate.weights)
+        credits = jax.tree.map(jnp.add, estimate.credits, direct)
         return Credited(encoder, estimate, credits, (estimate.gradient, estimate.objective_gradient))
 
     def test(self, trained: AutoEncoder, images: Images, key: Key[Array, ""]) -> Measures:
