@@ -2,7 +2,8 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -28,6 +29,19 @@ class Passes(NamedTuple):
     weights: Float[Array, "passes *batch"]
 
 
+class Combined(NamedTuple):
+    """What the objective's values in the passes of an example come to.
+
+    Attributes:
+        value: of the example, `[*batch]`.
+        weights: `[passes, *batch]`, of mean 1 over the passes: how much the objective's derivative in each counts in
+            the direct part of the gradient; None where there is one pass.
+    """
+
+    value: Float[Array, "*batch"]
+    weights: Float[Array, "passes *batch"] | None
+
+
 class Estimate(eqx.Module):
     """What an estimator returns.
 
@@ -40,6 +54,7 @@ class Estimate(eqx.Module):
         state: what to give to the next call (baselines).
         trace: the forward pass that `credits` belong to: the one given or, for an estimator that makes passes of its
             own, all of them along a first axis (then `credits` have that axis too, and the gradient is their mean).
+        weights: of these passes in the direct part of the gradient, as in `Combined`; None for one pass.
     """
 
     gradient: Network
@@ -48,6 +63,7 @@ class Estimate(eqx.Module):
     value: Float[Array, "*batch"]
     state: PyTree
     trace: Trace
+    weights: Float[Array, "passes *batch"] | None
 
     @property
     def passes(self) -> int:
@@ -74,6 +90,15 @@ class Estimator(eqx.Module):
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes | None:
         """Returns the passes to credit, `trace` among them or not; None, as most do, for `trace` alone."""
         return None
+
+    def combine(self, values: Float[Array, "passes *batch"], weights: Float[Array, "passes *batch"]) -> Combined:
+        """Returns what the objective's values in the passes come to: as most have it, their weighted mean.
+
+        Args:
+            values: of the objective in every pass.
+            weights: as in `Passes`.
+        """
+        return Combined(jnp.mean(weights * values, axis=0), weights)
 
     def __call__(
         self,
@@ -103,11 +128,9 @@ class Estimator(eqx.Module):
         if passes is not None:
             key, trace = None, passes.trace  # that key has been used
         credits, state = self.credit(network, objective, trace, key, state)
-        weights = None if passes is None else passes.weights
-        (gradient, objective_gradient), value = _gradient((network, objective), trace, credits, weights)
-        if weights is not None:
-            value = jnp.mean(weights * value, axis=0)
-        return Estimate(gradient, objective_gradient, credits, value, state, trace)
+        combine = None if passes is None else partial(self.combine, weights=passes.weights)
+        (gradient, objective_gradient), combined = _gradient((network, objective), trace, credits, combine)
+        return Estimate(gradient, objective_gradient, credits, combined.value, state, trace, combined.weights)
 
 
 def surrogate(
@@ -124,7 +147,7 @@ def surrogate(
         trace: the forward pass.
         credits: for every layer, as in `Estimate.credits`.
     """
-    return _surrogate_and_value(network, as_objective(objective), trace, credits, None)[0]
+    return _surrogate(network, as_objective(objective), trace, credits, None)[0]
 
 
 def value_and_grad(
@@ -147,42 +170,52 @@ def value_and_grad(
     return jnp.mean(estimate.value), estimate
 
 
-def direct_credits(network: Network, objective: Objective | Component, trace: Trace) -> Credits:
+def direct_credits(
+    network: Network,
+    objective: Objective | Component,
+    trace: Trace,
+    weights: Float[Array, "passes *batch"] | None = None,
+) -> Credits:
     """Returns, for every layer, the derivative of the objective by the layer's logits, samples held fixed.
 
-    What the direct part of the gradient (Young 2022, Eq 4) adds to the credits: the analytic entropies of an ELBO
-    depend on the logits themselves. `hnca.variance` takes the sum of both. `[*batch, ...]`, like `Estimate.credits`.
+    What the direct part of the gradient (Young 2022, Eq 4) adds to the credits: the entropies of an ELBO depend on the
+    logits themselves. `hnca.variance` takes the sum of both. `[*batch, ...]`, like `Estimate.credits`.
+
+    Args:
+        network: the network.
+        objective: the objective.
+        trace: the forward pass, or passes, as in `Estimate.trace`.
+        weights: as in `Estimate.weights`.
     """
 
     def total(logits: Mapping[str, Array]) -> Float[Array, ""]:
         held = Trace(trace.values, dict(logits), trace.batch_shape)
-        return jnp.sum(as_objective(objective).value(network, held))
+        value = as_objective(objective).value(network, held)
+        return jnp.sum(value if weights is None else weights * value)
 
     return jax.grad(total)(trace.logits)
 
 
-def _surrogate_and_value(
-    network: Network,
-    objective: Objective,
-    trace: Trace,
-    credits: Mapping[str, Array],
-    weights: Float[Array, "*stacked"] | None,
-) -> tuple[Float[Array, ""], Float[Array, "*stacked"]]:
+Combine = Callable[[Float[Array, "passes *batch"]], Combined]
+
+
+def _surrogate(
+    network: Network, objective: Objective, trace: Trace, credits: Mapping[str, Array], combine: Combine | None
+) -> tuple[Float[Array, ""], Combined]:
+    """Returns the surrogate, and what the objective comes to."""
     held = network.evaluate(jax.lax.stop_gradient(trace.values), trace.batch_shape)
     value = objective.value(network, held)
-    total = value if weights is None else weights * value
+    constant = jax.lax.stop_gradient(value)
+    combined = Combined(constant, None) if combine is None else combine(constant)
+    total = value if combined.weights is None else combined.weights * value
     for name, credit in credits.items():
         product = jax.lax.stop_gradient(credit) * held.logits[name]
         total += jnp.sum(product, axis=tuple(range(value.ndim, product.ndim)))
-    return jnp.mean(total), value
+    return jnp.mean(total), combined
 
 
 @eqx.filter_grad(has_aux=True)
 def _gradient(
-    trained: tuple[Network, Objective],
-    trace: Trace,
-    credits: Mapping[str, Array],
-    weights: Float[Array, "*stacked"] | None,
-) -> tuple[Float[Array, ""], Float[Array, "*stacked"]]:
-    network, objective = trained
-    return _surrogate_and_value(network, objective, trace, credits, weights)
+    trained: tuple[Network, Objective], trace: Trace, credits: Mapping[str, Array], combine: Combine | None
+) -> tuple[Float[Array, ""], Combined]:
+    return _surrogate(*trained, trace, credits, combine)

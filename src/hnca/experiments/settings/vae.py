@@ -12,8 +12,10 @@ from hnca.experiments.settings._checks import SettingsError, check_count, check_
 VAE_ESTIMATORS = (
     "hnca",
     "hnca+baseline",
+    "hnca+learned",
     "reinforce",
     "reinforce+baseline",
+    "reinforce+learned",
     "loo",
     "loo-independent",
     "loo-4",
@@ -24,8 +26,15 @@ VAE_ESTIMATORS = (
     "nvil",
     "rebar",
     "relax",
+    "straight-through",
+    "gumbel-softmax",
+    "gumbel-softmax-st",
+    "reinmax",
 )
-"""Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
+"""Estimators for a function that is known; `+baseline` is a running mean, `+learned` one of the inputs."""
+
+BOUND_ESTIMATORS = ("vimco",)
+"""Estimators of the importance-weighted bound, which has to have sampled entropies."""
 
 ABLATIONS = ("all-children", "full-reward")
 """What can be left out of HNCA: the pruning of children (Young 2022, Eq 12), the pruning of upstream components."""
@@ -39,8 +48,10 @@ class VAESettings(TrainingSettings):
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
-    """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
-    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax."""
+    """Gradient estimators of the encoder to compare: hnca, reinforce, each also with +baseline or +learned; loo,
+    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax, straight-through,
+    gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5
+    samples."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"
@@ -60,7 +71,10 @@ class VAESettings(TrainingSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        check_names("estimators", self.estimators, VAE_ESTIMATORS)
+        check_names("estimators", self.estimators, VAE_ESTIMATORS + BOUND_ESTIMATORS)
+        bounds = [name for name in self.estimators if name in BOUND_ESTIMATORS]
+        if bounds and self.entropy != "sampled":
+            raise SettingsError(f"--estimators {' '.join(bounds)}: expected --entropy sampled, for weights p / q")
         if self.ablations:
             check_names("ablations", self.ablations, ABLATIONS)
             if not any(name.startswith("hnca") for name in self.estimators):
