@@ -11,22 +11,27 @@ class Case(NamedTuple):
     Attributes:
         estimator: an instance.
         dominates_reinforce: whether its variance is never above plain REINFORCE's.
+        everywhere: whether it is enumerated on every network and objective, or, being another's credit with a baseline,
+            on some.
         draws: whether it draws samples of its own and evaluates the objective on them.
-        objective: the known function for those that do, by its name in `OBJECTIVES`.
+        biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
+        objective: the known function for those that draw, by its name in `OBJECTIVES`.
     """
 
     estimator: hnca.Estimator
     dominates_reinforce: bool
     draws: bool = False
+    everywhere: bool = False
+    biased: bool = False
     objective: str = "2-layer auto-encoder"
 
 
 ALL_CASES = {
-    "HNCA": Case(hnca.HNCA(), dominates_reinforce=True),
-    "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False),
+    "HNCA": Case(hnca.HNCA(), dominates_reinforce=True, everywhere=True),
+    "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False, everywhere=True),
     "HNCA with full reward": Case(hnca.HNCA(prune_upstream=False), dominates_reinforce=False),
     "HNCA with a running mean": Case(hnca.HNCA(hnca.RunningMean(0.9)), dominates_reinforce=False),
-    "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True),
+    "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True, everywhere=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),
     "IndependentLeaveOneOut": Case(hnca.IndependentLeaveOneOut(), dominates_reinforce=False, draws=True),
@@ -40,8 +45,14 @@ ALL_CASES = {
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
     "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
     "RELAX": Case(hnca.RELAX(), dominates_reinforce=False, draws=True),
+    "StraightThrough": Case(hnca.StraightThrough(), dominates_reinforce=False, biased=True),
+    "ReinMax": Case(hnca.ReinMax(), dominates_reinforce=False, biased=True),
+    "GumbelSoftmax": Case(hnca.GumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True),
+    "StraightThroughGumbelSoftmax": Case(
+        hnca.StraightThroughGumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True
+    ),
     "VIMCO": Case(hnca.VIMCO(3), False, draws=True, objective="auto-encoder with sampled entropies"),
 }
 
-CASES = {name: case for name, case in ALL_CASES.items() if not case.draws}
-"""Those that are functions of the trace."""
+CASES = {name: case for name, case in ALL_CASES.items() if not (case.draws or case.biased)}
+"""Those that are unbiased functions of the trace."""

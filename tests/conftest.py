@@ -13,6 +13,15 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def shared_programs(tmp_path_factory, worker_id):
+    """Thousands of small programs are compiled again and again: all workers share what one has compiled."""
+    own = tmp_path_factory.getbasetemp()
+    jax.config.update("jax_compilation_cache_dir", str((own if worker_id == "master" else own.parent) / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 @pytest.fixture
 def quick_compilation():
     """For programs that run once: the compiler need not try hard."""

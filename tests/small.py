@@ -25,7 +25,9 @@ def images():
 def start(arguments, before="", **environment):
     """Starts a process that runs the command on these images."""
     script = (
-        "import sys, small\nfrom hnca.cli import command\nfrom hnca.experiments import trainer\n"
+        # Where the tests run in the background, interruptions are ignored, and children inherit that.
+        "import signal, sys, small\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from hnca.cli import command\nfrom hnca.experiments import trainer\n"
         f"trainer.mnist_on_device = small.images\n{before}\n"
         f"sys.argv[1:] = {[str(a) for a in arguments]!r}\ncommand()"
     )

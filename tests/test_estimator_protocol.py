@@ -28,7 +28,7 @@ def setting(name="branching", batch=(BATCH,)):
 
 def setting_for(case):
     """Returns (network, objective, trace, key): a reward where it is enough, a known function where it is not."""
-    if not case.draws:
+    if not (case.draws or case.biased):
         return *setting(), None
     network, objective, inputs = OBJECTIVES[case.objective](jax.random.key(0))
     trace = network.sample(jax.random.key(1), {k: jnp.broadcast_to(v, (BATCH, *v.shape)) for k, v in inputs.items()})

@@ -124,7 +124,7 @@ def test_an_epoch_that_is_being_computed_need_not_end(tmp_path, programs, number
     time.sleep(0.5)
     process.send_signal(getattr(signal, number))
     try:
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == code

@@ -20,12 +20,16 @@ from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator
 from .estimators import Exact as Exact
+from .estimators import GumbelSoftmax as GumbelSoftmax
 from .estimators import IndependentLeaveOneOut as IndependentLeaveOneOut
 from .estimators import LeaveOneOut as LeaveOneOut
 from .estimators import LeaveOneOutHNCA as LeaveOneOutHNCA
 from .estimators import LocalExpectation as LocalExpectation
 from .estimators import MultiSampleLeaveOneOut as MultiSampleLeaveOneOut
 from .estimators import MuProp as MuProp
+from .estimators import ReinMax as ReinMax
+from .estimators import StraightThrough as StraightThrough
+from .estimators import StraightThroughGumbelSoftmax as StraightThroughGumbelSoftmax
 from .estimators import direct_credits as direct_credits
 from .estimators import surrogate as surrogate
 from .estimators import value_and_grad as value_and_grad

@@ -19,6 +19,7 @@ from hnca.experiments.failures import RunFailure
 from hnca.experiments.settings import (
     BanditSettings,
     BenchSettings,
+    CompareSettings,
     ExportSettings,
     FigureSettings,
     InfoSettings,
@@ -28,11 +29,12 @@ from hnca.experiments.settings import (
 )
 
 Training = BanditSettings | VAESettings
-Settings = Training | FigureSettings | ReportSettings | ExportSettings | BenchSettings | InfoSettings
+Settings = Training | CompareSettings | FigureSettings | ReportSettings | ExportSettings | BenchSettings | InfoSettings
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "bandit": BanditSettings,
     "vae": VAESettings,
+    "compare": CompareSettings,
     "figure": FigureSettings,
     "report": ReportSettings,
     "export": ExportSettings,
@@ -141,6 +143,10 @@ def _run(settings: Settings) -> None:
         from hnca.experiments.information import print_information
 
         print_information(console)
+    elif isinstance(settings, CompareSettings):
+        from hnca.experiments.comparison.running import compare
+
+        compare(settings, console)
     elif isinstance(settings, FigureSettings):
         from hnca.experiments.paper import run_figure
 

@@ -9,6 +9,10 @@ from hnca.estimators._base import value_and_grad as value_and_grad
 from hnca.estimators.arm import ARM as ARM
 from hnca.estimators.disarm import DisARM as DisARM
 from hnca.estimators.exact import Exact as Exact
+from hnca.estimators.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
+from hnca.estimators.gumbel_softmax_straight_through import (
+    StraightThroughGumbelSoftmax as StraightThroughGumbelSoftmax,
+)
 from hnca.estimators.hnca import HNCA as HNCA
 from hnca.estimators.hnca_leave_one_out import LeaveOneOutHNCA as LeaveOneOutHNCA
 from hnca.estimators.leave_one_out import LeaveOneOut as LeaveOneOut
@@ -19,5 +23,7 @@ from hnca.estimators.muprop import MuProp as MuProp
 from hnca.estimators.nvil import NVIL as NVIL
 from hnca.estimators.rebar import REBAR as REBAR
 from hnca.estimators.reinforce import REINFORCE as REINFORCE
+from hnca.estimators.reinmax import ReinMax as ReinMax
 from hnca.estimators.relax import RELAX as RELAX
+from hnca.estimators.straight_through import StraightThrough as StraightThrough
 from hnca.estimators.vimco import VIMCO as VIMCO

@@ -6,22 +6,18 @@ reward is 1 for the image's label and 0 for any other action.
 
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.data.binarise import binarise
 from hnca.estimators import Estimator
 from hnca.experiments.agents import Torso, agent
-from hnca.experiments.experiment import Experiment, Measures
+from hnca.experiments.experiment import Credited, Experiment, Measures
 from hnca.experiments.images import Images
 from hnca.experiments.records import Row
 from hnca.network import Network
 from hnca.objectives import Objective, Reward
-from hnca.training import TrainingState, apply_gradient
-from hnca.variance import mean_gradient_variance
 
 _TEST_CHUNKS = 10
 
@@ -49,26 +45,18 @@ class Bandit(Experiment):
     def estimator_state(self, trained: Network, method: Estimator) -> PyTree:
         return method.init(trained, Objective(Reward("action", jnp.zeros(()))))
 
-    def update(
+    def estimate(
         self,
-        static: Network,
+        trained: Network,
         method: Estimator,
-        optimiser: optax.GradientTransformation,
-        images: Images,
-        state: TrainingState,
-        batch: Int[Array, " batch"],
-        key: Key[Array, ""],
-    ) -> tuple[TrainingState, Measures]:
-        binarise_key, sample_key, estimator_key = jax.random.split(key, 3)
-        network = eqx.combine(state.parameters, static)
-        pixels = binarise(binarise_key, images.pixels[batch])
-        trace = network.sample(sample_key, {"image": pixels})
-        reward = (trace["action"][:, 0] == images.labels[batch]).astype(network.dtype)
-        estimate = method(network, Reward("action", reward), trace, key=estimator_key, state=state.estimator)
-        variance = mean_gradient_variance(network, trace, estimate.credits, estimate.gradient)
-        gradient = eqx.filter(estimate.gradient, eqx.is_inexact_array)
-        measures = {"train_accuracy": jnp.mean(reward), "gradient_variance": variance}
-        return apply_gradient(state, gradient, estimate.state, optimiser), measures
+        batch: Images,
+        keys: tuple[Key[Array, ""], Key[Array, ""]],
+        state: PyTree,
+    ) -> Credited:
+        trace = trained.sample(keys[0], {"image": batch.pixels})
+        reward = (trace["action"][:, 0] == batch.labels).astype(trained.dtype)
+        estimate = method(trained, Reward("action", reward), trace, key=keys[1], state=state)
+        return Credited(trained, estimate, estimate.credits, estimate.gradient)
 
     def test(self, trained: Network, images: Images, key: Key[Array, ""]) -> Measures:
         return {"test_accuracy": sampled_accuracy(trained, images, key)}

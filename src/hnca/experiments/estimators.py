@@ -11,11 +11,15 @@ from hnca.estimators import (
     VIMCO,
     DisARM,
     Estimator,
+    GumbelSoftmax,
     IndependentLeaveOneOut,
     LeaveOneOut,
     LeaveOneOutHNCA,
     MultiSampleLeaveOneOut,
     MuProp,
+    ReinMax,
+    StraightThrough,
+    StraightThroughGumbelSoftmax,
 )
 
 _LABELS = {
@@ -32,6 +36,10 @@ _LABELS = {
     "disarm": "DisARM",
     "arm": "ARM",
     "rebar": "REBAR",
+    "straight-through": "straight-through",
+    "gumbel-softmax": "Gumbel-softmax",
+    "gumbel-softmax-st": "Gumbel-softmax, straight-through",
+    "reinmax": "ReinMax",
     "relax": "RELAX",
     "vimco": "VIMCO",
 }
@@ -55,6 +63,10 @@ def estimator(name: str) -> Estimator:
         "disarm": DisARM,
         "arm": ARM,
         "rebar": REBAR,
+        "straight-through": StraightThrough,
+        "gumbel-softmax": GumbelSoftmax,
+        "gumbel-softmax-st": StraightThroughGumbelSoftmax,
+        "reinmax": ReinMax,
         "relax": RELAX,
         "vimco": lambda: VIMCO(5),
     }

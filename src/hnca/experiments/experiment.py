@@ -3,16 +3,39 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from hnca.estimators import Estimator
+from hnca.data.binarise import binarise
+from hnca.estimators import Estimate, Estimator
 from hnca.experiments.images import Images
 from hnca.experiments.records import Row
-from hnca.training import TrainingState
+from hnca.network import Network
+from hnca.training import TrainingState, apply_gradient
+from hnca.variance import mean_gradient_variance
 
 Measures = Mapping[str, Float[Array, ""]]
+
+
+class Credited(NamedTuple):
+    """An estimate, and what it is an estimate of.
+
+    Attributes:
+        network: whose layers are credited.
+        estimate: what the estimator returned.
+        credits: all that the gradient by each layer's logits has: the estimator's credits and the direct part.
+        gradient: by everything that is trained, a pytree like it.
+    """
+
+    network: Network
+    estimate: Estimate
+    credits: Mapping[str, Array]
+    gradient: PyTree
 
 
 class Experiment(ABC):
@@ -43,6 +66,24 @@ class Experiment(ABC):
         """Returns the estimator's state before the first update."""
 
     @abstractmethod
+    def estimate(
+        self,
+        trained: PyTree,
+        method: Estimator,
+        batch: Images,
+        keys: tuple[Key[Array, ""], Key[Array, ""]],
+        state: PyTree,
+    ) -> Credited:
+        """Returns an estimate of the gradient from one pass over a batch.
+
+        Args:
+            trained: the modules.
+            method: the estimator.
+            batch: binarised images and their labels.
+            keys: for the pass, and for the estimator.
+            state: the estimator's.
+        """
+
     def update(
         self,
         static: PyTree,
@@ -53,7 +94,7 @@ class Experiment(ABC):
         batch: Int[Array, " batch"],
         key: Key[Array, ""],
     ) -> tuple[TrainingState, Measures]:
-        """Learns from one batch and returns the new state, `train_fields` and `gradient_variance`.
+        """Learns from one batch and returns the new state, the first of `train_fields` and `gradient_variance`.
 
         Args:
             static: what of the trained modules is no array of numbers to learn.
@@ -64,6 +105,14 @@ class Experiment(ABC):
             batch: indices of the images.
             key: for binarisation, samples and the estimator.
         """
+        binarise_key, *keys = jax.random.split(key, 3)
+        trained = eqx.combine(state.parameters, static)
+        binary = Images(binarise(binarise_key, images.pixels[batch]), images.labels[batch])
+        network, estimate, credits, gradient = self.estimate(trained, method, binary, tuple(keys), state.estimator)
+        variance = mean_gradient_variance(network, estimate.trace, credits, estimate.gradient, estimate.passes)
+        measures = {self.train_fields[0]: jnp.mean(estimate.value), "gradient_variance": variance}
+        parameters = eqx.filter(gradient, eqx.is_inexact_array)
+        return apply_gradient(state, parameters, estimate.state, optimiser), measures
 
     @abstractmethod
     def test(self, trained: PyTree, images: Images, key: Key[Array, ""]) -> Measures:

@@ -7,23 +7,18 @@ layer learned. Encoder and decoder are trained together, the decoder by its ordi
 from collections.abc import Sequence
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Key, PyTree
 
-from hnca.data.binarise import binarise
 from hnca.estimators import Estimator, direct_credits
 from hnca.experiments.auto_encoders import AutoEncoder, EntropyKind, Joint, auto_encoder
-from hnca.experiments.experiment import Experiment, Measures
+from hnca.experiments.experiment import Credited, Experiment, Measures
 from hnca.experiments.figures import is_ablation
 from hnca.experiments.images import Images
 from hnca.experiments.likelihood import test_likelihood
 from hnca.experiments.pictures import draw_reconstructions, draw_samples
 from hnca.experiments.records import Row
-from hnca.training import TrainingState, apply_gradient
-from hnca.variance import mean_gradient_variance
 
 
 class VAE(Experiment):
@@ -58,26 +53,20 @@ class VAE(Experiment):
     def estimator_state(self, trained: AutoEncoder, method: Estimator) -> PyTree:
         return method.init(*trained)
 
-    def update(
+    def estimate(
         self,
-        static: AutoEncoder,
+        trained: AutoEncoder,
         method: Estimator,
-        optimiser: optax.GradientTransformation,
-        images: Images,
-        state: TrainingState,
-        batch: Int[Array, " batch"],
-        key: Key[Array, ""],
-    ) -> tuple[TrainingState, Measures]:
-        binarise_key, sample_key, estimator_key = jax.random.split(key, 3)
-        encoder, objective = eqx.combine(state.parameters, static)
-        trace = encoder.sample(sample_key, {"image": binarise(binarise_key, images.pixels[batch])})
-        estimate = method(encoder, objective, trace, key=estimator_key, state=state.estimator)
+        batch: Images,
+        keys: tuple[Key[Array, ""], Key[Array, ""]],
+        state: PyTree,
+    ) -> Credited:
+        encoder, objective = trained
+        trace = encoder.sample(keys[0], {"image": batch.pixels})
+        estimate = method(encoder, objective, trace, key=keys[1], state=state)
         direct = direct_credits(encoder, objective, estimate.trace, estimate.weights)
         credits = jax.tree.map(jnp.add, estimate.credits, direct)
-        variance = mean_gradient_variance(encoder, estimate.trace, credits, estimate.gradient, estimate.passes)
-        gradient = eqx.filter((estimate.gradient, estimate.objective_gradient), eqx.is_inexact_array)
-        measures = {"train_elbo": jnp.mean(estimate.value), "gradient_variance": variance}
-        return apply_gradient(state, gradient, estimate.state, optimiser), measures
+        return Credited(encoder, estimate, credits, (estimate.gradient, estimate.objective_gradient))
 
     def test(self, trained: AutoEncoder, images: Images, key: Key[Array, ""]) -> Measures:
         elbo, bound = test_likelihood(*trained, images, self._bound_samples, key)

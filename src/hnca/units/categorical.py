@@ -13,7 +13,9 @@ class Categorical(Layer):
     """A layer of independent units with `categories` values each: `P(k) = softmax(logits)_k`.
 
     Values are integers `[*batch, units]`; a child sees them one-hot, `[*batch, units * categories]`, or, with an
-    embedding, as its rows, `[*batch, units * embedding size]`.
+    embedding, as its rows, `[*batch, units * embedding size]`. A relaxation of the values is floats
+    `[*batch, units, categories]`, a point of the simplex for every unit: `encode` and `log_prob` take it too, and are
+    linear in it.
 
     Example:
         ```python
@@ -85,9 +87,12 @@ class Categorical(Layer):
         return jax.random.categorical(key, logits, axis=-1).astype(jnp.int32)
 
     def log_prob(
-        self, logits: Float[Array, "*batch units categories"], values: Num[Array, "*batch units"]
+        self,
+        logits: Float[Array, "*batch units categories"],
+        values: Num[Array, "*batch units"] | Float[Array, "*batch units categories"],
     ) -> Float[Array, "*batch units"]:
-        return jnp.sum(jax.nn.log_softmax(logits) * self._one_hot(values, logits), axis=-1)
+        point = values if values.ndim == logits.ndim else jax.nn.one_hot(values, self.categories, dtype=logits.dtype)
+        return jnp.sum(jax.nn.log_softmax(logits) * point.astype(logits.dtype), axis=-1)
 
     def mean(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         return self._embedded(jax.nn.softmax(logits))
@@ -95,8 +100,18 @@ class Categorical(Layer):
     def entropy(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch units"]:
         return -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
 
-    def encode(self, values: Num[Array, "*batch units"], dtype: DTypeLike) -> Float[Array, "*batch features"]:
-        return self._embedded(jax.nn.one_hot(values, self.categories, dtype=dtype))
+    def encode(
+        self, values: Int[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
+    ) -> Float[Array, "*batch features"]:
+        return self._embedded(self.point(values, dtype))
+
+    def point(
+        self, values: Int[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
+    ) -> Float[Array, "*batch units categories"]:
+        """Returns the point of the simplex that each unit takes: a corner, unless the values are relaxed."""
+        if jnp.issubdtype(values.dtype, jnp.floating):
+            return values.astype(dtype)
+        return jax.nn.one_hot(values, self.categories, dtype=dtype)
 
     def weight_by_category(self, weight: Float[Array, "features outputs"]) -> Float[Array, "units categories outputs"]:
         """Returns what each category of each unit adds through a weight on what a child sees."""
@@ -106,7 +121,7 @@ class Categorical(Layer):
     def score(
         self, logits: Float[Array, "*batch units categories"], values: Num[Array, "*batch units"]
     ) -> Float[Array, "*batch units categories"]:
-        return self._one_hot(values, logits) - jax.nn.softmax(logits)
+        return jax.nn.one_hot(values, self.categories, dtype=logits.dtype) - jax.nn.softmax(logits)
 
     def posterior(
         self, logits: Float[Array, "*batch units categories"], message: Float[Array, "*batch units categories"]
@@ -139,6 +154,3 @@ class Categorical(Layer):
     def _embedded(self, one_hot: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         seen = one_hot if self.embedding is None else one_hot @ self.embedding.astype(one_hot.dtype)
         return seen.reshape(*seen.shape[:-2], -1)
-
-    def _one_hot(self, values: Num[Array, "*batch units"], logits: Array) -> Float[Array, "*batch units categories"]:
-        return jax.nn.one_hot(values, self.categories, dtype=logits.dtype)

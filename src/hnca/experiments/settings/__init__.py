@@ -5,6 +5,7 @@ from hnca.experiments.settings._checks import SettingsError as SettingsError
 from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS as BANDIT_ESTIMATORS
 from hnca.experiments.settings.bandit import BanditSettings as BanditSettings
 from hnca.experiments.settings.bench import BenchSettings as BenchSettings
+from hnca.experiments.settings.compare import CompareSettings as CompareSettings
 from hnca.experiments.settings.export import ExportSettings as ExportSettings
 from hnca.experiments.settings.figure import FigureSettings as FigureSettings
 from hnca.experiments.settings.info import InfoSettings as InfoSettings

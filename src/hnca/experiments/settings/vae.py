@@ -24,6 +24,10 @@ VAE_ESTIMATORS = (
     "nvil",
     "rebar",
     "relax",
+    "straight-through",
+    "gumbel-softmax",
+    "gumbel-softmax-st",
+    "reinmax",
 )
 """Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
 
@@ -43,8 +47,9 @@ class VAESettings(TrainingSettings):
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
-    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax; with --entropy sampled also vimco,
-    which trains on the bound of 5 samples."""
+    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax, straight-through,
+    gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5
+    samples."""
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"

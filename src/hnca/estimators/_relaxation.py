@@ -1,0 +1,119 @@
+"""What a family's samples relax to: points between the discrete values, and the noise that makes them.
+
+A *point* has the shape of the logits: of a Bernoulli unit its state, 0 or 1 or between; of a categorical unit a point
+of the simplex, a corner if it is discrete. *Scores* are the logits with noise added, such that the discrete point is
+where the largest one is (for a Bernoulli unit, whether the one there is is positive): the Gumbel-max trick.
+"""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, Num
+
+from hnca.units import Bernoulli, Categorical, Layer
+
+
+class Relaxation(eqx.Module):
+    """The relaxation of one layer."""
+
+    @abstractmethod
+    def point(self, values: Num[Array, "*values"], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        """Returns where the values are."""
+
+    @abstractmethod
+    def values(self, point: Float[Array, "*logits"]) -> Float[Array, "*values"]:
+        """Returns the values that the layer's children and the objective see; floats for every family."""
+
+    @abstractmethod
+    def soft(self, scores: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        """Returns the point of the scores: of the logits alone, the mean."""
+
+    @abstractmethod
+    def along(self, point: Float[Array, "*logits"], change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        """Returns how far `soft` moves from this point for a small change of the scores; linear in the change."""
+
+    @abstractmethod
+    def scores(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        """Returns the logits with fresh noise."""
+
+    @abstractmethod
+    def scores_given(
+        self, key: Key[Array, ""], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
+    ) -> Float[Array, "*logits"]:
+        """Returns the logits with noise from its posterior, given that it made this discrete point.
+
+        A differentiable function of the logits, the uniform noise behind it held fixed.
+        """
+
+
+class BernoulliRelaxation(Relaxation):
+    """The binary concrete distribution: logistic noise."""
+
+    layer: Bernoulli
+
+    def point(self, values: Num[Array, "*values"], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return self.layer.state(values).astype(logits.dtype)
+
+    def values(self, point: Float[Array, "*logits"]) -> Float[Array, "*values"]:
+        return self.layer.from_state(point)
+
+    def soft(self, scores: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return jax.nn.sigmoid(scores)
+
+    def along(self, point: Float[Array, "*logits"], change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return point * (1 - point) * change
+
+    def scores(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return logits + jax.random.logistic(key, logits.shape, logits.dtype)
+
+    def scores_given(
+        self, key: Key[Array, ""], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
+    ) -> Float[Array, "*logits"]:
+        # Tucker et al. 2017, Appendix: for the upper value log(1 + (1 - v) exp(a)) - log v, else its mirror image.
+        sign = 2 * point - 1
+        uniform = jax.random.uniform(key, logits.shape, logits.dtype, jnp.finfo(logits.dtype).tiny, 1)
+        return sign * (jax.nn.softplus(sign * logits + jnp.log1p(-uniform)) - jnp.log(uniform))
+
+
+class CategoricalRelaxation(Relaxation):
+    """The concrete distribution: Gumbel noise."""
+
+    layer: Categorical
+
+    def point(self, values: Num[Array, "*values"], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return self.layer.point(values, logits.dtype)
+
+    def values(self, point: Float[Array, "*logits"]) -> Float[Array, "*values"]:
+        return point
+
+    def soft(self, scores: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return jax.nn.softmax(scores)
+
+    def along(self, point: Float[Array, "*logits"], change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return point * (change - jnp.sum(point * change, axis=-1, keepdims=True))
+
+    def scores(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return logits + jax.random.gumbel(key, logits.shape, logits.dtype)
+
+    def scores_given(
+        self, key: Key[Array, ""], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
+    ) -> Float[Array, "*logits"]:
+        # The largest score has its own Gumbel distribution; the others are truncated at it.
+        noise = jax.random.gumbel(key, logits.shape, logits.dtype)
+        largest = jax.nn.logsumexp(logits, axis=-1, keepdims=True) + jnp.sum(point * noise, axis=-1, keepdims=True)
+        largest = jnp.broadcast_to(largest, logits.shape)
+        return jnp.where(point > 0.5, largest, -jnp.logaddexp(-(logits + noise), -largest))
+
+
+def relaxation_of(estimator: object, layer: Layer) -> Relaxation:
+    """Returns the relaxation of a layer; a family that has none is a ValueError that names the estimator."""
+    if isinstance(layer, Bernoulli):
+        return BernoulliRelaxation(layer)
+    if isinstance(layer, Categorical):
+        return CategoricalRelaxation(layer)
+    raise ValueError(
+        f"{type(estimator).__name__}: is for Bernoulli and Categorical layers, and not for {type(layer).__name__}; use "
+        "HNCA."
+    )

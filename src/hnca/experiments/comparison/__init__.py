@@ -1,0 +1,1 @@
+"""Every estimator at one set of parameters: bias, variance, cost."""

@@ -1,0 +1,139 @@
+"""What `hnca compare` does: for every depth and epoch all estimators at the same parameters, a table, rows, a chart."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, PyTree
+from rich.console import Console
+from rich.table import Table
+
+from hnca.baselines import RunningMean
+from hnca.data.binarise import binarise
+from hnca.estimators import HNCA, LeaveOneOutHNCA
+from hnca.experiments.bandit import Bandit
+from hnca.experiments.benchmark.updates import Shape, time_updates
+from hnca.experiments.comparison.chart import draw_chart
+from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
+from hnca.experiments.comparison.rows import measured_row
+from hnca.experiments.devices import Placement
+from hnca.experiments.epochs import train
+from hnca.experiments.estimators import estimator, label
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.images import Images, mnist_on_device
+from hnca.experiments.information import device_line
+from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, TrainingSettings, VAESettings
+from hnca.experiments.store import Row, write_atomically
+from hnca.experiments.vae import VAE
+
+_UPDATES = 20
+"""In one timed call."""
+
+
+def compare(settings: CompareSettings, console: Console) -> None:
+    """Measures, prints a table for every depth and epoch, and writes the rows after each.
+
+    Raises:
+        SettingsError: if the directory cannot be written.
+    """
+    experiment = VAE(settings.width, 1) if settings.experiment == "vae" else Bandit(settings.width)
+    images, _ = mnist_on_device()
+    _write(settings, [])
+    console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")
+    rows: list[Row] = []
+    for layers in settings.layers:
+        shape = Shape(layers, settings.width, settings.batch_size, 1)
+        times = _times(experiment, shape, settings, images)
+        for epoch, trained in _trained(experiment, layers, settings, images):
+            new = _rows(experiment, layers, epoch, trained, settings, images, times)
+            rows += sorted(new, key=lambda row: row["variance_times_milliseconds"])
+            console.print(_table(rows[-len(new) :], f"{settings.experiment}, {layers} layers, after {epoch} epochs"))
+            _write(settings, rows)
+    console.print(f"{settings.out / 'comparison.json'}, {draw_chart(rows, settings.out)}", soft_wrap=True)
+
+
+def _trained(
+    experiment: Experiment, layers: int, settings: CompareSettings, images: Images
+) -> Iterator[tuple[int, PyTree]]:
+    """Yields what is trained after each of the epochs that are asked for, as one seed has it."""
+    if 0 in settings.epochs:
+        yield 0, experiment.build(layers, jax.random.fold_in(jax.random.key(0), 0))
+    last = max(settings.epochs)
+    if not last:
+        return
+    sizes = {"width": settings.width, "batch_size": settings.batch_size, "seeds": 1, "epochs": last}
+    kind: Callable[..., TrainingSettings] = VAESettings if settings.experiment == "vae" else BanditSettings
+    chosen = kind(layers=(layers,), **sizes)
+    untested = jax.tree.map(lambda leaf: leaf[:100], images)
+    method = estimator("hnca+baseline")
+    epochs = train(experiment, chosen, layers, method, images, untested, Placement(1, 1, settings.batch_size))
+    for number, epoch in enumerate(epochs, start=1):
+        if number in settings.epochs:
+            yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
+
+
+def _rows(
+    experiment: Experiment,
+    layers: int,
+    epoch: int,
+    trained: PyTree,
+    settings: CompareSettings,
+    images: Images,
+    times: dict[str, float],
+) -> list[Row]:
+    batch_key, reference_key, key = jax.random.split(jax.random.key(1), 3)
+    pixels = binarise(batch_key, images.pixels[: settings.batch_size])
+    batch = Images(pixels, images.labels[: settings.batch_size])
+    reference = _reference(experiment, trained, batch, reference_key, settings)
+    rows = []
+    for name, own_key in zip(settings.names, jax.random.split(key, len(settings.names)), strict=True):
+        draw = draw_of(experiment, estimator(name), trained, batch)
+        adapt_key, draw_key = jax.random.split(own_key)
+        state = adapted(draw, experiment.estimator_state(trained, estimator(name)), adapt_key, settings.adaptation)
+        drawn = moments(draw, state, draw_key, settings.draws)
+        row = measured_row(drawn, reference)
+        common = {"experiment": settings.experiment, "layers": layers, "epoch": epoch, "estimator": name}
+        cost = {"milliseconds": times[name], "variance_times_milliseconds": row["variance"] * times[name]}
+        rows.append({**common, **row, **cost})
+    return rows
+
+
+def _reference(
+    experiment: Experiment, trained: PyTree, batch: Images, key: Key[Array, ""], settings: CompareSettings
+) -> Drawn:
+    """Draws of an unbiased estimator of low variance."""
+    method = LeaveOneOutHNCA(2) if settings.experiment == "vae" else HNCA(RunningMean())
+    draw = draw_of(experiment, method, trained, batch)
+    adapt_key, draw_key = jax.random.split(key)
+    state = adapted(draw, experiment.estimator_state(trained, method), adapt_key, settings.adaptation)
+    return moments(draw, state, draw_key, settings.reference_draws)
+
+
+def _times(experiment: Experiment, shape: Shape, settings: CompareSettings, images: Images) -> dict[str, float]:
+    """Milliseconds an update, without measuring the variance."""
+    timed = time_updates(experiment, shape, settings.names, images, _UPDATES, settings.repeats, measured=(False,))
+    return {row["estimator"]: row["milliseconds_per_update"] for row in timed}
+
+
+def _table(rows: Sequence[Row], title: str) -> Table:
+    table = Table(title=f"{title}, by variance times time")
+    table.add_column("estimator", no_wrap=True)
+    for heading in ("relative bias", "ln variance of each layer", "ms an update", "variance x ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        bias = f"{row['relative_bias']:.3f} ({row['relative_bias_error']:.3f})"
+        variances = " ".join(f"{float(jnp.log(v)):.2f}" for v in row["variance_by_layer"].values())
+        cost = f"{row['variance_times_milliseconds']:.3g}"
+        table.add_row(label(row["estimator"]), bias, variances, f"{row['milliseconds']:.2f}", cost)
+    return table
+
+
+def _write(settings: CompareSettings, rows: Sequence[Row]) -> None:
+    try:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        content = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
+        write_atomically(settings.out / "comparison.json", [content.encode()])
+    except OSError as error:
+        raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,64 @@
+"""The settings of a comparison of estimators."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS
+from hnca.experiments.settings.vae import VAE_ESTIMATORS
+
+GROUPS = 20
+"""The parts of the draws whose means are compared."""
+
+COMPARED = {"vae": VAE_ESTIMATORS, "bandit": BANDIT_ESTIMATORS}
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Measure bias, variance and time of every estimator on one network at one set of parameters, on MNIST."""
+
+    experiment: Literal["vae", "bandit"] = "vae"
+    """Of which the network is."""
+    layers: tuple[int, ...] = (1, 2, 3)
+    """Numbers of stochastic hidden layers."""
+    epochs: tuple[int, ...] = (0,)
+    """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation."""
+    estimators: tuple[str, ...] = ()
+    """Names as for hnca vae and hnca bandit; by default all that apply."""
+    width: int = 200
+    """Units in a hidden layer."""
+    batch_size: int = 50
+    """Images in the one batch that all are compared on, and an update of the training."""
+    draws: int = 400
+    """Estimates of each, of which mean and variance are taken."""
+    reference_draws: int = 2000
+    """Estimates of the unbiased one whose mean stands for the true gradient."""
+    adaptation: int = 300
+    """Calls before the draws, in which baselines and temperatures settle."""
+    repeats: int = 5
+    """Timings of each, in turns, of which the median is taken."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/comparison")
+    """Where to write comparison.json and comparison.png."""
+
+    def __post_init__(self):
+        check_each("layers", self.layers)
+        if not self.epochs or min(self.epochs) < 0:
+            shown = " ".join(map(str, self.epochs)) or "(nothing)"
+            raise SettingsError(f"--epochs {shown}: expected whole numbers of at least 0")
+        for name in ("width", "batch_size", "adaptation", "repeats"):
+            check_count(name, getattr(self, name))
+        for name in ("draws", "reference_draws"):
+            count = getattr(self, name)
+            if count < 2 * GROUPS or count % GROUPS:
+                flag = "--" + name.replace("_", "-")
+                raise SettingsError(f"{flag} {count}: expected a multiple of {GROUPS} from {2 * GROUPS} on")
+        if self.estimators:
+            check_names("estimators", self.estimators, COMPARED[self.experiment])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The estimators to compare."""
+        return self.estimators or COMPARED[self.experiment]
