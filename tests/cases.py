@@ -15,7 +15,7 @@ class Case(NamedTuple):
             on some.
         draws: whether it draws samples of its own and evaluates the objective on them.
         biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
-        objective: the known function for those that draw, by its name in `OBJECTIVES`.
+        objective: the known function for those that do, by its name in `OBJECTIVES`.
     """
 
     estimator: hnca.Estimator

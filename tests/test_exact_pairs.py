@@ -93,7 +93,7 @@ def test_two_independent_passes_enumerated_give_the_exact_gradient(name, estimat
 
 @pytest.mark.parametrize(
     "name",
-    ["1-layer auto-encoder", "2-layer auto-encoder", "scattered over branching", "scattered over categorical chain"],
+    ["1-layer auto-encoder", "2-layer auto-encoder", "scattered over categorical hidden"],
 )
 def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))

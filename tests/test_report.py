@@ -100,6 +100,14 @@ def test_pictures_are_in_the_page(tmp_path):
     ("arguments", "message"),
     [
         (["report", "{path}"], "holds no runs"),
+        (
+            ["bandit", "--estimators", "straight-through"],
+            "straight-through: evaluates or differentiates",
+        ),
+        (["bandit", "--estimators", "unknown"], "--estimators unknown: expected some of"),
+        (["compare", "--draws", "50"], "--draws 50: expected a multiple of 20 from 40 on"),
+        (["compare", "--estimators", "hnca", "no"], "--estimators no: expected some of"),
+        (["compare", "--epochs", "-1"], "--epochs -1: expected whole numbers"),
         (["figure", "2"], "number"),
         (["figure", "1", "--methods", "loo"], "--methods loo: expected some of hnca, reinforce"),
         (["figure", "1", "--epochs", "0"], "--epochs 0: expected"),

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from hnca.experiments.settings._base import TrainingSettings
-from hnca.experiments.settings._checks import check_names
+from hnca.experiments.settings._checks import SettingsError, check_names
+from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
 BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "nvil")
 """Estimators that can learn from an observed reward; with `+baseline` each has a running mean."""
@@ -31,6 +32,12 @@ class BanditSettings(TrainingSettings):
 
     def __post_init__(self):
         super().__post_init__()
+        unfit = [name for name in self.estimators if name in VAE_ESTIMATORS and name not in BANDIT_ESTIMATORS]
+        if unfit:
+            raise SettingsError(
+                f"--estimators {' '.join(unfit)}: evaluates or differentiates the objective as a function, but the "
+                f"reward is observed once; expected some of {', '.join(BANDIT_ESTIMATORS)}"
+            )
         check_names("estimators", self.estimators, BANDIT_ESTIMATORS)
 
     @property

@@ -1,0 +1,57 @@
+"""The comparison of estimators: what it says of biases that are known, and what it writes."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hnca.cli import main
+from hnca.experiments.comparison.moments import Drawn
+from hnca.experiments.comparison.rows import relative_bias
+from hnca.experiments.settings.compare import GROUPS
+
+SIZE = 400
+
+
+def drawn(mean, noise, seed, correlated=0.0):
+    """Means of groups of draws: noise of every parameter, and noise that all of them share."""
+    numbers = np.random.default_rng(seed)
+    shared = correlated * numbers.normal(size=(GROUPS, 1))
+    means = mean + noise * numbers.normal(size=(GROUPS, SIZE)) + shared
+    return Drawn({"layer": jnp.asarray(means)}, {"layer": jnp.ones(SIZE)}, {}, 40)
+
+
+@pytest.mark.parametrize("correlated", [0.0, 0.5])
+def test_noise_is_not_taken_for_a_bias(correlated):
+    """The estimate of the square is unbiased: over many seeds its mean is 0 to within its error (z below 4)."""
+    found = [relative_bias(drawn(1.0, 0.5, s, correlated), drawn(1.0, 0.1, 1000 + s)) for s in range(100)]
+    sure = np.array([bias.sureness for bias in found])
+    assert np.mean(sure > 4) <= 0.05
+    assert abs(np.mean(np.sign(sure))) < 0.7
+
+
+@pytest.mark.parametrize("size", [0.1, 0.5])
+def test_a_bias_is_found_and_measured(size):
+    found = [relative_bias(drawn(1.0 + size, 0.3, s), drawn(1.0, 0.1, 1000 + s)) for s in range(30)]
+    np.testing.assert_allclose(np.mean([bias.relative for bias in found]), size, rtol=0.05)
+    assert min(bias.sureness for bias in found) > 4
+    errors = np.array([(bias.relative - size) / bias.error for bias in found])
+    assert np.mean(np.abs(errors) < 2) > 0.7
+
+
+def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
+    sizes = ["--width", "5", "--batch-size", "20", "--draws", "400", "--reference-draws", "400", "--adaptation", "5"]
+    names = ["--estimators", "hnca", "straight-through", "loo"]
+    main(["compare", "--layers", "2", *sizes, *names, "--repeats", "1", "--out", str(tmp_path / "deep")])
+    rows = json.loads((tmp_path / "deep" / "comparison.json").read_text())
+    assert {row["estimator"] for row in rows} == {"hnca", "straight-through", "loo"}
+    costs = [row["variance_times_milliseconds"] for row in rows]
+    assert costs == sorted(costs)
+    by_name = {row["estimator"]: row for row in rows}
+    assert by_name["straight-through"]["bias_sureness"] > 4
+    assert by_name["hnca"]["bias_sureness"] < 4 > by_name["loo"]["bias_sureness"]
+    assert set(by_name["loo"]["variance_by_layer"]) == {"latent1", "latent2"}
+    assert by_name["loo"]["variance_within_batch_by_layer"]["latent1"] > by_name["loo"]["variance_by_layer"]["latent1"]
+    assert (tmp_path / "deep" / "comparison.png").stat().st_size > 5000
+    assert "relative bias" in capsys.readouterr().out
