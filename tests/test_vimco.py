@@ -14,7 +14,10 @@ from test_exact import arrays, largest_difference
 import hnca
 from hnca.estimators import Passes
 from hnca.exact import joint_states
+from hnca.experiments.estimators import estimator as named
+from hnca.experiments.images import Images
 from hnca.experiments.settings import SettingsError, VAESettings
+from hnca.experiments.vae import VAE
 from hnca.variance import gradient_variance, mean_gradient_variance
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
@@ -153,6 +156,20 @@ def test_the_variance_has_the_weights_of_the_samples_in_it():
     mean = mean_gradient_variance(network, estimate.trace, credits, estimate.gradient, passes=4)
     every = jnp.concatenate([leaf.ravel() for leaf in arrays(expected)])
     np.testing.assert_allclose(mean, jnp.mean(every), rtol=1e-10)
+
+
+def test_the_experiment_measures_the_variance_of_the_whole_gradient():
+    """The credits it measures are those that make the gradient: their mean is that of the biases."""
+    experiment = VAE(3, 1, entropy="sampled")
+    trained, method = experiment.build(2, jax.random.key(0)), named("vimco")
+    batch = Images(jnp.zeros((4, 784)).at[:2].set(1.0), jnp.zeros(4, int))
+    keys = jax.random.key(1), jax.random.key(2)
+    found = eqx.filter_jit(experiment.estimate)(trained, method, batch, keys, method.init(*trained))
+    assert found.estimate.passes == 5
+    for name, layer in found.network.layers.items():
+        gradient = found.estimate.gradient.layers[name].conditional.bias
+        assert layer.units == 3
+        np.testing.assert_allclose(jnp.mean(found.credits[name], axis=(0, 1)), gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_other_objectives_are_refused_with_the_reason():

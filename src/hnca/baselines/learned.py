@@ -76,7 +76,7 @@ class LearnedBaseline(Baseline):
         state = state._replace(variance=past * state.variance + now * jnp.mean(distance**2))
         _, deviation = _moments(state)
         target = distance / _or_one(deviation)
-        return state._replace(regression=state.regression)
+        return state._replace(regression=regression.learn(state.regression, inputs, target, self._adam))
 
     @property
     def _adam(self) -> optax.GradientTransformation:
