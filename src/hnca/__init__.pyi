@@ -3,6 +3,7 @@
 from . import exact as exact
 from . import variance as variance
 from .baselines import Baseline as Baseline
+from .baselines import LearnedBaseline as LearnedBaseline
 from .baselines import RunningMean as RunningMean
 from .conditionals import Apply as Apply
 from .conditionals import Conv as Conv

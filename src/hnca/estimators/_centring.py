@@ -1,15 +1,31 @@
 """Subtracting a baseline from what is credited: shared by the estimators that take one."""
 
+import math
+
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
 
 from hnca.baselines import Baseline
+from hnca.network import Network, Trace
+
+
+def input_size(network: Network) -> int:
+    """Returns how many numbers all inputs of the network have together."""
+    return sum(math.prod(shape) for _, shape in network.inputs)
+
+
+def inputs_seen(network: Network, trace: Trace) -> Float[Array, "*batch size"]:
+    """Returns all inputs of the network side by side."""
+    batch = trace.batch_shape
+    parts = [trace[name].astype(network.dtype).reshape(*batch, math.prod(shape)) for name, shape in network.inputs]
+    return jnp.concatenate(parts, axis=-1) if parts else jnp.zeros((*batch, 0), network.dtype)
 
 
 def centred(
-    baseline: Baseline | None, state: Array | None, value: Float[Array, "*batch"]
-) -> tuple[Float[Array, "*batch"], Array | None]:
+    baseline: Baseline | None, state: PyTree, inputs: Float[Array, "*batch size"], value: Float[Array, "*batch"]
+) -> tuple[Float[Array, "*batch"], PyTree]:
     """Returns the value less the baseline, and the baseline's state after it has seen the value."""
     if baseline is None or state is None:
         return value, state
-    return value - baseline.predict(state), jax.lax.stop_gradient(baseline.update(state, value))
+    return value - baseline.predict(state, inputs), jax.lax.stop_gradient(baseline.update(state, inputs, value))

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import centred
+from hnca.estimators._centring import centred, input_size, inputs_seen
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, Role, roles
@@ -47,19 +47,20 @@ class HNCA(Estimator):
     def init(self, network: Network, objective: Objective) -> PyTree:
         if self.baseline is None:
             return {}
+        size = input_size(network)
         return {
-            name: tuple(self.baseline.init(network.dtype) for _ in layer_roles)
+            name: tuple(self.baseline.init(size, network.dtype) for _ in layer_roles)
             for name, layer_roles in self._roles(network, objective).items()
         }
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
-        reached = self._roles(network, objective)
+        reached, inputs = self._roles(network, objective), inputs_seen(network, trace)
         new_state = {name: list(state.get(name, (None,) * len(roles))) for name, roles in reached.items()}
 
         def centre(name: str, place: int, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-            value, new_state[name][place] = centred(self.baseline, new_state[name][place], value)
+            value, new_state[name][place] = centred(self.baseline, new_state[name][place], inputs, value)
             return value
 
         credits = hindsight_credits(network, objective, trace, reached, centre)

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.estimators import _input_baseline as input_baseline
+from hnca.baselines import _regression as regression
+from hnca.baselines._regression import Regression
 from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._centring import input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
-from hnca.estimators._input_baseline import InputBaseline
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
 
@@ -23,7 +25,7 @@ class Signal(NamedTuple):
         variance: running mean of its square, `[]`.
     """
 
-    baseline: InputBaseline
+    baseline: Regression
     mean: Float[Array, ""]
     variance: Float[Array, ""]
 
@@ -66,20 +68,20 @@ class NVIL(Estimator):
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         zero = jnp.zeros((), network.dtype)
-        baseline = input_baseline.begin(network, self.learning_rate)
+        baseline = regression.begin(input_size(network), network.dtype, self._adam)
         return {name: Signal(baseline, zero, zero) for name in network.order}
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         credits, new_state = {}, {}
-        seen = input_baseline.features(network, trace)
+        seen = inputs_seen(network, trace)
         for name, value in downstream_values(network, objective, trace).items():
             signal = state[name]
             if value is None:
                 credits[name], new_state[name] = scored(network, trace, name, None), signal
                 continue
-            left = value - input_baseline.predict(signal.baseline, seen)
+            left = value - regression.predict(signal.baseline, seen)
             credits[name] = scored(network, trace, name, (left - signal.mean) * self._scale(signal))
             new_state[name] = self._observed(signal, seen, value, left)
         return credits, new_state
@@ -94,5 +96,9 @@ class NVIL(Estimator):
         """Returns the signal's state after a batch."""
         mean = self.decay * signal.mean + (1 - self.decay) * jnp.mean(left)
         variance = self.decay * signal.variance + (1 - self.decay) * jnp.mean((left - mean) ** 2)
-        baseline = input_baseline.learn(signal.baseline, seen, value - mean, self.learning_rate)
+        baseline = regression.learn(signal.baseline, seen, value - mean, self._adam)
         return Signal(baseline, mean, variance)
+
+    @property
+    def _adam(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)

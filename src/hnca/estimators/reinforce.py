@@ -4,7 +4,7 @@ from jaxtyping import Array, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import centred
+from hnca.estimators._centring import centred, input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
@@ -35,14 +35,16 @@ class REINFORCE(Estimator):
     def init(self, network: Network, objective: Objective) -> PyTree:
         if self.baseline is None:
             return {}
-        return {name: self.baseline.init(network.dtype) for name in network.order}
+        size = input_size(network)
+        return {name: self.baseline.init(size, network.dtype) for name in network.order}
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         credits, new_state = {}, dict(state)
+        inputs = inputs_seen(network, trace)
         for name, value in downstream_values(network, objective, trace).items():
             if value is not None and name in state:
-                value, new_state[name] = centred(self.baseline, state[name], value)
+                value, new_state[name] = centred(self.baseline, state[name], inputs, value)
             credits[name] = scored(network, trace, name, value)
         return credits, new_state

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.data.binarise import binarise
 from hnca.estimators import Estimator
 from hnca.experiments.agents import Torso, agent
+from hnca.experiments.estimators import kind_and_baseline
 from hnca.experiments.experiment import Credited, Experiment, Measures
 from hnca.experiments.images import Images
 from hnca.experiments.records import Row
@@ -62,8 +63,8 @@ class Bandit(Experiment):
         return {"test_accuracy": sampled_accuracy(trained, images, key)}
 
     def identity(self, method: str) -> Row:
-        kind, plus, _ = method.partition("+")
-        return {"estimator": kind, "baseline": "running mean" if plus else "none", "torso": self._torso}
+        kind, baseline = kind_and_baseline(method)
+        return {"estimator": kind, "baseline": baseline, "torso": self._torso}
 
     def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
         return (5,) if self._torso == "conv" else (1,)

@@ -1,6 +1,8 @@
 """Estimators by their names on the command line, and what tables and figures call them."""
 
-from hnca.baselines import RunningMean
+from collections.abc import Callable
+
+from hnca.baselines import Baseline, LearnedBaseline, RunningMean
 from hnca.estimators import (
     ARM,
     HNCA,
@@ -44,11 +46,19 @@ _LABELS = {
     "vimco": "VIMCO",
 }
 
+_BASELINES: dict[str, Callable[[], Baseline | None]] = {
+    "": lambda: None,
+    "baseline": RunningMean,
+    "learned": LearnedBaseline,
+}
+_BASELINE_LABELS = {"": "", "baseline": " with baseline", "learned": " with learned baseline"}
+_BASELINE_NAMES = {"": "none", "baseline": "running mean", "learned": "learned"}
+
 
 def estimator(name: str) -> Estimator:
-    """Returns the estimator; `+baseline` gives it a running mean with decay 0.99."""
-    kind, plus, _ = name.partition("+")
-    baseline = RunningMean() if plus else None
+    """Returns the estimator; `+baseline` gives it a running mean with decay 0.99, `+learned` one of the inputs."""
+    kind, _, suffix = name.partition("+")
+    baseline = _BASELINES[suffix]()
     makers = {
         "hnca": lambda: HNCA(baseline),
         "hnca-all-children": lambda: HNCA(baseline, prune_children=False),
@@ -75,5 +85,17 @@ def estimator(name: str) -> Estimator:
 
 def label(name: str) -> str:
     """Returns how tables and figures name an estimator."""
-    kind, plus, _ = name.partition("+")
-    return f"{_LABELS[kind]}{' with baseline' if plus else ''}"
+    kind, _, suffix = name.partition("+")
+    return f"{_LABELS[kind]}{_BASELINE_LABELS[suffix]}"
+
+
+def kind_and_baseline(name: str) -> tuple[str, str]:
+    """Returns an estimator's name without its baseline, and what the baseline is called in the metrics."""
+    kind, _, suffix = name.partition("+")
+    return kind, _BASELINE_NAMES[suffix]
+
+
+def with_baseline(kind: str, baseline: str) -> str:
+    """Returns the name of which `kind_and_baseline` made these two."""
+    suffix = {called: suffix for suffix, called in _BASELINE_NAMES.items()}[baseline]
+    return f"{kind}+{suffix}" if suffix else kind

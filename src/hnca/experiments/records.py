@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hnca.experiments.estimators import label
+from hnca.experiments.estimators import label, with_baseline
 from hnca.experiments.store import Row as Row
 from hnca.experiments.store import read_metrics, stored_runs
 
@@ -32,5 +32,5 @@ def distinct(rows: Sequence[Row], field: str) -> list[Any]:
 
 def method_label(row: Row) -> str:
     """Returns how tables and figures name the estimator of a row."""
-    has_baseline = row.get("baseline", "none") != "none"
-    return label(row["estimator"] + ("+baseline" if has_baseline else ""))
+    baseline = row.get("baseline", "none")  # the rows of auto-encoders have it in the estimator's name
+    return label(with_baseline(row["estimator"], baseline) if baseline != "none" else row["estimator"])

@@ -10,8 +10,16 @@ from hnca.experiments.settings._base import TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_names
 from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
-BANDIT_ESTIMATORS = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "nvil")
-"""Estimators that can learn from an observed reward; with `+baseline` each has a running mean."""
+BANDIT_ESTIMATORS = (
+    "hnca",
+    "hnca+baseline",
+    "hnca+learned",
+    "reinforce",
+    "reinforce+baseline",
+    "reinforce+learned",
+    "nvil",
+)
+"""Estimators that can learn from an observed reward; `+baseline` is a running mean, `+learned` one of the inputs."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class BanditSettings(TrainingSettings):
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"baseline"}
 
     estimators: tuple[str, ...] = ("hnca", "reinforce")
-    """Gradient estimators to compare: hnca, reinforce, hnca+baseline, reinforce+baseline, nvil."""
+    """Gradient estimators to compare: hnca, reinforce, each also with +baseline or +learned, and nvil."""
     torso: Literal["none", "conv"] = "none"
     """What stands between the image and the first stochastic layer: conv is two layers of convolutions (Figure 5)."""
     baseline: bool = False
@@ -49,4 +57,4 @@ class BanditSettings(TrainingSettings):
 
 def _with_baseline(name: str) -> str:
     """Returns the estimator's name with a running mean, unless it has a baseline of its own."""
-    return name if name == "nvil" else f"{name.removesuffix('+baseline')}+baseline"
+    return name if name == "nvil" or "+" in name else f"{name}+baseline"

@@ -12,8 +12,10 @@ from hnca.experiments.settings._checks import SettingsError, check_count, check_
 VAE_ESTIMATORS = (
     "hnca",
     "hnca+baseline",
+    "hnca+learned",
     "reinforce",
     "reinforce+baseline",
+    "reinforce+learned",
     "loo",
     "loo-independent",
     "loo-4",
@@ -29,7 +31,7 @@ VAE_ESTIMATORS = (
     "gumbel-softmax-st",
     "reinmax",
 )
-"""Estimators for a function that is known; with `+baseline` they have a running mean for every layer."""
+"""Estimators for a function that is known; `+baseline` is a running mean, `+learned` one of the inputs."""
 
 BOUND_ESTIMATORS = ("vimco",)
 """Estimators of the importance-weighted bound, which has to have sampled entropies."""
@@ -46,7 +48,7 @@ class VAESettings(TrainingSettings):
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
-    """Gradient estimators of the encoder to compare: hnca, hnca+baseline, reinforce, reinforce+baseline, loo,
+    """Gradient estimators of the encoder to compare: hnca, reinforce, each also with +baseline or +learned; loo,
     loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax, straight-through,
     gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5
     samples."""

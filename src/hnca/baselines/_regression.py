@@ -1,0 +1,71 @@
+"""Regression of a quantity by the inputs of the network: two dense layers, trained by Adam."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+HIDDEN = 100
+
+
+class Prediction(NamedTuple):
+    """The parameters: `hidden` `[inputs, 100]`, `hidden_bias` and `output` `[100]`, `output_bias` `[]`."""
+
+    hidden: Array
+    hidden_bias: Array
+    output: Array
+    output_bias: Array
+
+
+class Regression(NamedTuple):
+    """Parameters and what Adam knows of them: arrays only.
+
+    Attributes:
+        parameters: of the prediction.
+        optimiser: Adam's state.
+    """
+
+    parameters: Prediction
+    optimiser: optax.OptState
+
+
+def begin(size: int, dtype: DTypeLike, adam: optax.GradientTransformation) -> Regression:
+    """Returns one of `size` inputs that predicts 0; its hidden weights are the same in every run."""
+    bound = (6 / (size + HIDDEN)) ** 0.5
+    hidden = jax.random.uniform(jax.random.key(0), (size, HIDDEN), dtype, -bound, bound)
+    zeros = jnp.zeros(HIDDEN, dtype)
+    parameters = Prediction(hidden, zeros, zeros, jnp.zeros((), dtype))
+    return Regression(parameters, adam.init(parameters))
+
+
+def predict(regression: Regression, seen: Float[Array, "*batch inputs"]) -> Float[Array, "*batch"]:
+    """Returns the prediction for every example."""
+    return _predict(regression.parameters, seen)
+
+
+def learn(
+    regression: Regression,
+    seen: Float[Array, "*batch inputs"],
+    observed: Float[Array, "*batch"],
+    adam: optax.GradientTransformation,
+) -> Regression:
+    """Returns it after one step of Adam on the mean squared error."""
+
+    def error(parameters: Prediction) -> Float[Array, ""]:
+        return jnp.mean((observed - _predict(parameters, seen)) ** 2)
+
+    gradient = jax.grad(error)(regression.parameters)
+    # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.
+    with jax.numpy_dtype_promotion("standard"):
+        steps, optimiser = adam.update(gradient, regression.optimiser)
+    return Regression(optax.apply_updates(regression.parameters, steps), optimiser)
+
+
+def _predict(parameters: Prediction, seen: Float[Array, "*batch inputs"]) -> Float[Array, "*batch"]:
+    before = seen @ parameters.hidden
+    hidden = jnp.tanh(before + jnp.broadcast_to(parameters.hidden_bias, before.shape))
+    result = hidden @ parameters.output
+    return result + jnp.broadcast_to(parameters.output_bias, result.shape)
