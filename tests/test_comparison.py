@@ -53,5 +53,6 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     assert by_name["hnca"]["bias_sureness"] < 4 > by_name["loo"]["bias_sureness"]
     assert set(by_name["loo"]["variance_by_layer"]) == {"latent1", "latent2"}
     assert by_name["loo"]["variance_within_batch_by_layer"]["latent1"] > by_name["loo"]["variance_by_layer"]["latent1"]
+    assert (by_name["loo"]["forward_passes"], by_name["loo"]["evaluations"]) == (2.5, 3)
     assert (tmp_path / "deep" / "comparison.png").stat().st_size > 5000
     assert "relative bias" in capsys.readouterr().out

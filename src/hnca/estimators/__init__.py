@@ -6,6 +6,7 @@ from hnca.estimators._base import Passes as Passes
 from hnca.estimators._base import direct_credits as direct_credits
 from hnca.estimators._base import surrogate as surrogate
 from hnca.estimators._base import value_and_grad as value_and_grad
+from hnca.estimators._cost import Cost as Cost
 from hnca.estimators.arm import ARM as ARM
 from hnca.estimators.disarm import DisARM as DisARM
 from hnca.estimators.exact import Exact as Exact

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca.estimators._cost import Cost, whole_passes
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
@@ -99,6 +100,10 @@ class Estimator(eqx.Module):
             weights: as in `Passes`.
         """
         return Combined(jnp.mean(weights * values, axis=0), weights)
+
+    def cost(self, network: Network) -> Cost:
+        """Returns what one estimate takes: of most the one forward pass, evaluated once."""
+        return whole_passes(1)
 
     def __call__(
         self,

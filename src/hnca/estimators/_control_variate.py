@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import LayerNoise, bernoulli_layers, draw_noise, relaxation_given_state, relaxed_pass
+from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
@@ -93,6 +94,9 @@ class RelaxedControlVariate(Estimator):
             self.initial_surrogates(network),
         )
         return AdaptationState(parameters, self._adam.init(parameters))
+
+    def cost(self, network: Network) -> Cost:
+        return passes_from_each_layer(network, 2)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: AdaptationState

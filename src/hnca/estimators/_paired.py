@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
@@ -44,6 +45,9 @@ class PairedEstimator(Estimator):
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         return {}
+
+    def cost(self, network: Network) -> Cost:
+        return passes_from_each_layer(network, 1)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

@@ -1,10 +1,13 @@
 """The gradient itself, by enumerating every joint state of a small network."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
+from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.estimators._repeatable import require_repeatable
 from hnca.joint_states import joint_states
@@ -46,6 +49,10 @@ class Exact(Estimator):
         }
         every = network.evaluate(values, shape)
         return Passes(every, jax.lax.stop_gradient(count * jnp.exp(network.log_prob(every))))
+
+    def cost(self, network: Network) -> Cost:
+        layers = network.layers.values()
+        return whole_passes(math.prod(layer.alternatives**layer.units for layer in layers))
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

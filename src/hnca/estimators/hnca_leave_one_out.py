@@ -4,6 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
+from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.estimators._passes import checked_samples, less_the_others, with_others
 from hnca.estimators._repeatable import require_repeatable
@@ -45,6 +46,9 @@ class LeaveOneOutHNCA(Estimator):
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
         return with_others(self, network, trace, key, self.samples)
+
+    def cost(self, network: Network) -> Cost:
+        return whole_passes(self.samples)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

@@ -3,6 +3,7 @@
 from jaxtyping import Array, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
+from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.estimators._passes import with_others
 from hnca.estimators._repeatable import require_repeatable
@@ -36,6 +37,9 @@ class IndependentLeaveOneOut(Estimator):
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
         return with_others(self, network, trace, key, 2)
+
+    def cost(self, network: Network) -> Cost:
+        return whole_passes(2)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

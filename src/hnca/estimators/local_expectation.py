@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._cost import Cost, layers_from
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, roles
@@ -38,6 +39,11 @@ class LocalExpectation(Estimator):
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         return {}
+
+    def cost(self, network: Network) -> Cost:
+        tried = {name: layer.units * layer.alternatives for name, layer in network.layers.items()}
+        drawn = sum(count * (layers_from(network, name) - 1) for name, count in tried.items())
+        return Cost(1 + drawn / len(tried), 1 + sum(tried.values()))
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

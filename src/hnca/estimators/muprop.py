@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._antithetic import require_bernoulli
 from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
@@ -35,6 +36,9 @@ class MuProp(Estimator):
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         return {}
+
+    def cost(self, network: Network) -> Cost:
+        return whole_passes(2)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

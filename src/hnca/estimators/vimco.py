@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Combined, Credits, Estimator, Passes
+from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import scored
 from hnca.estimators._passes import checked_samples, with_others
 from hnca.estimators._repeatable import require_repeatable
@@ -57,6 +58,9 @@ class VIMCO(Estimator):
     def combine(self, values: Float[Array, "passes *batch"], weights: Float[Array, "passes *batch"]) -> Combined:
         """Returns the bound, and the normalised importance weights times their number."""
         return Combined(_log_mean_exp(values, axis=0), values.shape[0] * jax.nn.softmax(values, axis=0))
+
+    def cost(self, network: Network) -> Cost:
+        return whole_passes(self.samples)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

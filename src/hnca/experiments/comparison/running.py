@@ -94,9 +94,10 @@ def _rows(
         state = adapted(draw, experiment.estimator_state(trained, estimator(name)), adapt_key, settings.adaptation)
         drawn = moments(draw, state, draw_key, settings.draws)
         row = measured_row(drawn, reference)
+        cost = estimator(name).cost(eqx.filter_eval_shape(draw, state, draw_key).network)
         common = {"experiment": settings.experiment, "layers": layers, "epoch": epoch, "estimator": name}
-        cost = {"milliseconds": times[name], "variance_times_milliseconds": row["variance"] * times[name]}
-        rows.append({**common, **row, **cost})
+        time = {"milliseconds": times[name], "variance_times_milliseconds": row["variance"] * times[name]}
+        rows.append({**common, **row, **cost._asdict(), **time})
     return rows
 
 
@@ -120,13 +121,14 @@ def _times(experiment: Experiment, shape: Shape, settings: CompareSettings, imag
 def _table(rows: Sequence[Row], title: str) -> Table:
     table = Table(title=f"{title}, by variance times time")
     table.add_column("estimator", no_wrap=True)
-    for heading in ("relative bias", "ln variance of each layer", "ms an update", "variance x ms"):
+    for heading in ("relative bias", "ln variance by layer", "passes", "evaluations", "ms", "variance x ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         bias = f"{row['relative_bias']:.3f} ({row['relative_bias_error']:.3f})"
         variances = " ".join(f"{float(jnp.log(v)):.2f}" for v in row["variance_by_layer"].values())
-        cost = f"{row['variance_times_milliseconds']:.3g}"
-        table.add_row(label(row["estimator"]), bias, variances, f"{row['milliseconds']:.2f}", cost)
+        passes, time = f"{row['forward_passes']:.3g}", f"{row['milliseconds']:.2f}"
+        price = f"{row['variance_times_milliseconds']:.3g}"
+        table.add_row(label(row["estimator"]), bias, variances, passes, str(row["evaluations"]), time, price)
     return table
 
 

@@ -14,6 +14,8 @@ GROUPS = 20
 """The parts of the draws whose means are compared."""
 
 COMPARED = {"vae": VAE_ESTIMATORS, "bandit": BANDIT_ESTIMATORS}
+_ONLY_IF_NAMED = ("local-expectation",)
+"""Too dear to be compared unless it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class CompareSettings:
     epochs: tuple[int, ...] = (0,)
     """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation."""
     estimators: tuple[str, ...] = ()
-    """Names as for hnca vae and hnca bandit; by default all that apply."""
+    """Names as for hnca vae and hnca bandit; by default all that apply but local-expectation, which is dear."""
     width: int = 200
     """Units in a hidden layer."""
     batch_size: int = 50
@@ -61,4 +63,4 @@ class CompareSettings:
     @property
     def names(self) -> tuple[str, ...]:
         """The estimators to compare."""
-        return self.estimators or COMPARED[self.experiment]
+        return self.estimators or tuple(name for name in COMPARED[self.experiment] if name not in _ONLY_IF_NAMED)

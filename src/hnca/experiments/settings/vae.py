@@ -24,6 +24,7 @@ VAE_ESTIMATORS = (
     "arm",
     "muprop",
     "nvil",
+    "local-expectation",
     "rebar",
     "relax",
     "straight-through",
@@ -49,7 +50,7 @@ class VAESettings(TrainingSettings):
 
     estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
     """Gradient estimators of the encoder to compare: hnca, reinforce, each also with +baseline or +learned; loo,
-    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, rebar, relax, straight-through,
+    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, local-expectation, rebar, relax, straight-through,
     gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5
     samples."""
     ablations: tuple[str, ...] = ()

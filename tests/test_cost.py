@@ -1,0 +1,74 @@
+"""What every estimator says it costs, against what it is seen to draw and to evaluate."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import ALL_CASES
+
+import hnca
+
+BATCH, UNITS = 8, (4, 3, 3)
+DRAWN_ELSEWHERE = {"Exact", "LocalExpectation"}
+"""Those that set layers to values, so that not all that is evaluated is drawn. (VIMCO takes no other objective.)"""
+SEEN = []
+
+
+class Watched(hnca.Component):
+    """A function of all layers that notes at which points it is evaluated."""
+
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True, default=False)
+    repeatable: bool = eqx.field(static=True, default=True)
+
+    def value(self, network, trace):
+        values = {name: trace[name] for name in self.arguments}
+        jax.debug.callback(lambda v: SEEN.append(jax.tree.map(np.asarray, v)), values)
+        return sum(jnp.mean(jnp.sin(value), axis=-1) for value in values.values())
+
+    def contrast(self, network, trace, layer):
+        raise AssertionError("is never asked for")
+
+
+def chain():
+    sizes, names = (5, *UNITS), ("image", "first", "second", "third")
+    layers = {}
+    for place, key in enumerate(jax.random.split(jax.random.key(0), len(UNITS))):
+        conditional = hnca.Dense(names[place], sizes[place], sizes[place + 1], key=key)
+        layers[names[place + 1]] = hnca.Bernoulli(conditional)
+    return hnca.Network(layers, inputs={"image": 5})
+
+
+def points():
+    """Returns what was evaluated: for each point the bytes of every layer's values, each point once."""
+    jax.effects_barrier()
+    found = set()
+    for values in SEEN:
+        passes = {name: np.asarray(v).reshape(-1, BATCH, v.shape[-1]) for name, v in values.items()}
+        for number in range(len(passes["first"])):
+            found.add(tuple((name, each[number].tobytes()) for name, each in passes.items()))
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(ALL_CASES.keys() - {"VIMCO"}))
+def test_it_costs_what_it_says(name):
+    network, method = chain(), ALL_CASES[name].estimator
+    trace = network.sample(jax.random.key(1), {"image": jnp.ones((BATCH, 5))})
+    SEEN.clear()
+    method(network, Watched(network.order), trace, key=jax.random.key(2))
+    found, cost = points(), method.cost(network)
+    assert len(found) == cost.evaluations
+    if name not in DRAWN_ELSEWHERE:
+        drawn = {layer for point in found for layer in point}
+        assert len(drawn) / len(UNITS) == pytest.approx(cost.forward_passes)
+
+
+def test_costs_that_are_known():
+    network = chain()
+    assert hnca.HNCA().cost(network) == (1, 1)
+    assert hnca.DisARM().cost(network) == (1 + (3 + 2 + 1) / 3, 4)
+    assert hnca.REBAR().cost(network) == (1 + 2 * (3 + 2 + 1) / 3, 7)
+    assert hnca.LocalExpectation().cost(network) == (1 + (8 * 2 + 6 * 1) / 3, 1 + 8 + 6 + 6)
+    assert hnca.VIMCO(5).cost(network) == (5, 5)
+    assert hnca.Exact().cost(network) == (2**10, 2**10)
