@@ -14,7 +14,7 @@ BANDIT = ["bandit", *COMMON, "--layers", "1", "--estimators", "hnca+baseline"]
 VAE = ["vae", *COMMON, "--layers", "2", "--estimators", "hnca+baseline", "--bound-samples", "1"]
 
 
-def images():
+def images(_=None):
     def some(count):
         pixels = np.random.default_rng(0).integers(0, 256, (count, 784), dtype=np.uint8)
         return Images(jnp.asarray(pixels), jnp.arange(count, dtype=jnp.int32) % 10)
@@ -28,7 +28,7 @@ def start(arguments, before="", **environment):
         # Where the tests run in the background, interruptions are ignored, and children inherit that.
         "import signal, sys, small\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from hnca.cli import command\nfrom hnca.experiments import trainer\n"
-        f"trainer.mnist_on_device = small.images\n{before}\n"
+        f"trainer.on_device = small.images\n{before}\n"
         f"sys.argv[1:] = {[str(a) for a in arguments]!r}\ncommand()"
     )
     here = os.path.dirname(__file__)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from hnca.data.mnist import MNIST
 from hnca.experiments import agents, bandit
 from hnca.experiments.devices import Placement
 from hnca.experiments.display import LiveDisplay, PlainDisplay, display
@@ -41,7 +42,7 @@ def settings_of(name, **changes):
 
 def trained(name, **changes):
     settings, method = settings_of(name, **changes)
-    experiment = experiment_of(settings)
+    experiment = experiment_of(settings, MNIST.facts)
     return list(
         train(
             experiment,
@@ -83,7 +84,7 @@ def test_the_torso_is_the_papers():
 )
 def test_networks_with_deterministic_layers_train(name, changes, fields):
     settings, method = settings_of(name, epochs=1, **changes)
-    assert experiment_of(settings).identity(method).items() >= fields.items()
+    assert experiment_of(settings, MNIST.facts).identity(method).items() >= fields.items()
     (epoch,) = trained(name, epochs=1, **changes)
     assert all(np.all(np.isfinite(value)) for value in epoch.measures.values())
     shapes = {leaf.shape[1:] for leaf in jax.tree.leaves(epoch.trained) if hasattr(leaf, "shape")}
@@ -103,7 +104,7 @@ def test_seeds_trained_together_are_the_seeds_trained_alone(name):
 @pytest.mark.parametrize("name", ["bandit", "vae"])
 def test_an_epoch_is_compiled_once(name, monkeypatch):
     calls = []
-    kind = type(experiment_of(settings_of(name)[0]))
+    kind = type(experiment_of(settings_of(name)[0], MNIST.facts))
     original = kind.update
     monkeypatch.setattr(kind, "update", lambda *a: calls.append(1) or original(*a))
     trained(name)

@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import pytest
 
 import hnca
+from hnca.data import load_mnist
 from hnca.experiments.auto_encoders import auto_encoder
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.benchmark.updates import Shape, time_updates
-from hnca.experiments.images import mnist_on_device
+from hnca.experiments.images import on_device
 from hnca.experiments.vae import VAE
 
 SLACK = 2.5
@@ -18,7 +19,7 @@ SLACK = 2.5
 
 @pytest.mark.parametrize(("experiment", "aim"), [(Bandit(200), 1.3), (VAE(200, 1), 1.7)], ids=["bandit", "vae"])
 def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
-    images, _ = mnist_on_device()
+    images, _ = on_device(load_mnist())
     rows = time_updates(experiment, Shape(2, 200, 50, 1), ["hnca"], images, updates=20, repeats=7, measured=(False,))
     (_, row) = rows
     assert row["estimator"] == "hnca"

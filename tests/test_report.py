@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hnca.cli import main
+from hnca.data.mnist import MNIST
 from hnca.experiments.events import EventFiles
 from hnca.experiments.forecast import Forecast
 from hnca.experiments.plan import runs_of
@@ -20,7 +21,7 @@ TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
 def make_up(settings, epochs, seeds):
     """Writes runs as these settings would leave them, with numbers of no meaning and without checkpoints."""
     numbers = np.random.default_rng(0)
-    for run in runs_of(settings.training):
+    for run in runs_of(settings.training, MNIST.facts):
         run.directory.mkdir(parents=True)
         fields = ["train_accuracy", "test_accuracy"]
         identity = {"estimator": run.method.split("+")[0], "baseline": "running mean" if "+" in run.method else "none"}
@@ -39,7 +40,7 @@ def make_up(settings, epochs, seeds):
         ]
         (run.directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         environment = {"device": "a device & more", "packages": {"jax": "1.2.3"}}
-        described = {"format": 1, "epochs": 2, "environment": environment, "continued": [], **run.configuration}
+        described = {"format": 2, "epochs": 2, "environment": environment, "continued": [], **run.configuration}
         (run.directory / "config.json").write_text(json.dumps(described))
 
 
@@ -161,7 +162,7 @@ def test_event_files_hold_the_measurements(tmp_path):
 
 
 def test_the_forecast_counts_what_is_left(tmp_path):
-    runs = runs_of(FigureSettings(1, seeds=1, epochs=10, out=tmp_path).training)
+    runs = runs_of(FigureSettings(1, seeds=1, epochs=10, out=tmp_path).training, MNIST.facts)
     forecast = Forecast(runs)
     # 6 runs of 10 epochs at depths 1, 1, 2, 2, 3, 3 and 3 s an epoch and layer, less the two epochs that are behind.
     assert "0:05:54" in forecast.line(runs[0], 2, 3.0)

@@ -13,6 +13,7 @@ from rich.console import Console
 from small import BANDIT, VAE, images
 
 from hnca.cli import main
+from hnca.data.mnist import MNIST
 from hnca.experiments import epochs
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.estimators import estimator
@@ -45,7 +46,7 @@ def programs(tmp_path_factory):
 
 @pytest.fixture
 def small_images(monkeypatch):
-    monkeypatch.setattr("hnca.experiments.trainer.mnist_on_device", images)
+    monkeypatch.setattr("hnca.experiments.trainer.on_device", images)
     monkeypatch.setattr("hnca.experiments.runs.draw_figure", drawn)
 
 
@@ -92,7 +93,7 @@ def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, caps
         "checkpoint-000005.eqx",
     ]
     settings = settings_of(config)
-    experiment, method = experiment_of(settings), estimator(config["method"])
+    experiment, method = experiment_of(settings, MNIST.facts), estimator(config["method"])
     static, state = epochs.beginning(experiment, settings, config["layers"], method)
     header, content = read_checkpoint(progress(parts / run, 2).checkpoint)
     trained = eqx.combine(from_bytes(content, state).parameters, static)
@@ -222,7 +223,7 @@ def spoil(state, name):
 def test_a_gradient_that_is_nought_has_no_logarithm(tmp_path):
     measures = {name: jnp.zeros(2) for name in ("train_accuracy", "test_accuracy", "gradient_variance")}
     epoch = epochs.Epoch(measures, jnp.ones((2, 1)), TrainingState(None, None, None), None)
-    rows = rows_of(experiment_of(settings_of(CONFIGURATION)), "hnca", 1, 1, epoch, 0.5)
+    rows = rows_of(experiment_of(settings_of(CONFIGURATION), MNIST.facts), "hnca", 1, 1, epoch, 0.5)
     with MetricsFile(tmp_path, 0) as metrics:
         metrics.write(rows)
     assert [row["log_gradient_variance"] for row in read_metrics(tmp_path)] == [None, None]

@@ -28,7 +28,8 @@ CONFIGURATION = {
     "experiment": "vae",
     "layers": 2,
     "method": "hnca+baseline",
-    "settings": {"width": 100, "test_epochs": (2, 5), "dataset": "mnist"},
+    "data": {"name": "mnist", "content": "mnist"},
+    "settings": {"width": 100, "test_epochs": (2, 5), "entropy": "sampled"},
 }
 
 
@@ -137,15 +138,15 @@ def test_settings_that_differ_are_named(tmp_path):
     stored = read_configuration(tmp_path)
     assert differences(stored, {**CONFIGURATION, "epochs": 9}) == []
     settings = {**CONFIGURATION["settings"], "width": 200, "test_epochs": (), "torso": "conv"}
-    del settings["dataset"]
+    del settings["entropy"]
     assert differences(stored, {**CONFIGURATION, "layers": 3, "settings": settings}) == [
         "layers 2, now 3",
         "width 100, now 200",
         "test_epochs 2 5, now (nothing)",
-        "dataset mnist, now (not set)",
+        "entropy sampled, now (not set)",
         "torso (not set), now conv",
     ]
-    for damaged in ("{", "[]", '{"format": 1}', json.dumps({**CONFIGURATION, "format": 2})):
+    for damaged in ("{", "[]", '{"format": 2}', json.dumps({**CONFIGURATION, "format": 3})):
         (tmp_path / "config.json").write_text(damaged)
         with pytest.raises(StoredRunError, match=r"config\.json"):
             read_configuration(tmp_path)

@@ -20,6 +20,7 @@ from hnca.experiments.settings import (
     BanditSettings,
     BenchSettings,
     CompareSettings,
+    DataSetSettings,
     ExportSettings,
     FigureSettings,
     InfoSettings,
@@ -29,7 +30,8 @@ from hnca.experiments.settings import (
 )
 
 Training = BanditSettings | VAESettings
-Settings = Training | CompareSettings | FigureSettings | ReportSettings | ExportSettings | BenchSettings | InfoSettings
+Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
+Settings = Training | CompareSettings | FigureSettings | Looking
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "bandit": BanditSettings,
@@ -38,6 +40,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "figure": FigureSettings,
     "report": ReportSettings,
     "export": ExportSettings,
+    "data": DataSetSettings,
     "bench": BenchSettings,
     "info": InfoSettings,
 }
@@ -156,6 +159,10 @@ def _run(settings: Settings) -> None:
         from hnca.experiments.report.writing import write_report
 
         write_report(settings, console)
+    elif isinstance(settings, DataSetSettings):
+        from hnca.experiments.data_sets import look_after_data
+
+        look_after_data(settings, console)
     elif isinstance(settings, ExportSettings):
         from hnca.experiments.trained.command import export_run
 

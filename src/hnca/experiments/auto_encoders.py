@@ -1,12 +1,12 @@
 """Hierarchical auto-encoders with binary latent layers: an encoder, and the bound with the decoder in it."""
 
+import math
 from typing import Literal
 
 import jax
 from jaxtyping import Array, Key
 
 from hnca.conditionals import Dense, Free, Sequential
-from hnca.experiments.images import PIXELS
 from hnca.network import Network
 from hnca.objectives import ELBO, Entropy, SampledEntropy
 from hnca.units import Bernoulli, Conditional, Layer
@@ -24,6 +24,7 @@ def auto_encoder(
     encoder_joint: Joint = "linear",
     decoder_joint: Joint = "linear",
     entropy: EntropyKind = "analytic",
+    image_shape: tuple[int, int] = (28, 28),
 ) -> AutoEncoder:
     """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1.
 
@@ -32,7 +33,8 @@ def auto_encoder(
     """
     encoder: dict[str, Layer] = {}
     decoder: dict[str, Layer] = {}
-    below, size = "image", PIXELS
+    pixels = math.prod(image_shape)
+    below, size = "image", pixels
     for depth, layer_key in enumerate(jax.random.split(key, layers), start=1):
         up_key, down_key = jax.random.split(layer_key)
         above = f"latent{depth}"
@@ -40,7 +42,7 @@ def auto_encoder(
         decoder[below] = Bernoulli(_joined(decoder_joint, above, (width, size), width, down_key))
         below, size = above, width
     decoder[below] = Bernoulli(Free(width))
-    network = Network(encoder, inputs={"image": PIXELS})
+    network = Network(encoder, inputs={"image": pixels})
     return network, ELBO(network, Network(decoder), _ENTROPIES[entropy])
 
 

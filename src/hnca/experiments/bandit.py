@@ -1,4 +1,4 @@
-"""MNIST as a contextual bandit: an image comes, the network acts, and only the reward of that action is seen.
+"""Labelled images as a contextual bandit: an image comes, the network acts, and only the reward of that action is seen.
 
 Young 2022, Section 1.3 and Appendix E: hidden units are -1 or 1, pixels 0 or 1 and binarised anew each epoch, the
 reward is 1 for the image's label and 0 for any other action.
@@ -15,12 +15,13 @@ from hnca.estimators import Estimator
 from hnca.experiments.agents import Torso, agent
 from hnca.experiments.estimators import kind_and_baseline
 from hnca.experiments.experiment import Credited, Experiment, Measures
-from hnca.experiments.images import Images
+from hnca.experiments.images import Images, largest_divisor
 from hnca.experiments.records import Row
 from hnca.network import Network
 from hnca.objectives import Objective, Reward
 
 _TEST_CHUNKS = 10
+"""At least so many, so that a tenth of the images is the most that is held at a time."""
 
 
 class Bandit(Experiment):
@@ -37,11 +38,11 @@ class Bandit(Experiment):
     }
     digits = 4
 
-    def __init__(self, width: int, torso: Torso = "none"):
-        self._width, self._torso = width, torso
+    def __init__(self, width: int, torso: Torso = "none", image_shape: tuple[int, int] = (28, 28), actions: int = 10):
+        self._width, self._torso, self._image_shape, self._actions = width, torso, image_shape, actions
 
     def build(self, layers: int, key: Key[Array, ""]) -> Network:
-        return agent(layers, self._width, key, self._torso)
+        return agent(layers, self._width, key, self._torso, self._image_shape, self._actions)
 
     def estimator_state(self, trained: Network, method: Estimator) -> PyTree:
         return method.init(trained, Objective(Reward("action", jnp.zeros(()))))
@@ -71,7 +72,7 @@ class Bandit(Experiment):
 
 
 def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> Float[Array, ""]:
-    """Returns the share of sampled actions that are right, a tenth of the images at a time."""
+    """Returns the share of sampled actions that are right, a tenth of the images or fewer at a time."""
 
     def chunk(part: tuple[Images, Key[Array, ""]]) -> Float[Array, ""]:
         (pixels, labels), part_key = part
@@ -79,5 +80,7 @@ def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> F
         trace = network.sample(sample_key, {"image": binarise(binarise_key, pixels)})
         return jnp.mean((trace["action"][:, 0] == labels).astype(network.dtype))
 
-    chunks = jax.tree.map(lambda a: a.reshape(_TEST_CHUNKS, -1, *a.shape[1:]), images)
-    return jnp.mean(jax.lax.map(chunk, (chunks, jax.random.split(key, _TEST_CHUNKS))))
+    count = len(images.labels)
+    parts = count // largest_divisor(count, max(1, count // _TEST_CHUNKS))
+    chunks = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), images)
+    return jnp.mean(jax.lax.map(chunk, (chunks, jax.random.split(key, parts))))

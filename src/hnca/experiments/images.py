@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, Num
 
-from hnca.data.mnist import load_mnist
-
-PIXELS = 784
+from hnca.data import Dataset
 
 
 class Images(NamedTuple):
@@ -17,11 +16,19 @@ class Images(NamedTuple):
     labels: Int[Array, " images"]
 
 
-def mnist_on_device() -> tuple[Images, Images]:
-    """Returns the training and the test images as arrays on the default device, pixels flat."""
-    data = load_mnist()
-    pairs = (data.train_images, data.train_labels), (data.test_images, data.test_labels)
-    first, second = (
-        Images(jnp.asarray(pixels.reshape(len(pixels), -1)), jnp.asarray(labels, jnp.int32)) for pixels, labels in pairs
-    )
-    return first, second
+def on_device(data: Dataset) -> tuple[Images, Images]:
+    """Returns the training and the test images as arrays on the default device, pixels flat.
+
+    Where there are no labels they are all 0.
+    """
+    return _flat(data.train_images, data.train_labels), _flat(data.test_images, data.test_labels)
+
+
+def _flat(pixels: np.ndarray, labels: np.ndarray | None) -> Images:
+    known = np.zeros(len(pixels), np.int32) if labels is None else labels
+    return Images(jnp.asarray(pixels.reshape(len(pixels), -1)), jnp.asarray(known, jnp.int32))
+
+
+def largest_divisor(count: int, at_most: int) -> int:
+    """Returns the largest divisor of `count` that is at most so large: how many of them fit in equal parts."""
+    return next(size for size in range(at_most, 0, -1) if count % size == 0)

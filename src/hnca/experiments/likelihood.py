@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from hnca.data.binarise import binarise
-from hnca.experiments.images import Images
+from hnca.experiments.images import Images, largest_divisor
 from hnca.network import Network
 from hnca.objectives import ELBO
 
@@ -28,7 +28,7 @@ def test_likelihood(
         samples: how many the importance-weighted bound takes for every image.
         key: for binarisation and samples.
     """
-    size = np.gcd(len(images.pixels), _IMAGES_AT_A_TIME)
+    size = largest_divisor(len(images.pixels), _IMAGES_AT_A_TIME)
 
     def chunk(part: tuple[Array, Key[Array, ""]]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         pixels, part_key = part

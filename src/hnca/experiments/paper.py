@@ -19,7 +19,7 @@ def run_figure(settings: FigureSettings, console: Console) -> None:
     if not settings.dry_run:
         run(training, console, Drawing((settings.number,), settings.remark))
         return
-    runs = runs_of(training)
+    runs = runs_of(training, training.data.facts(training.batch_size))
     refuse_other_settings(training.out, runs, settings.overwrite)
     for one in runs:
         console.print(_state(one), soft_wrap=True, highlight=False)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hnca.data import Facts
 from hnca.experiments.failures import refused
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.experiments.store import Configuration, differences, progress, stored_runs
@@ -35,9 +36,9 @@ class Run(NamedTuple):
         return progress(self.directory, self.seeds).epoch >= self.epochs
 
 
-def runs_of(settings: Settings) -> list[Run]:
-    """Returns the runs that the settings ask for, those of all shards."""
-    return [_run(settings, layers, method) for layers in settings.layers for method in settings.methods]
+def runs_of(settings: Settings, facts: Facts) -> list[Run]:
+    """Returns the runs that the settings ask for, those of all shards, on the data of these facts."""
+    return [_run(settings, facts, layers, method) for layers in settings.layers for method in settings.methods]
 
 
 def settings_of(configuration: Configuration) -> Settings:
@@ -91,11 +92,12 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
             )
 
 
-def _run(settings: Settings, layers: int, method: str) -> Run:
+def _run(settings: Settings, facts: Facts, layers: int, method: str) -> Run:
     configuration = {
         "experiment": settings.experiment,
         "layers": layers,
         "method": method,
+        "data": facts._asdict(),
         "settings": settings.determining(),
     }
     directory = settings.out / f"{layers}-{method}"

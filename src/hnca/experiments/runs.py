@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from hnca.data import Facts
 from hnca.experiments.agreement import NOTHING_LEFT, next_run
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.devices import Placement, is_writer
@@ -39,6 +40,8 @@ class Drawing(NamedTuple):
 
 
 EVERYTHING = Drawing()
+_LEAST_SIDE = 5
+"""What two convolutions of 3 by 3 without padding leave a pixel of."""
 
 
 def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> None:
@@ -59,8 +62,9 @@ def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> 
     """
     join(settings.sharing)
     placement = Placement(settings.sharing.devices, settings.seeds, settings.batch_size)
-    experiment = experiment_of(settings)
-    runs = runs_of(settings)
+    facts = settings.data.facts(settings.batch_size)
+    experiment = experiment_of(settings, facts)
+    runs = runs_of(settings, facts)
     trainer = Trainer(experiment, settings, placement, console, Forecast(runs))
     if not is_writer():
         _follow(trainer, runs)
@@ -78,11 +82,22 @@ def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> 
         console.print(left, soft_wrap=True, highlight=False)
 
 
-def experiment_of(settings: Settings) -> Experiment:
-    """Returns the experiment that the settings are for."""
+def experiment_of(settings: Settings, facts: Facts) -> Experiment:
+    """Returns the experiment that the settings are for, on the data of these facts.
+
+    Raises:
+        SettingsError: if the data are not fit for it.
+    """
+    shape = facts.image_shape
     if isinstance(settings, VAESettings):
-        return VAE(settings.width, settings.bound_samples, settings.encoder, settings.decoder, settings.entropy)
-    return Bandit(settings.width, settings.torso)
+        joints = settings.encoder, settings.decoder
+        return VAE(settings.width, settings.bound_samples, *joints, settings.entropy, shape)
+    if facts.classes is None:
+        raise SettingsError(f"--dataset {facts.name}: has no labels; expected labels, which the rewards are for")
+    if settings.torso == "conv" and min(shape) < _LEAST_SIDE:
+        size = " by ".join(map(str, shape))
+        raise SettingsError(f"--torso conv: images of {size} pixels; expected at least {_LEAST_SIDE} by {_LEAST_SIDE}")
+    return Bandit(settings.width, settings.torso, shape, facts.classes)
 
 
 def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: Placement, console: Console) -> Share:

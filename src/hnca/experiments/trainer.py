@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import PyTree
 from rich.console import Console
 
+from hnca.data import load_dataset
 from hnca.experiments.agreement import followed, from_the_first, goes_on, next_run
 from hnca.experiments.devices import Placement
 from hnca.experiments.display import display
@@ -21,7 +22,7 @@ from hnca.experiments.experiment import Experiment
 from hnca.experiments.failures import RunFailure, told
 from hnca.experiments.finiteness import first_to_leave
 from hnca.experiments.forecast import Forecast
-from hnca.experiments.images import Images, mnist_on_device
+from hnca.experiments.images import Images, on_device
 from hnca.experiments.information import environment
 from hnca.experiments.plan import Run, Settings
 from hnca.experiments.recording import Recorder
@@ -55,7 +56,8 @@ class Trainer:
     @cached_property
     def images(self) -> tuple[Images, Images]:
         """The training and the test images, on the devices."""
-        return self._placement.broadcast(mnist_on_device())
+        data = self._settings.data
+        return self._placement.broadcast(on_device(load_dataset(data.dataset, data.data_dir)))
 
     def lead(self, place: int, run: Run, claim: Claim) -> None:
         """Trains a run as the first process: from where it stands on disk, writing each epoch as it ends.

@@ -1,4 +1,4 @@
-"""MNIST by hierarchical variational auto-encoders with binary latent layers (Young 2022, Section 2).
+"""Images by hierarchical variational auto-encoders with binary latent layers (Young 2022, Section 2).
 
 Latent units are 0 or 1, pixels 0 or 1 and binarised anew each epoch, entropies analytic, the prior of the deepest
 layer learned. Encoder and decoder are trained together, the decoder by its ordinary gradient.
@@ -17,7 +17,7 @@ from hnca.experiments.experiment import Credited, Experiment, Measures
 from hnca.experiments.figures import is_ablation
 from hnca.experiments.images import Images
 from hnca.experiments.likelihood import test_likelihood
-from hnca.experiments.pictures import draw_reconstructions, draw_samples
+from hnca.experiments.pictures import Grid, draw_reconstructions, draw_samples
 from hnca.experiments.records import Row
 
 
@@ -43,12 +43,14 @@ class VAE(Experiment):
         encoder: Joint = "linear",
         decoder: Joint = "linear",
         entropy: EntropyKind = "analytic",
+        image_shape: tuple[int, int] = (28, 28),
     ):
+        self._image_shape = image_shape
         self._width, self._bound_samples, self._entropy = width, bound_samples, entropy
         self._joints: tuple[Joint, Joint] = encoder, decoder
 
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
-        return auto_encoder(layers, self._width, key, *self._joints, self._entropy)
+        return auto_encoder(layers, self._width, key, *self._joints, self._entropy, self._image_shape)
 
     def estimator_state(self, trained: AutoEncoder, method: Estimator) -> PyTree:
         return method.init(*trained)
@@ -81,8 +83,9 @@ class VAE(Experiment):
 
     def draw_pictures(self, trained: AutoEncoder, images: Images, directory: Path) -> list[Path]:
         encoder, objective = trained
+        grid = Grid(self._image_shape)
         reconstructions = directory / "reconstructions.png"
         return [
-            draw_samples(objective.decoder, jax.random.key(0), directory / "samples.png"),
-            draw_reconstructions(encoder, objective.decoder, images, jax.random.key(1), reconstructions),
+            draw_samples(objective.decoder, jax.random.key(0), directory / "samples.png", grid),
+            draw_reconstructions(encoder, objective.decoder, images, jax.random.key(1), reconstructions, grid),
         ]

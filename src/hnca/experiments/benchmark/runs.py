@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hnca.data import load_mnist
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.benchmark.figure import draw_depths
 from hnca.experiments.benchmark.messages import time_messages
 from hnca.experiments.benchmark.updates import Shape, time_updates
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.images import mnist_on_device
+from hnca.experiments.images import on_device
 from hnca.experiments.information import device_line
 from hnca.experiments.records import Row
 from hnca.experiments.settings import BANDIT_ESTIMATORS, BenchSettings, SettingsError
@@ -33,7 +34,7 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
         console.print(_table("message kernel", rows))
         _write(settings, rows)
         return
-    images, _ = mnist_on_device()
+    images, _ = on_device(load_mnist())
     rows = []
     for name, *sizes in itertools.product(
         settings.experiments, settings.layers, settings.width, settings.batch_size, settings.seeds

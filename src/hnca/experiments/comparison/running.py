@@ -1,7 +1,7 @@
 """What `hnca compare` does: for every depth and epoch all estimators at the same parameters, a table, rows, a chart."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import equinox as eqx
 import jax
@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hnca.baselines import RunningMean
+from hnca.data import load_dataset
 from hnca.data.binarise import binarise
 from hnca.estimators import HNCA, LeaveOneOutHNCA
-from hnca.experiments.bandit import Bandit
 from hnca.experiments.benchmark.updates import Shape, time_updates
 from hnca.experiments.comparison.chart import draw_chart
 from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
@@ -22,11 +22,11 @@ from hnca.experiments.devices import Placement
 from hnca.experiments.epochs import train
 from hnca.experiments.estimators import estimator, label
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.images import Images, mnist_on_device
+from hnca.experiments.images import Images, on_device
 from hnca.experiments.information import device_line
-from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, TrainingSettings, VAESettings
+from hnca.experiments.runs import experiment_of
+from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, VAESettings
 from hnca.experiments.store import Row, write_atomically
-from hnca.experiments.vae import VAE
 
 _UPDATES = 20
 """In one timed call."""
@@ -38,8 +38,8 @@ def compare(settings: CompareSettings, console: Console) -> None:
     Raises:
         SettingsError: if the directory cannot be written.
     """
-    experiment = VAE(settings.width, 1) if settings.experiment == "vae" else Bandit(settings.width)
-    images, _ = mnist_on_device()
+    experiment = experiment_of(_training(settings, 1, 1), settings.data.facts(settings.batch_size))
+    images, _ = on_device(load_dataset(settings.data.dataset, settings.data.data_dir))
     _write(settings, [])
     console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Row] = []
@@ -63,15 +63,20 @@ def _trained(
     last = max(settings.epochs)
     if not last:
         return
-    sizes = {"width": settings.width, "batch_size": settings.batch_size, "seeds": 1, "epochs": last}
-    kind: Callable[..., TrainingSettings] = VAESettings if settings.experiment == "vae" else BanditSettings
-    chosen = kind(layers=(layers,), **sizes)
+    chosen = _training(settings, layers, last)
     untested = jax.tree.map(lambda leaf: leaf[:100], images)
     method = estimator("hnca+baseline")
     epochs = train(experiment, chosen, layers, method, images, untested, Placement(1, 1, settings.batch_size))
     for number, epoch in enumerate(epochs, start=1):
         if number in settings.epochs:
             yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
+
+
+def _training(settings: CompareSettings, layers: int, epochs: int) -> VAESettings | BanditSettings:
+    width, batch_size, one = settings.width, settings.batch_size, (layers,)
+    if settings.experiment == "bandit":
+        return BanditSettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data)
+    return VAESettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data, bound_samples=1)
 
 
 def _rows(
@@ -122,7 +127,7 @@ def _table(rows: Sequence[Row], title: str) -> Table:
     table = Table(title=f"{title}, by variance times time")
     table.add_column("estimator", no_wrap=True)
     for heading in ("relative bias", "ln variance by layer", "passes", "evaluations", "ms", "variance x ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     for row in rows:
         bias = f"{row['relative_bias']:.3f} ({row['relative_bias_error']:.3f})"
         variances = " ".join(f"{float(jnp.log(v)):.2f}" for v in row["variance_by_layer"].values())

@@ -21,7 +21,6 @@ _HEADINGS = {
     "bandit": {"train_accuracy": ("train accuracy", 4), "test_accuracy": ("test accuracy", 4)},
     "vae": {"train_elbo": ("train ELBO", 2), "test_elbo": ("test ELBO", 2), "test_bound": ("test bound", 2)},
 }
-_IMAGES = 60_000
 _VARIANCE = {"log_gradient_variance": ("ln variance of the gradient", 3)}
 
 
@@ -96,7 +95,7 @@ def _pace(runs: Mapping[Path, Configuration]) -> str:
         done = max(row["epoch"] for row in measured)
         # The first epoch of every start has the compilation in it; the median does not mind.
         seconds = median(row["seconds"] for row in measured)
-        updates = _IMAGES // run["settings"]["batch_size"]
+        updates = run["data"]["train_images"] // run["settings"]["batch_size"]
         each = f"{1e3 * seconds / updates:.2f}"
         state = "finished" if done >= run["epochs"] else "not finished"
         epochs, seeds = f"{done} of {run['epochs']}", run["settings"]["seeds"]
@@ -118,7 +117,8 @@ def _settings(runs: Mapping[Path, Configuration]) -> str:
     groups: dict[str, list[str]] = {}
     for directory, run in runs.items():
         machine = _flat(run.get("environment", {}))
-        described = json.dumps({"experiment": run["experiment"], **run["settings"], **machine})
+        about = {"experiment": run["experiment"], "dataset": run["data"]["name"]}
+        described = json.dumps({**about, **run["settings"], **machine})
         groups.setdefault(described, []).append(directory.name)
     parts = []
     for described, names in groups.items():

@@ -6,6 +6,8 @@ from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS as BANDIT_ESTIMAT
 from hnca.experiments.settings.bandit import BanditSettings as BanditSettings
 from hnca.experiments.settings.bench import BenchSettings as BenchSettings
 from hnca.experiments.settings.compare import CompareSettings as CompareSettings
+from hnca.experiments.settings.data import DataSettings as DataSettings
+from hnca.experiments.settings.data_sets import DataSetSettings as DataSetSettings
 from hnca.experiments.settings.export import ExportSettings as ExportSettings
 from hnca.experiments.settings.figure import FigureSettings as FigureSettings
 from hnca.experiments.settings.info import InfoSettings as InfoSettings

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 import tyro
 
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
+from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.keeping import KeepingSettings
 from hnca.experiments.settings.processes import ProcessSettings
 
@@ -19,7 +20,7 @@ class TrainingSettings:
     experiment: ClassVar[str]
     """What the experiment is called."""
     of_the_command: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "estimators", "epochs", "out", "overwrite", "keeping", "sharing"}
+        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "sharing"}
     )
     """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
 
@@ -28,7 +29,7 @@ class TrainingSettings:
     width: int = 200
     """Units in a hidden layer."""
     epochs: int = 100
-    """Passes over the 60,000 training images."""
+    """Passes over the training images."""
     seeds: int = 5
     """How many independent networks to train, together."""
     batch_size: int = 50
@@ -39,6 +40,8 @@ class TrainingSettings:
     """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False
     """Begin these runs anew instead."""
+    data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
+    """Images."""
     keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
     """Checkpoints, checks and shards."""
     sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
@@ -48,8 +51,6 @@ class TrainingSettings:
         check_each("layers", self.layers)
         for name in ("width", "epochs", "seeds", "batch_size"):
             check_count(name, getattr(self, name))
-        if self.batch_size > 60_000:
-            raise SettingsError(f"--batch-size {self.batch_size}: expected at most 60000, the number of images")
         if not (isfinite(self.learning_rate) and self.learning_rate > 0):
             raise SettingsError(f"--learning-rate {self.learning_rate}: expected a positive number")
 

@@ -24,7 +24,7 @@ BANDIT_ESTIMATORS = (
 
 @dataclass(frozen=True)
 class BanditSettings(TrainingSettings):
-    """Train agents on MNIST as a contextual bandit, from rewards alone (Young 2022, Section 1.3, Figures 1 and 5)."""
+    """Train agents on labelled images as a contextual bandit from rewards alone (Young 2022, Section 1.3, Figure 1)."""
 
     experiment: ClassVar[str] = "bandit"
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"baseline"}

@@ -1,6 +1,6 @@
 """The settings of a comparison of estimators."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +8,7 @@ import tyro
 
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
 from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS
+from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
 GROUPS = 20
@@ -20,7 +21,7 @@ _ONLY_IF_NAMED = ("local-expectation",)
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """Measure bias, variance and time of every estimator on one network at one set of parameters, on MNIST."""
+    """Measure bias, variance and time of every estimator on one network at one set of parameters."""
 
     experiment: Literal["vae", "bandit"] = "vae"
     """Of which the network is."""
@@ -28,6 +29,8 @@ class CompareSettings:
     """Numbers of stochastic hidden layers."""
     epochs: tuple[int, ...] = (0,)
     """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation."""
+    data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
+    """Images."""
     estimators: tuple[str, ...] = ()
     """Names as for hnca vae and hnca bandit; by default all that apply but local-expectation, which is dear."""
     width: int = 200

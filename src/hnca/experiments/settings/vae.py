@@ -61,8 +61,6 @@ class VAESettings(TrainingSettings):
     """The same for the way back."""
     entropy: Literal["analytic", "sampled"] = "analytic"
     """The encoder's entropies in the bound: sampled is -log q of the sample, cheaper for HNCA at some variance."""
-    dataset: Literal["mnist"] = "mnist"
-    """The images."""
     test_epochs: tuple[int, ...] = ()
     """Epochs after which the test images are measured; the last one always is."""
     bound_samples: int = 100

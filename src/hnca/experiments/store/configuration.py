@@ -8,11 +8,11 @@ from typing import Any
 from hnca.experiments.store.atomic import write_atomically
 
 NAME = "config.json"
-FORMAT = 1
+FORMAT = 2
 
 Configuration = dict[str, Any]
 
-_COMPARED = ("experiment", "layers", "method", "settings")
+_COMPARED = ("experiment", "layers", "method", "data", "settings")
 
 
 class StoredRunError(Exception):
@@ -76,7 +76,8 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
 def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON would give it back, so that a tuple is a list."""
     chosen = json.loads(json.dumps({name: configuration[name] for name in _COMPARED}))
-    return {**{name: chosen[name] for name in _COMPARED if name != "settings"}, **chosen["settings"]}
+    of_the_run = {name: chosen[name] for name in ("experiment", "layers", "method")}
+    return {**of_the_run, "dataset": chosen["data"]["content"], **chosen["settings"]}
 
 
 def _shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from hnca.experiments.store import StoredRunError, progress, read_checkpoint, re
 from hnca.experiments.trained.model import TrainedModel, untrained, with_parameters
 from hnca.network import Network
 
-FORMAT = "hnca-model-1"
+FORMAT = "hnca-model-2"
 _PARAMETERS = ".parameters"
 
 
@@ -21,7 +21,7 @@ class Parameters(NamedTuple):
     """The parameters of one seed, and what they are of.
 
     Attributes:
-        configuration: `experiment`, `layers`, `method`, `settings` of the run.
+        configuration: `experiment`, `layers`, `method`, `data`, `settings` of the run.
         epoch: after which they were written.
         seed: whose they are.
         arrays: by the path of the parameter.

@@ -47,14 +47,13 @@ def untrained(configuration: Mapping[str, Any]) -> PyTree:
     """Returns what a run trains, with shapes in place of the arrays.
 
     Args:
-        configuration: of the run: `experiment`, `layers`, `settings`.
+        configuration: of the run: `experiment`, `layers`, `data`, `settings`.
 
     Raises:
         KeyError: if it lacks something, or tells of an experiment that is not known.
     """
     build = {"bandit": _agent, "vae": _auto_encoder}[configuration["experiment"]]
-    settings = configuration["settings"]
-    return eqx.filter_eval_shape(lambda key: build(configuration["layers"], settings, key), jax.random.key(0))
+    return eqx.filter_eval_shape(lambda key: build(configuration, key), jax.random.key(0))
 
 
 def with_parameters(modules: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree:
@@ -81,10 +80,14 @@ def with_parameters(modules: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree
     return jax.tree_util.tree_map_with_path(filled, modules)
 
 
-def _agent(layers: int, settings: Mapping[str, Any], key: jax.Array) -> PyTree:
-    return agent(layers, settings["width"], key, settings["torso"])
+def _agent(configuration: Mapping[str, Any], key: jax.Array) -> PyTree:
+    settings, data = configuration["settings"], configuration["data"]
+    height, width = data["image_shape"]
+    return agent(configuration["layers"], settings["width"], key, settings["torso"], (height, width), data["classes"])
 
 
-def _auto_encoder(layers: int, settings: Mapping[str, Any], key: jax.Array) -> PyTree:
+def _auto_encoder(configuration: Mapping[str, Any], key: jax.Array) -> PyTree:
+    settings = configuration["settings"]
+    height, width = configuration["data"]["image_shape"]
     joints = settings["encoder"], settings["decoder"]
-    return auto_encoder(layers, settings["width"], key, *joints, settings["entropy"])
+    return auto_encoder(configuration["layers"], settings["width"], key, *joints, settings["entropy"], (height, width))

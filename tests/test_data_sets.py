@@ -1,0 +1,367 @@
+"""Data sets beside MNIST: where they are looked for, how they are downloaded, a user's own, and training on them."""
+
+import gzip
+import hashlib
+import http.server
+import json
+import struct
+import threading
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+import hnca
+from hnca.cli import main
+from hnca.data import DataError, Facts, facts_of, load_dataset
+from hnca.data import _collection as collection_module
+from hnca.data._collection import Collection, read_idx_files
+from hnca.data._files import DataFile
+from hnca.data.catalogue import CATALOGUE
+from hnca.data.download import download
+from hnca.data.omniglot import read_omniglot
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+SHAPES = {
+    "train-images-idx3-ubyte.gz": (300, 6, 5),
+    "train-labels-idx1-ubyte.gz": (300,),
+    "t10k-images-idx3-ubyte.gz": (14, 6, 5),
+    "t10k-labels-idx1-ubyte.gz": (14,),
+}
+
+
+def packed(name):
+    shape = SHAPES[name]
+    seed = sorted(SHAPES).index(name)
+    values = np.random.default_rng(seed).integers(0, 256 if len(shape) > 1 else 3, shape, dtype=np.uint8)
+    raw = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + values.tobytes()
+    return gzip.compress(raw, mtime=0), hashlib.sha256(raw).hexdigest(), values
+
+
+@pytest.fixture
+def clothes(monkeypatch, tmp_path):
+    """A tiny data set in place of Fashion-MNIST, and nothing on this machine but an empty cache."""
+    files = []
+    for name, shape in SHAPES.items():
+        content, digest, _ = packed(name)
+        published = f"md5:{hashlib.md5(content, usedforsecurity=False).hexdigest()}"
+        files.append(DataFile(name, shape, f"https://nowhere.invalid/{name}", len(content), published, digest))
+    monkeypatch.setattr(collection_module, "_SHAPES", SHAPES)
+    facts = Facts("fashion-mnist", "fashion-mnist", 300, (6, 5), 3)
+    clothes = Collection(facts, "clothes", "MIT", tuple(files), ("fashion-mnist", "FashionMNIST/raw"), read_idx_files)
+    monkeypatch.setitem(CATALOGUE, "fashion-mnist", clothes)
+    monkeypatch.setattr("hnca.data.places._SYSTEM", tmp_path / "system")
+    monkeypatch.setattr("hnca.data.places.user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.delenv("HNCA_DATA", raising=False)
+    return clothes
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves the files under `/fashion-mnist/`, as well or as badly as `manner` says."""
+
+    daemon_threads = True
+    manner = "well"
+    requests: list
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.rpartition("/")[2]
+        content = packed(name)[0]
+        asked = self.headers.get("Range")
+        self.server.requests.append((name, asked))
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.manner != "no ranges" else 0
+        if self.server.manner == "nothing":
+            self.send_error(404)
+            return
+        if self.server.manner == "damaged":
+            content = content[:-3] + b"xyz"
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        end = start + 2500 if self.server.manner == "cut off" else len(content)
+        self.wfile.write(content[start:end])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server(("127.0.0.1", 0), Handler)
+    server.requests = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def address(server):
+    return f"http://127.0.0.1:{server.server_address[1]}/"
+
+
+def put(folder):
+    folder.mkdir(parents=True)
+    for name in SHAPES:
+        (folder / name).write_bytes(packed(name)[0])
+    return folder
+
+
+@pytest.mark.usefixtures("clothes")
+class TestPlaces:
+    @pytest.mark.parametrize("place", ["chosen", "variable", "cache", "system"])
+    def test_it_is_found_in_each_of_them(self, place, tmp_path, monkeypatch):
+        roots = {"cache": tmp_path / "cache" / "hnca" / "data"}
+        root = roots.get(place, tmp_path / place)
+        put(root / "fashion-mnist")
+        if place == "variable":
+            monkeypatch.setenv("HNCA_DATA", str(root))
+        data = load_dataset("fashion-mnist", root if place == "chosen" else None)
+        for found, name in zip(data, SHAPES, strict=True):
+            np.testing.assert_array_equal(found, packed(name)[2])
+
+    def test_as_torchvision_leaves_it(self, tmp_path):
+        put(tmp_path / "FashionMNIST" / "raw")
+        assert load_dataset("fashion-mnist", tmp_path).train_images.shape == (300, 6, 5)
+
+    def test_where_it_was_looked_for_is_said(self, tmp_path):
+        with pytest.raises(DataError, match=r"not in .*chosen/fashion-mnist, .*cache/.*hnca data get fashion-mnist"):
+            load_dataset("fashion-mnist", tmp_path / "chosen")
+
+    def test_a_damaged_file_is_named(self, tmp_path):
+        name = "t10k-labels-idx1-ubyte.gz"
+        (put(tmp_path / "fashion-mnist") / name).write_bytes(packed("train-labels-idx1-ubyte.gz")[0])
+        with pytest.raises(DataError, match=rf"{name}: \d+ bytes of sha256:\w+; expected sha256:\w+: the file is dam"):
+            load_dataset("fashion-mnist", tmp_path)
+
+    def test_names_that_are_not_known(self):
+        with pytest.raises(DataError, match="cifar: no such data set; expected mnist, fashion-mnist, kmnist, omniglot"):
+            load_dataset("cifar")
+
+
+def get(clothes, server, root):
+    told = []
+    folder = download(clothes, root, address(server), told.append)
+    assert load_dataset("fashion-mnist", root).test_images.shape == (14, 6, 5)
+    assert not list(folder.glob("*.part"))
+    return [line.rpartition(": ")[2] for line in told]
+
+
+class TestDownload:
+    def test_all_files_come_and_are_left_alone_then(self, clothes, server, tmp_path):
+        assert get(clothes, server, tmp_path) == ["downloaded"] * 4
+        assert [asked for _, asked in server.requests] == [None] * 4
+        assert get(clothes, server, tmp_path) == ["is there"] * 4
+        assert len(server.requests) == 4
+
+    def test_what_was_cut_off_goes_on(self, clothes, server, tmp_path):
+        server.manner = "cut off"
+        with pytest.raises(DataError, match=r"train-images.*: cannot be downloaded \(.*\); what has come is kept"):
+            download(clothes, tmp_path, address(server), lambda line: None)
+        part = tmp_path / "fashion-mnist" / "train-images-idx3-ubyte.gz.part"
+        assert part.stat().st_size == 3 * 2048  # chunks of 1024
+        assert [asked for _, asked in server.requests] == [None, "bytes=2048-", "bytes=4096-"]
+        server.manner = "well"
+        assert get(clothes, server, tmp_path) == ["downloaded, the rest of it", *["downloaded"] * 3]
+        assert server.requests[3] == ("train-images-idx3-ubyte.gz", "bytes=6144-")
+
+    @pytest.mark.parametrize("before", [b"x" * 50, b"x" * 50_000], ids=["other", "longer"])
+    @pytest.mark.parametrize("manner", ["well", "no ranges"])
+    def test_a_part_that_is_no_part_of_it_is_begun_anew(self, clothes, server, tmp_path, before, manner):
+        server.manner = manner
+        folder = tmp_path / "fashion-mnist"
+        folder.mkdir()
+        (folder / "train-images-idx3-ubyte.gz.part").write_bytes(before)
+        assert get(clothes, server, tmp_path) == ["downloaded"] * 4
+
+    def test_what_is_not_the_published_file_is_not_taken(self, clothes, server, tmp_path):
+        server.manner = "damaged"
+        with pytest.raises(DataError, match=r"cannot be downloaded \(\d+ bytes came whose digest is not the expected"):
+            download(clothes, tmp_path, address(server), lambda line: None)
+        assert [path.name for path in (tmp_path / "fashion-mnist").iterdir()] == [".lock"]
+
+    def test_an_answer_that_is_an_error_is_told(self, clothes, server, tmp_path, capsys):
+        server.manner = "nothing"
+        with pytest.raises(SystemExit) as end:
+            main(["data", "get", "fashion-mnist", "--data-dir", str(tmp_path), "--mirror", address(server)])
+        error = capsys.readouterr().err
+        assert end.value.code == 2
+        assert error.count("\n") == 1
+        assert "404" in error
+
+    def test_no_connection_is_told(self, clothes, server, tmp_path):
+        there = address(server)
+        server.shutdown()
+        server.server_close()
+        with pytest.raises(DataError, match=r"no connection"):
+            download(clothes, tmp_path, there, lambda line: None)
+
+    def test_on_the_command_line(self, clothes, server, tmp_path, capsys, monkeypatch):
+        where = ["--data-dir", str(tmp_path)]
+        main(["data", "list", *where])
+        assert "not here: hnca data get" in capsys.readouterr().out
+        main(["data", "get", "mnist", "fashion-mnist", *where, "--mirror", address(server)])
+        assert capsys.readouterr().out.splitlines()[0] == "mnist: in the package"
+        monkeypatch.delitem(CATALOGUE, "mnist")  # its files have other shapes than these
+        main(["data", "check", *where])
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.partition(":")[0] for line in lines] == ["fashion-mnist"]
+        assert all("as published" in line for line in lines)
+        (tmp_path / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"")
+        with pytest.raises(SystemExit):
+            main(["data", "check", "fashion-mnist", *where])
+        assert "the file is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not DEBIAN.exists(), reason="dataset-fashion-mnist is not installed")
+def test_fashion_mnist_as_debian_has_it():
+    data = load_dataset("fashion-mnist")
+    assert data.train_images.shape == (60_000, 28, 28)
+    assert np.bincount(data.train_labels).tolist() == [6000] * 10
+
+
+def test_published_files_are_pinned():
+    for name, collection in CATALOGUE.items():
+        assert collection.facts.name == name
+        for file in collection.files:
+            assert file.address.startswith("https://")
+            algorithm, digest = file.published.split(":")
+            assert len(digest) == {"md5": 32, "sha256": 64}[algorithm]
+            assert file.content is None or len(file.content) == 64
+
+
+def test_omniglot_is_turned_the_right_way_round(tmp_path):
+    """Columns in the file are images, column by column; values are from 0 to 1."""
+    upright = np.random.default_rng(0).integers(0, 256, (3, 28, 28))
+    columns = np.stack([image.flatten(order="F") for image in upright], axis=1) / 255
+    alphabets = np.eye(50)[:, [4, 0, 49]]
+    path = tmp_path / "chardata.mat"
+    savemat(path, {"data": columns, "target": alphabets, "testdata": columns[:, :2], "testtarget": alphabets[:, :2]})
+    data = read_omniglot({"chardata.mat": path.read_bytes()}, tmp_path)
+    np.testing.assert_array_equal(data.train_images, upright)
+    assert data.test_images.shape == (2, 28, 28)
+    assert data.train_labels.tolist() == [4, 0, 49]
+    with pytest.raises(DataError, match=r"chardata\.mat: cannot be understood"):
+        read_omniglot({"chardata.mat": b"nonsense"}, tmp_path)
+
+
+def own(path, **changes):
+    numbers = np.random.default_rng(0)
+    arrays = {
+        "train_images": numbers.integers(0, 256, (40, 6, 7), dtype=np.uint8),
+        "train_labels": numbers.integers(0, 3, 40),
+        "test_images": numbers.integers(0, 256, (14, 6, 7), dtype=np.uint8),
+        "test_labels": np.arange(14).reshape(14, 1) % 3,
+    }
+    np.savez(path, **{name: value for name, value in {**arrays, **changes}.items() if value is not None})
+    return str(path)
+
+
+class TestOwn:
+    def test_it_is_read(self, tmp_path):
+        name = own(tmp_path / "own.npz")
+        data, facts = load_dataset(name), facts_of(name)
+        assert [a.shape for a in data] == [(40, 6, 7), (40,), (14, 6, 7), (14,)]
+        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        assert facts == ("own.npz", f"sha256:{digest}", 40, (6, 7), 3)
+        unlabelled = own(tmp_path / "unlabelled.npz", train_labels=None, test_labels=None)
+        assert facts_of(unlabelled).classes is None
+
+    @pytest.mark.parametrize(
+        ("changes", "problem"),
+        [
+            ({"test_images": None}, r"has no test_images \(found train_images, train_labels, test_labels\)"),
+            (
+                {"train_images": np.zeros((3, 4), np.uint8)},
+                r"train_images is uint8 of shape \(3, 4\); expected uint8",
+            ),
+            ({"train_images": np.ones((3, 4, 4))}, r"train_images is float64 of shape"),
+            ({"train_images": np.ones((40, 6, 7), np.uint8)}, "no value above 1; expected grey values from 0 to 255"),
+            ({"test_images": np.full((14, 7, 7), 9, np.uint8)}, "are 6 by 7 and 7 by 7; expected one height and width"),
+            ({"test_labels": None}, "labels of one part only"),
+            ({"test_labels": np.zeros(13, int)}, r"test_labels is int64 of shape \(13,\); expected 14 integers"),
+            ({"test_labels": np.zeros(14)}, "test_labels is float64"),
+            ({"train_labels": np.full(40, -1)}, "train_labels has -1"),
+            ({"train_labels": np.array([{}] * 40)}, "is damaged, or no .npz file of numbers"),
+        ],
+    )
+    def test_what_is_wrong_with_it_is_said(self, changes, problem, tmp_path):
+        with pytest.raises(DataError, match=rf"own\.npz: .*{problem}"):
+            load_dataset(own(tmp_path / "own.npz", **changes))
+
+    def test_files_that_are_none(self, tmp_path):
+        whole = Path(own(tmp_path / "own.npz")).read_bytes()
+        np.save(tmp_path / "array.npy", np.ones(3))
+        contents = (whole[: len(whole) // 2], b"", b"text", (tmp_path / "array.npy").read_bytes())
+        for number, content in enumerate(contents):
+            path = tmp_path / f"{number}.npz"
+            path.write_bytes(content)
+            with pytest.raises(DataError, match=rf"{number}\.npz: .*\.npz file"):
+                load_dataset(str(path))
+
+    def test_checked_on_the_command_line(self, tmp_path, capsys):
+        main(["data", "check", own(tmp_path / "own.npz")])
+        assert capsys.readouterr().out.endswith("own.npz: 40 images of 6 by 7, labels below 3\n")
+
+
+SIZES = ["--layers", "1", "--width", "3", "--epochs", "1", "--seeds", "1", "--batch-size", "7"]
+
+
+class TestTraining:
+    @pytest.mark.parametrize("command", ["bandit", "vae"])
+    def test_on_images_of_ones_own_and_loading_what_was_trained(self, command, tmp_path, monkeypatch):
+        monkeypatch.setattr("hnca.experiments.runs.draw_figure", lambda *_: [])
+        name = own(tmp_path / "own.npz")
+        main([command, *SIZES, "--estimators", "hnca", "--dataset", name, "--out", str(tmp_path / "runs")])
+        run = tmp_path / "runs" / "1-hnca"
+        config = json.loads((run / "config.json").read_text())
+        assert config["data"]["image_shape"] == [6, 7]
+        assert "dataset" not in config["settings"]
+        model = hnca.load(run)
+        trace = model.network.sample(jax.random.key(0), {"image": jnp.ones((2, 42))})
+        if command == "bandit":
+            assert trace.logits["action"].shape == (2, 1, 3)
+        else:
+            assert model.decoder.sample(jax.random.key(1), {}, (2,))["image"].shape == (2, 42)
+            assert (run / "samples.png").exists()
+
+    def test_a_run_on_other_images_is_refused(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr("hnca.experiments.runs.draw_figure", lambda *_: [])
+        arguments = ["bandit", *SIZES, "--estimators", "hnca", "--out", str(tmp_path / "runs"), "--dataset"]
+        first = own(tmp_path / "own.npz")
+        main([*arguments, first])
+        moved = Path(first).rename(tmp_path / "moved.npz")
+        capsys.readouterr()
+        main([*arguments, str(moved)])
+        assert "finished before" in capsys.readouterr().out
+        other = own(tmp_path / "other.npz", train_labels=np.arange(40) % 3)
+        with pytest.raises(SystemExit):
+            main([*arguments, other])
+        assert "started with other settings (dataset sha256:" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("changes", "options", "problem"),
+        [
+            ({"train_labels": None, "test_labels": None}, [], "own.npz: has no labels; expected labels"),
+            ({}, ["--batch-size", "41"], "--batch-size 41: expected at most 40, the number of images in own.npz"),
+            (
+                {"train_images": np.full((9, 4, 8), 9, np.uint8), "test_images": np.full((9, 4, 8), 9, np.uint8)}
+                | {"train_labels": np.ones(9, int), "test_labels": np.ones(9, int)},
+                ["--torso", "conv"],
+                "--torso conv: images of 4 by 8 pixels; expected at least 5 by 5",
+            ),
+        ],
+        ids=["no labels", "too few", "too small"],
+    )
+    def test_data_that_are_not_fit_for_it(self, changes, options, problem, tmp_path, capsys):
+        name = own(tmp_path / "own.npz", **changes)
+        with pytest.raises(SystemExit) as end:
+            main(["bandit", *SIZES, "--dataset", name, "--out", str(tmp_path / "runs"), *options])
+        assert end.value.code == 2
+        assert problem in capsys.readouterr().err
