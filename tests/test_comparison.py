@@ -55,4 +55,22 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     assert by_name["loo"]["variance_within_batch_by_layer"]["latent1"] > by_name["loo"]["variance_by_layer"]["latent1"]
     assert (by_name["loo"]["forward_passes"], by_name["loo"]["evaluations"]) == (2.5, 3)
     assert (tmp_path / "deep" / "comparison.png").stat().st_size > 5000
-    assert "relative bias" in capsys.readouterr().out
+    assert "relative" in capsys.readouterr().out
+
+
+def test_it_compares_on_a_network_that_was_trained(tmp_path, capsys):
+    sizes = ["--width", "4", "--batch-size", "6000"]
+    runs, run = tmp_path / "runs", tmp_path / "runs" / "1-hnca"
+    training = ["--layers", "1", "--epochs", "1", "--seeds", "2", "--estimators", "hnca", "--out", str(runs)]
+    main(["bandit", *sizes, *training])
+    few = ["--draws", "40", "--reference-draws", "40", "--adaptation", "2", "--repeats", "1", "--batch-size", "20"]
+    compared = ["compare", *few, "--run", str(run), "--out", str(tmp_path / "out"), "--estimators", "hnca"]
+    main([*compared, "--experiment", "bandit"])
+    (row,) = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert (row["experiment"], row["layers"], row["epoch"]) == ("bandit", 1, 1)
+    assert set(row["variance_by_layer"]) == {"hidden1", "action"}
+    capsys.readouterr()
+    for wrong, problem in (([], "--experiment vae"), (["--run", str(tmp_path)], "is no run")):
+        with pytest.raises(SystemExit):
+            main([*compared, *wrong])
+        assert problem in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """What `hnca compare` does: for every depth and epoch all estimators at the same parameters, a table, rows, a chart."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -18,14 +18,12 @@ from hnca.experiments.benchmark.updates import Shape, time_updates
 from hnca.experiments.comparison.chart import draw_chart
 from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
 from hnca.experiments.comparison.rows import measured_row
-from hnca.experiments.devices import Placement
-from hnca.experiments.epochs import train
+from hnca.experiments.comparison.subjects import subjects
 from hnca.experiments.estimators import estimator, label
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import Images, on_device
 from hnca.experiments.information import device_line
-from hnca.experiments.runs import experiment_of
-from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, VAESettings
+from hnca.experiments.settings import CompareSettings, SettingsError
 from hnca.experiments.store import Row, write_atomically
 
 _UPDATES = 20
@@ -36,47 +34,21 @@ def compare(settings: CompareSettings, console: Console) -> None:
     """Measures, prints a table for every depth and epoch, and writes the rows after each.
 
     Raises:
-        SettingsError: if the directory cannot be written.
+        SettingsError: if the directory cannot be written, or a run not be loaded.
     """
-    experiment = experiment_of(_training(settings, 1, 1), settings.data.facts(settings.batch_size))
     images, _ = on_device(load_dataset(settings.data.dataset, settings.data.data_dir))
     _write(settings, [])
     console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Row] = []
-    for layers in settings.layers:
-        shape = Shape(layers, settings.width, settings.batch_size, 1)
+    for experiment, shape, networks in subjects(settings, images):
         times = _times(experiment, shape, settings, images)
-        for epoch, trained in _trained(experiment, layers, settings, images):
-            new = _rows(experiment, layers, epoch, trained, settings, images, times)
+        for epoch, trained in networks:
+            new = _rows(experiment, shape.layers, epoch, trained, settings, images, times)
             rows += sorted(new, key=lambda row: row["variance_times_milliseconds"])
-            console.print(_table(rows[-len(new) :], f"{settings.experiment}, {layers} layers, after {epoch} epochs"))
+            title = f"{settings.experiment}, {shape.layers} layers, after {epoch} epochs"
+            console.print(_table(rows[-len(new) :], title))
             _write(settings, rows)
     console.print(f"{settings.out / 'comparison.json'}, {draw_chart(rows, settings.out)}", soft_wrap=True)
-
-
-def _trained(
-    experiment: Experiment, layers: int, settings: CompareSettings, images: Images
-) -> Iterator[tuple[int, PyTree]]:
-    """Yields what is trained after each of the epochs that are asked for, as one seed has it."""
-    if 0 in settings.epochs:
-        yield 0, experiment.build(layers, jax.random.fold_in(jax.random.key(0), 0))
-    last = max(settings.epochs)
-    if not last:
-        return
-    chosen = _training(settings, layers, last)
-    untested = jax.tree.map(lambda leaf: leaf[:100], images)
-    method = estimator("hnca+baseline")
-    epochs = train(experiment, chosen, layers, method, images, untested, Placement(1, 1, settings.batch_size))
-    for number, epoch in enumerate(epochs, start=1):
-        if number in settings.epochs:
-            yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
-
-
-def _training(settings: CompareSettings, layers: int, epochs: int) -> VAESettings | BanditSettings:
-    width, batch_size, one = settings.width, settings.batch_size, (layers,)
-    if settings.experiment == "bandit":
-        return BanditSettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data)
-    return VAESettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data, bound_samples=1)
 
 
 def _rows(

@@ -29,6 +29,8 @@ class CompareSettings:
     """Numbers of stochastic hidden layers."""
     epochs: tuple[int, ...] = (0,)
     """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation."""
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """A run's directory, such as runs/vae/2-hnca: compare on its first network, and train none."""
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     estimators: tuple[str, ...] = ()

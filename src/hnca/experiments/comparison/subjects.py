@@ -1,0 +1,100 @@
+"""The networks that estimators are compared on: trained for the purpose, or loaded from a run."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from hnca.experiments.benchmark.updates import Shape
+from hnca.experiments.devices import Placement
+from hnca.experiments.epochs import train
+from hnca.experiments.estimators import estimator
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.images import Images
+from hnca.experiments.plan import settings_of
+from hnca.experiments.runs import experiment_of
+from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, VAESettings
+from hnca.experiments.store import StoredRunError, read_configuration
+from hnca.experiments.trained.loading import load
+
+
+class Subject(NamedTuple):
+    """Networks of one depth.
+
+    Attributes:
+        experiment: of which they are.
+        shape: depth, width and the batch on which they are compared.
+        trained: after how many epochs, and the modules.
+    """
+
+    experiment: Experiment
+    shape: Shape
+    trained: Iterator[tuple[int, PyTree]]
+
+
+def subjects(settings: CompareSettings, images: Images) -> Iterator[Subject]:
+    """Yields the networks to compare on, a depth at a time.
+
+    Raises:
+        SettingsError: if the run cannot be loaded, or was trained on something else.
+    """
+    if settings.run is not None:
+        yield _of_run(settings, settings.run)
+        return
+    facts = settings.data.facts(settings.batch_size)
+    for layers in settings.layers:
+        training = _training(settings, layers)
+        experiment = experiment_of(training, facts)
+        shape = Shape(layers, settings.width, settings.batch_size, 1)
+        yield Subject(experiment, shape, _trained(experiment, layers, training, settings.epochs, images))
+
+
+def _of_run(settings: CompareSettings, run: Path) -> Subject:
+    facts = settings.data.facts(settings.batch_size)
+    try:
+        model = load(run)
+        configuration = read_configuration(run)
+    except (ValueError, OSError, StoredRunError) as error:
+        raise SettingsError(f"--run {error}") from None
+    if configuration is None:
+        raise SettingsError(f"--run {run}: expected the directory of a run, with its config.json")
+    kind, dataset = configuration["experiment"], configuration["data"]
+    if kind != settings.experiment:
+        raise SettingsError(f"--experiment {settings.experiment}: {run} is a {kind}; expected the same")
+    if dataset["content"] != facts.content:
+        raise SettingsError(f"--dataset {facts.name}: {run} was trained on {dataset['name']}; expected the same")
+    training = replace(settings_of(configuration), batch_size=settings.batch_size, data=settings.data)
+    shape = Shape(configuration["layers"], training.width, settings.batch_size, 1)
+    trained = model.network if model.objective is None else (model.network, model.objective)
+    return Subject(experiment_of(training, facts), shape, iter([(model.epoch, trained)]))
+
+
+def _trained(
+    experiment: Experiment,
+    layers: int,
+    training: VAESettings | BanditSettings,
+    wanted: tuple[int, ...],
+    images: Images,
+) -> Iterator[tuple[int, PyTree]]:
+    """Yields what is trained after each of the epochs that are asked for, as one seed has it."""
+    if 0 in wanted:
+        yield 0, experiment.build(layers, jax.random.fold_in(jax.random.key(0), 0))
+    if not max(wanted):
+        return
+    untested = jax.tree.map(lambda leaf: leaf[:100], images)
+    method = estimator("hnca+baseline")
+    epochs = train(experiment, training, layers, method, images, untested, Placement(1, 1, training.batch_size))
+    for number, epoch in enumerate(epochs, start=1):
+        if number in wanted:
+            yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
+
+
+def _training(settings: CompareSettings, layers: int) -> VAESettings | BanditSettings:
+    width, epochs, batch_size, one = settings.width, max(1, *settings.epochs), settings.batch_size, (layers,)
+    if settings.experiment == "bandit":
+        return BanditSettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data)
+    return VAESettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data, bound_samples=1)
