@@ -25,7 +25,7 @@ _TEST_CHUNKS = 10
 
 
 class Bandit(Experiment):
-    """Agents that learn MNIST from rewards alone."""
+    """Agents that learn labels from rewards alone."""
 
     name = "bandit"
     units = "hidden"

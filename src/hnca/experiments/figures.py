@@ -73,11 +73,11 @@ def _auto_encoder(note: str, shows: Callable[[Row], bool]) -> _Panels:
 
 
 _FIGURES = {
-    1: _bandit("MNIST bandit"),
-    3: _auto_encoder("MNIST VAE", lambda row: not is_ablation(row)),
-    4: _bandit("MNIST bandit, with running means as baselines"),
-    5: _bandit("MNIST bandit, convolutional torso"),
-    6: _auto_encoder("MNIST VAE, ablations of HNCA", lambda row: row["estimator"].startswith("hnca")),
+    1: _bandit("Bandit"),
+    3: _auto_encoder("VAE", lambda row: not is_ablation(row)),
+    4: _bandit("Bandit, with running means as baselines"),
+    5: _bandit("Bandit, convolutional torso"),
+    6: _auto_encoder("VAE, ablations of HNCA", lambda row: row["estimator"].startswith("hnca")),
 }
 
 

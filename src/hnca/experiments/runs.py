@@ -38,6 +38,10 @@ class Drawing(NamedTuple):
     numbers: tuple[int, ...] | None = None
     remark: str = ""
 
+    def on(self, facts: Facts) -> "Drawing":
+        """Returns the same, with a remark that names the data too."""
+        return self._replace(remark=", ".join(filter(None, (facts.name, self.remark))))
+
 
 EVERYTHING = Drawing()
 _LEAST_SIDE = 5
@@ -77,7 +81,7 @@ def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> 
     next_run(NOTHING_LEFT, 0)
     left = _left(settings, runs, share)
     if left is None:
-        _draw(experiment, settings, runs, drawing, console)
+        _draw(experiment, settings, runs, drawing.on(facts), console)
     else:
         console.print(left, soft_wrap=True, highlight=False)
 

@@ -63,8 +63,9 @@ def report(name: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -
 
 def _figures(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
     numbers = _numbers(experiment, rows, runs)
+    data = ", ".join(dict.fromkeys(run["data"]["name"] for run in runs.values()))
     with page_style():
-        drawn = [as_svg(paper_figure(number, rows)) for number in numbers]
+        drawn = [as_svg(paper_figure(number, rows, data)) for number in numbers]
     return section("Figures", *drawn)
 
 
