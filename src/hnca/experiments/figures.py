@@ -145,13 +145,20 @@ def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
     figure.tight_layout(rect=(0, 0.025, 1, 0.98 - 0.033 * legend_rows))
 
 
+def _by_epoch(rows: Sequence[Row], field: str) -> dict[int, list[float]]:
+    """Returns the values of a field by epoch, in the order in which the epochs are first met."""
+    values: dict[int, list[float]] = {}
+    for row in rows:
+        values.setdefault(row["epoch"], []).append(row[field])
+    return values
+
+
 def _curves(axis: Axes, rows: Sequence[Row], field: str, style: str) -> None:
     """Draws a field against the epochs where it was measured, one curve for every estimator, solid ones with a band."""
     for label in dict.fromkeys(map(method_label, rows)):
-        chosen = [row for row in rows if method_label(row) == label and row[field] is not None]
-        epochs = distinct(chosen, "epoch")
-        values = [[row[field] for row in chosen if row["epoch"] == epoch] for epoch in epochs]
-        intervals = [confidence_interval(of_epoch) for of_epoch in values]
+        by_epoch = _by_epoch([row for row in rows if method_label(row) == label and row[field] is not None], field)
+        epochs = list(by_epoch)
+        intervals = [confidence_interval(values) for values in by_epoch.values()]
         mean = np.array([interval.mean for interval in intervals])
         half_width = np.array([interval.half_width for interval in intervals])
         marker = "." if len(epochs) == 1 or style == ":" else None
