@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,13 @@ class TestDownload:
         folder.mkdir()
         (folder / "train-images-idx3-ubyte.gz.part").write_bytes(before)
         assert get(clothes, server, tmp_path) == ["downloaded"] * 4
+
+    def test_a_part_that_is_too_long_where_no_size_is_known(self, clothes, server, tmp_path):
+        unsized = replace(clothes, files=tuple(replace(file, size=None) for file in clothes.files))
+        folder = tmp_path / "fashion-mnist"
+        folder.mkdir()
+        (folder / "train-images-idx3-ubyte.gz.part").write_bytes(b"x" * 50_000)
+        assert get(unsized, server, tmp_path) == ["downloaded"] * 4
 
     def test_what_is_not_the_published_file_is_not_taken(self, clothes, server, tmp_path):
         server.manner = "damaged"

@@ -73,6 +73,10 @@ def _fetch(address: str, part: Path) -> str | None:
             pooch.HTTPDownloader(headers=headers)(address, output, None)
     except requests.ConnectionError:
         return "no connection"
+    except requests.HTTPError as error:
+        if error.response.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # nothing lies beyond what is here, and that is not the file
+        return str(error).replace("\n", " ")
     except requests.RequestException as error:
         return str(error).replace("\n", " ")
     return None
