@@ -74,7 +74,8 @@ def _fetch(address: str, part: Path) -> str | None:
     except requests.ConnectionError:
         return "no connection"
     except requests.HTTPError as error:
-        if error.response.status_code == requests.codes.requested_range_not_satisfiable:
+        unsatisfiable = requests.codes.requested_range_not_satisfiable
+        if error.response is not None and error.response.status_code == unsatisfiable:
             part.unlink()  # nothing lies beyond what is here, and that is not the file
         return str(error).replace("\n", " ")
     except requests.RequestException as error:
