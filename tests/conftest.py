@@ -15,11 +15,14 @@ jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 @pytest.fixture(autouse=True, scope="session")
 def shared_programs(tmp_path_factory, worker_id):
-    """Thousands of small programs are compiled again and again: all workers share what one has compiled."""
+    """Thousands of small programs are compiled again and again: all processes share what one has compiled."""
     own = tmp_path_factory.getbasetemp()
-    jax.config.update("jax_compilation_cache_dir", str((own if worker_id == "master" else own.parent) / "programs"))
+    programs = str((own if worker_id == "master" else own.parent) / "programs")
+    jax.config.update("jax_compilation_cache_dir", programs)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = programs
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 
 @pytest.fixture
