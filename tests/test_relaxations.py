@@ -116,11 +116,11 @@ def noise_behind(estimator, estimate, network, trace, hard):
         scores = {"choice": jnp.log(points["choice"]), "code": jnp.log(points["code"] / (1 - points["code"]))}
         return {n: s * estimator.temperature - estimate.trace.logits[n][0] for n, s in scores.items()}
     keys = dict(zip(network.order, jax.random.split(jax.random.key(2), 2), strict=True))
-    return {
-        name: relaxation_of(estimator, network.layers[name]).scores_given(key, trace.logits[name], hard[name])
-        - trace.logits[name]
-        for name, key in keys.items()
-    }
+    noise = {}
+    for name, key in keys.items():
+        relaxation, logits = relaxation_of(estimator, network.layers[name]), trace.logits[name]
+        noise[name] = relaxation.scores_given(relaxation.noise(key, logits), logits, hard[name]) - logits
+    return noise
 
 
 def one_unit(function, logit, values=BITS):
@@ -214,7 +214,7 @@ def test_noise_given_samples_has_the_distribution_it_has_without(layer):
     wide = jnp.broadcast_to(logits, (count, *logits.shape))
     relaxation = relaxation_of(hnca.GumbelSoftmax(), layer)
     point = relaxation.point(layer.sample(jax.random.key(0), wide), wide)
-    scores = relaxation.scores_given(jax.random.key(1), wide, point)
+    scores = relaxation.scores_given(relaxation.noise(jax.random.key(1), wide), wide, point)
     hard = jax.nn.one_hot(jnp.argmax(scores, axis=-1), 3) if scores.ndim == 3 else (scores > 0).astype(scores.dtype)
     assert jnp.array_equal(hard, point)
     standard = (scores - wide).reshape(count, 3)
