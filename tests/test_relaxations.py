@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import ALL_CASES
 from networks import BITS, NETWORKS, SIGNS, randomised, reward_of
 from objectives import OBJECTIVES
 from test_exact import arrays, largest_difference
@@ -17,7 +18,7 @@ from hnca.experiments.benchmark.straight_through import relaxed_trace
 pytestmark = pytest.mark.usefixtures("float64")
 ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax()]
 GUMBEL = [hnca.GumbelSoftmax, hnca.StraightThroughGumbelSoftmax]
-DIFFERENTIATING = [*ONE_PASS, *(estimator() for estimator in GUMBEL)]
+DIFFERENTIATING = [case.estimator for case in ALL_CASES.values() if case.biased]
 
 
 def named(estimator):
