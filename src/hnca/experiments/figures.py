@@ -133,7 +133,7 @@ def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
         _curves(variance, of_depth, "log_gradient_variance", "-")
         performance.set_title(f"{depth} {panels.units} layer{'s' if depth > 1 else ''}", fontsize=11)
         variance.set_xlabel("epoch")
-        variance.xaxis.set_major_locator(MaxNLocator(integer=True))
+        variance.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, 0].set_ylabel(panels.performance)
     axes[1, 0].set_ylabel("ln variance of the gradient")
     _annotate(figure, chosen, "; ".join(filter(None, (panels.note, remark))))
@@ -146,7 +146,7 @@ def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
     lines = [Line2D([], [], color=COLOURS[label], label=label) for label in methods]
     styles = [
         Line2D([], [], color="0.4", linestyle="-", label="training"),
-        Line2D([], [], color="0.4", linestyle=":", marker=".", label="test"),
+        Line2D([], [], color="0.4", linestyle=":", marker="o", markersize=4, fillstyle="none", label="test"),
     ]
     handles = [*lines, *styles]
     entry = 0.5 + max(map(len, [*methods, "training"])) / _LETTERS_AN_INCH_OF_LEGEND
@@ -176,9 +176,10 @@ def _curves(axis: Axes, rows: Sequence[Row], field: str, style: str) -> None:
         intervals = [confidence_interval(values) for values in by_epoch.values()]
         mean = np.array([interval.mean for interval in intervals])
         half_width = np.array([interval.half_width for interval in intervals])
-        alone = len(epochs) == 1
-        marker = "." if alone or style == ":" else None
-        axis.plot(epochs, mean, style, color=COLOURS[label], linewidth=1.5, marker=marker, markersize=7 if alone else 3)
+        is_test, is_point = style == ":", len(epochs) == 1
+        (line,) = axis.plot(epochs, mean, style, color=COLOURS[label], linewidth=1.5, markersize=5 if is_point else 2)
+        line.set_marker("o" if is_test or is_point else "")
+        line.set_fillstyle("none" if is_test else "full")
         if style == "-" and not np.isnan(half_width).any():
             axis.fill_between(epochs, mean - half_width, mean + half_width, color=COLOURS[label], alpha=0.2, lw=0)
     axis.grid(alpha=0.25)
