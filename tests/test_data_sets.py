@@ -137,6 +137,13 @@ class TestPlaces:
         with pytest.raises(DataError, match=rf"{name}: \d+ bytes of sha256:\w+; expected sha256:\w+: the file is dam"):
             load_dataset("fashion-mnist", tmp_path)
 
+    def test_a_run_without_its_images_leaves_nothing_behind(self, tmp_path, capsys):
+        with pytest.raises(SystemExit) as end:
+            main(["vae", "--layers", "1", "--dataset", "fashion-mnist", "--out", str(tmp_path / "runs")])
+        assert end.value.code == 2
+        assert "hnca: fashion-mnist: not in" in capsys.readouterr().err
+        assert not list((tmp_path / "runs").rglob("*.json*"))
+
     def test_names_that_are_not_known(self):
         with pytest.raises(DataError, match="cifar: no such data set; expected mnist, fashion-mnist, kmnist, omniglot"):
             load_dataset("cifar")

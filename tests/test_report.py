@@ -110,6 +110,7 @@ def test_pictures_are_in_the_page(tmp_path):
             "straight-through: evaluates or differentiates",
         ),
         (["bandit", "--estimators", "unknown"], "--estimators unknown: expected some of"),
+        (["vae", "--dataset", "unknown"], "hnca: --dataset unknown: expected mnist,"),
         (["compare", "--draws", "50"], "--draws 50: expected a multiple of 20 from 40 on"),
         (["compare", "--estimators", "hnca", "no"], "--estimators no: expected some of"),
         (["compare", "--epochs", "-1"], "--epochs -1: expected whole numbers"),

@@ -151,26 +151,29 @@ class _Shown(io.StringIO):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of where it will be shown: whether boxes can be drawn there."""
-        return self._stdout.encoding
+        """Makes the parser draw its boxes everywhere, since an error is taken out of one."""
+        return "utf-8"
 
     def isatty(self) -> bool:
         """Returns whether it will be shown on a terminal, and may be coloured."""
         return self._stdout.isatty()
 
     def folded(self) -> str:
-        """Returns the help with the long lines broken between words."""
+        """Returns the help with the long lines broken between words, and without boxes where they cannot be shown."""
         width = shutil.get_terminal_size().columns
         fold = functools.partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
         lines = self.getvalue().splitlines()
-        return "".join((fold(line) if "│" not in line and len(line) > width else line) + "\n" for line in lines)
+        text = "".join((fold(line) if "│" not in line and len(line) > width else line) + "\n" for line in lines)
+        shows_boxes = (self._stdout.encoding or "").lower().startswith("utf")
+        return text if shows_boxes else text.translate(str.maketrans("╭╮╰╯│─•", "++++|-*"))
 
 
 def _first_paragraph(boxed: str) -> str:
     """Returns the message of an error box as one line: what stands between its top edge and its first rule."""
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
     rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    return re.sub(r"^Error parsing \w+Settings: ", "", " ".join(lines[:rule]))
+    # Of a setting in a group the parser names the class that it has made for it.
+    return re.sub(r"^Error parsing [\w.][\w.-]*: ", "", " ".join(lines[:rule]))
 
 
 def _run(settings: Settings) -> None:

@@ -46,7 +46,7 @@ def _obtain(file: DataFile, address: str, folder: Path, tell: Callable[[str], No
     path, part = folder / file.name, folder / f"{file.name}.part"
     if _is_whole(path, file):
         return "is there"
-    tell(f"{address}{'' if file.size is None else f': {file.size / 1e6:.1f} MB'}")
+    tell(f"{address}{'' if file.size is None else f': {file.size:,} bytes'}")
     for attempt in range(1, _ATTEMPTS + 1):
         resumed = part.exists() and part.stat().st_size > 0
         problem = _fetch(address, part)
