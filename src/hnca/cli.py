@@ -177,6 +177,9 @@ def _first_paragraph(boxed: str) -> str:
 
 
 def _run(settings: Settings) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no sign for plus or minus shows another, and the run goes on.
+        sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     console = Console(width=None if sys.stdout.isatty() else 120)
     # Imported here and not above: the import of JAX would make --help and every mistake wait.
