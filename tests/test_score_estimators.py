@@ -84,7 +84,7 @@ def test_others_as_a_baseline_lower_the_variance_of_hnca():
     assert variance(hnca.LeaveOneOutHNCA(4)) < 0.5 * variance(hnca.HNCA())
 
 
-@pytest.mark.parametrize("estimator", [hnca.LeaveOneOutHNCA, hnca.MultiSampleLeaveOneOut])
+@pytest.mark.parametrize("estimator", [hnca.LeaveOneOutHNCA, hnca.MultiSampleLeaveOneOut, hnca.IndependentLeaveOneOut])
 def test_one_sample_has_no_others(estimator):
     with pytest.raises(ValueError, match="samples=1; expected at least 2"):
         estimator(samples=1)

@@ -36,9 +36,12 @@ class NVIL(Estimator):
     **Formula.** For a layer with score `s`, and `f` the sum of the components it can change, the credit is
     `s(x) (f - C(inputs) - c) / max(1, sqrt(v))`: `C` is a network of one hidden layer of 100 tanh units, trained by
     regression with Adam on `f - c`; `c` and `v` are running means of `f - C` and of the square of what is left.
+    Every layer has a `C`, `c` and `v` of its own. All `C` read the inputs of the network; in the paper that of a layer
+    further up reads the layer below it instead.
 
-    **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before. With `normalise` the credit
-    is divided by a number of at least 1, a learning rate of the layer's own; without it, it is unbiased.
+    **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before (in the paper `c` and `v`
+    have seen this one). With `normalise` the credit is divided by a number of at least 1, a learning rate of the
+    layer's own; without it, it is unbiased.
     **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on the inputs.
     Learns from rewards that are observed once, too.
 
