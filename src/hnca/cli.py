@@ -1,11 +1,14 @@
 """The command line. Parses first and imports JAX only when there is something to train."""
 
 import contextlib
+import functools
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
@@ -61,17 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C and 143
     after SIGTERM.
     """
+    settings = None
     try:
         with _termination_is_an_interrupt():
-            _run(_parse(sys.argv[1:] if arguments is None else arguments))
+            settings = _parse(sys.argv[1:] if arguments is None else arguments)
+            _run(settings)
     except (SettingsError, DataError) as error:
         _end(str(error), WRONG_USE)
     except RunFailure as error:
         _end(str(error), FAILED)
     except _Terminated:
-        _end("told to end; the epochs finished so far are kept, and the same command goes on from there", TERMINATED)
+        _end(f"told to end{_kept(settings)}", TERMINATED)
     except KeyboardInterrupt:
-        _end("interrupted; the epochs finished so far are kept, and the same command goes on from there", INTERRUPTED)
+        _end(f"interrupted{_kept(settings)}", INTERRUPTED)
 
 
 def command() -> None:
@@ -84,6 +89,15 @@ def command() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code)
+
+
+def _kept(settings: Settings | None) -> str:
+    """Returns what there is to say of a command that was stopped."""
+    if isinstance(settings, Training | FigureSettings):
+        return "; the epochs finished so far are kept, and the same command goes on from there"
+    if isinstance(settings, DataSetSettings):
+        return "; what has come so far is kept, and the same command goes on from there"
+    return ""
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -111,9 +125,9 @@ def _termination_is_an_interrupt() -> Iterator[None]:
 
 def _parse(arguments: Sequence[str]) -> Settings:
     """Returns the settings; --help prints and exits."""
-    boxed = io.StringIO()
+    boxed, shown = io.StringIO(), _Shown()
     try:
-        with contextlib.redirect_stderr(boxed):
+        with contextlib.redirect_stderr(boxed), contextlib.redirect_stdout(shown):
             return tyro.extras.subcommand_cli_from_dict(
                 dict(COMMANDS),
                 prog="hnca",
@@ -123,18 +137,49 @@ def _parse(arguments: Sequence[str]) -> Settings:
             )
     except SystemExit as error:
         if not error.code:
+            print(shown.folded(), end="")
             raise
         raise SettingsError(_first_paragraph(boxed.getvalue())) from None
+
+
+class _Shown(io.StringIO):
+    """Takes help, which has boxes as wide as the terminal, and above them lines of any length."""
+
+    def __init__(self):
+        super().__init__()
+        self._stdout = sys.stdout
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Makes the parser draw its boxes everywhere, since an error is taken out of one."""
+        return "utf-8"
+
+    def isatty(self) -> bool:
+        """Returns whether it will be shown on a terminal, and may be coloured."""
+        return self._stdout.isatty()
+
+    def folded(self) -> str:
+        """Returns the help with the long lines broken between words, and without boxes where they cannot be shown."""
+        width = shutil.get_terminal_size().columns
+        fold = functools.partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
+        lines = self.getvalue().splitlines()
+        text = "".join((fold(line) if "│" not in line and len(line) > width else line) + "\n" for line in lines)
+        shows_boxes = (self._stdout.encoding or "").lower().startswith("utf")
+        return text if shows_boxes else text.translate(str.maketrans("╭╮╰╯│─•", "++++|-*"))
 
 
 def _first_paragraph(boxed: str) -> str:
     """Returns the message of an error box as one line: what stands between its top edge and its first rule."""
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
     rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    return re.sub(r"^Error parsing \w+Settings: ", "", " ".join(lines[:rule]))
+    # Of a setting in a group the parser names the class that it has made for it.
+    return re.sub(r"^Error parsing [\w.][\w.-]*: ", "", " ".join(lines[:rule]))
 
 
 def _run(settings: Settings) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no sign for plus or minus shows another, and the run goes on.
+        sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     console = Console(width=None if sys.stdout.isatty() else 120)
     # Imported here and not above: the import of JAX would make --help and every mistake wait.
