@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from hnca.experiments.comparison.rows import SURE
+from hnca.experiments.comparison.table import title_of
 from hnca.experiments.estimators import label
 from hnca.experiments.records import distinct
 from hnca.experiments.store import Row
@@ -31,16 +33,19 @@ def draw_chart(rows: Sequence[Row], directory: Path) -> Path:
     height = 4 * len(epochs) + 0.3 * lines + 0.8
     figure = Figure(figsize=(max(8.0, 1 + 4.2 * len(depths)), height))
     axes = figure.subplots(len(epochs), len(depths), squeeze=False)
+    panels = []
     for line, epoch in enumerate(epochs):
         for column, depth in enumerate(depths):
             chosen = [row for row in rows if row["layers"] == depth and row["epoch"] == epoch]
-            _panel(axes[line, column], chosen, names)
-            axes[line, column].set_title(f"{depth} layer{'s' if depth > 1 else ''}, {epoch} epochs", fontsize=10)
+            panels.append((axes[line, column], chosen))
+            _panel(*panels[-1])
         axes[line, 0].set_ylabel("variance of the gradient")
     for axis in axes[-1]:
         axis.set_xlabel("milliseconds an update")
     below = (0.3 * lines + 0.5) / height
     figure.tight_layout(rect=(0, below, 1, 1))
+    for axis, chosen in panels:  # now that their sizes are known
+        _number(axis, chosen, names)
     for place, name in enumerate(names):
         across, down = divmod(place, lines)
         at = 0.03 + 0.97 * across / _COLUMNS, below - (0.3 * (down + 1)) / height
@@ -51,18 +56,27 @@ def draw_chart(rows: Sequence[Row], directory: Path) -> Path:
     return path
 
 
-def _panel(axis: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
+def _panel(axis: Axes, rows: Sequence[Row]) -> None:
+    axis.set_title(title_of(rows[0]), fontsize=10)
     axis.set_xscale("log")
     axis.set_yscale("log")
     for row in rows:
         filled = "none" if row["bias_sureness"] > SURE else _BLUE
-        here = row["milliseconds"], row["variance"]
-        axis.plot(*here, "o", color=_BLUE, markerfacecolor=filled)
-        number = str(names.index(row["estimator"]) + 1)
-        axis.annotate(number, here, xytext=(4, 3), textcoords="offset points", fontsize=8)
+        axis.plot(row["milliseconds"], row["variance"], "o", color=_BLUE, markerfacecolor=filled)
+    axis.margins(0.1)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:.0e}"))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _number(axis: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
+    """Puts numbers beside the points, joined to them by a line where there is no room beside."""
+    across, up = [row["milliseconds"] for row in rows], [row["variance"] for row in rows]
+    numbers = [str(names.index(row["estimator"]) + 1) for row in rows]
+    texts = [axis.text(x, y, number, fontsize=8) for x, y, number in zip(across, up, numbers, strict=True)]
+    adjust_text(
+        texts, across, up, ax=axis, expand=(1.3, 1.4), arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.6}
+    )

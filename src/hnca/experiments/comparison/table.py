@@ -25,9 +25,10 @@ def title_of(row: Row) -> str:
 def terminal_table(rows: Sequence[Row]) -> Table:
     """Returns the rows of one depth and epoch as a table, in the order in which they come."""
     table = Table(title=f"{title_of(rows[0])}, by variance times time")
-    table.add_column("estimator", no_wrap=True)
+    # On a narrow terminal cells become higher, and nothing of a number is left out.
+    table.add_column("estimator", overflow="fold")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for row in rows:
         table.add_row(label(row["estimator"]), _bias(row), _by_layer(row["variance_by_layer"]), *_costs(row))
     return table
