@@ -142,7 +142,6 @@ def test_settings_that_differ_are_refused_with_the_difference(tmp_path, capsys):
     assert numbers(tmp_path / "1-hnca+baseline") == before
     (tmp_path / "1-hnca+baseline" / "config.json").write_text("{")
     assert "config.json: is no JSON" in fails(2, command, capsys)
-    (tmp_path / "1-hnca+baseline" / "config.json").unlink()
     main([*map(str, command), "--overwrite", "--seeds", "1"])
     main([*map(str, command), "--overwrite"])
     assert numbers(tmp_path / "1-hnca+baseline") == before

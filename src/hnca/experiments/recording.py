@@ -127,8 +127,7 @@ class Recorder:
         write_configuration(self._run.directory, content)
 
     def _continue(self, stored: Configuration, environment: Mapping[str, Any]) -> None:
-        before = [stored["environment"], *(again["environment"] for again in stored["continued"])]
-        self.notices += _changes(before[-1], environment)
+        self.notices += _changes((stored["continued"] or [stored])[-1]["environment"], environment)
         again = {"after_epoch": self.epoch, "at": _now(), "environment": dict(environment)}
         epochs = max(self._run.epochs, stored["epochs"])
         content = {**stored, "epochs": epochs, "continued": [*stored["continued"], again]}
