@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end(str(error), WRONG_USE)
     except RunFailure as error:
         _end(str(error), FAILED)
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough; Python would complain of it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(FAILED) from None
+    except OSError as error:
+        _end(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
 
 
 def command() -> None:
@@ -91,13 +98,19 @@ def _parse(arguments: Sequence[str]) -> Settings:
 
 
 def _first_paragraph(boxed: str) -> str:
-    """Returns the message of an error box as one line: what stands between its top edge and its first rule."""
+    """Returns the message of an error box as one line: what stands between the top edge, or the heading, and a rule."""
+    rule = re.compile("[─-]{9,}")
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
-    rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    return re.sub(r"^Error parsing (?!-)\S+: ", "", " ".join(lines[:rule]))
+    if not boxed.startswith("╭"):  # where the output knows ASCII only, the heading is a line of its own
+        heading = next((place for place, line in enumerate(lines) if rule.fullmatch(line)), -1)
+        lines = lines[heading + 1 :]
+    end = next((place for place, line in enumerate(lines) if rule.fullmatch(line)), len(lines))
+    return re.sub(r"^Error parsing (?!-)\S+: ", "", " ".join(lines[:end]).strip())
 
 
 def _run(settings: Settings) -> None:
+    if sys.stdout is None:  # closed by whoever started the process
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     console = Console(width=None if sys.stdout.isatty() else 120)
     if isinstance(settings, FigureSettings | BanditSettings | VAESettings):
