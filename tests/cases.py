@@ -35,7 +35,7 @@ ALL_CASES = {
     "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True, everywhere=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),
-    "IndependentLeaveOneOut": Case(hnca.IndependentLeaveOneOut(), dominates_reinforce=False, draws=True),
+    "IndependentLeaveOneOut": Case(hnca.IndependentLeaveOneOut(3), dominates_reinforce=False, draws=True),
     "Exact": Case(hnca.Exact(), dominates_reinforce=True, draws=True),
     "HNCA with leave-one-out": Case(hnca.LeaveOneOutHNCA(3), dominates_reinforce=False, draws=True),
     "MultiSampleLeaveOneOut": Case(hnca.MultiSampleLeaveOneOut(3), dominates_reinforce=False, draws=True),

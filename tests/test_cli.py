@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hnca.cli import main
+from hnca.cli import COMMANDS, main
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.messages import compiled
 
@@ -134,6 +134,27 @@ def test_help_does_not_import_jax():
     assert result.returncode == 0, result.stderr
     for option in ("--layers", "--width", "--estimators", "--baseline", "--epochs", "--seeds", "--batch-size", "--out"):
         assert option in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_the_terminal(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("usage: hnca") for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_what_is_said_of_a_command_that_was_interrupted(monkeypatch, capsys):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hnca.cli._run", interrupt)
+    for command, kept in ((["data", "get", "kmnist"], "; what has come so far is kept"), (["compare"], "\n")):
+        with pytest.raises(SystemExit):
+            main(command)
+        assert capsys.readouterr().err.startswith(f"hnca: interrupted{kept}")
 
 
 def test_info_says_which_kernel_is_used_and_refuses_an_unknown_one():

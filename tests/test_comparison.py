@@ -1,6 +1,7 @@
 """The comparison of estimators: what it says of biases that are known, and what it writes."""
 
 import json
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -38,6 +39,7 @@ def test_a_bias_is_found_and_measured(size):
     assert min(bias.sureness for bias in found) > 4
     errors = np.array([(bias.relative - size) / bias.error for bias in found])
     assert np.mean(np.abs(errors) < 2) > 0.7
+    assert np.mean([bias.bound > size for bias in found]) > 0.75
 
 
 def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
@@ -55,7 +57,11 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     assert by_name["loo"]["variance_within_batch_by_layer"]["latent1"] > by_name["loo"]["variance_by_layer"]["latent1"]
     assert (by_name["loo"]["forward_passes"], by_name["loo"]["evaluations"]) == (2.5, 3)
     assert (tmp_path / "deep" / "comparison.png").stat().st_size > 5000
-    assert "relative" in capsys.readouterr().out
+    printed, kept = capsys.readouterr().out, (tmp_path / "deep" / "comparison.md").read_text()
+    assert "vae, 2 layers, at initialisation" in printed
+    lines = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in kept.splitlines() if " | " in line}
+    assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", lines["straight-through"])
+    assert re.fullmatch(r"< 0\.\d{3}", lines["HNCA"])
 
 
 def test_it_compares_on_a_network_that_was_trained(tmp_path, capsys):

@@ -133,6 +133,10 @@ def test_the_table_shows_the_last_epoch():
     shown = console.file.getvalue()
     assert "epoch 2, mean over 2 seeds" in shown
     assert "0.2050 ± 0.0635" in shown
+    narrow = Console(file=io.StringIO(), width=50)
+    narrow.print(final_table(rows, bandit.Bandit.headings, 4))
+    for part in ("layers", "HNCA", "0.2050", "0.0635", "0.5000", "-9.0000"):
+        assert part in narrow.file.getvalue()
 
 
 def test_the_display_is_plain_away_from_a_terminal():
@@ -148,3 +152,9 @@ def test_the_display_is_plain_away_from_a_terminal():
         shown.epoch(row, 900.0, 61.0)
     assert isinstance(shown, LiveDisplay)
     assert "train 0.750" in terminal.file.getvalue()
+    narrow = Console(file=io.StringIO(), width=50, force_terminal=True)
+    with display(narrow, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
+        shown.epoch(row, 900.0, 61.0)
+    shown = narrow.file.getvalue()
+    assert "train 0.750 01:01 left" in shown
+    assert "…" not in shown

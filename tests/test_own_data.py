@@ -61,12 +61,15 @@ class TestOwn:
     def test_files_that_are_none(self, tmp_path):
         whole = Path(own(tmp_path / "own.npz")).read_bytes()
         np.save(tmp_path / "array.npy", np.ones(3))
-        contents = (whole[: len(whole) // 2], b"", b"text", (tmp_path / "array.npy").read_bytes())
+        np.savez(tmp_path / "objects.npz", train_images=np.array([None]))
+        parts = [(tmp_path / name).read_bytes() for name in ("array.npy", "objects.npz")]
+        contents = (whole[: len(whole) // 2], b"", b"text", *parts)
         for number, content in enumerate(contents):
             path = tmp_path / f"{number}.npz"
             path.write_bytes(content)
-            with pytest.raises(DataError, match=rf"{number}\.npz: .*\.npz file"):
+            with pytest.raises(DataError, match=rf"{number}\.npz: .*\.npz file") as error:
                 load_dataset(str(path))
+            assert "allow_pickle" not in str(error.value)
 
     def test_checked_on_the_command_line(self, tmp_path, capsys):
         main(["data", "check", own(tmp_path / "own.npz")])

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import ALL_CASES
 from networks import BITS, NETWORKS, SIGNS, randomised, reward_of
 from objectives import OBJECTIVES
 from test_exact import arrays, largest_difference
@@ -17,7 +18,7 @@ from hnca.experiments.benchmark.straight_through import relaxed_trace
 pytestmark = pytest.mark.usefixtures("float64")
 ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax()]
 GUMBEL = [hnca.GumbelSoftmax, hnca.StraightThroughGumbelSoftmax]
-DIFFERENTIATING = [*ONE_PASS, *(estimator() for estimator in GUMBEL)]
+DIFFERENTIATING = [case.estimator for case in ALL_CASES.values() if case.biased]
 
 
 def named(estimator):
@@ -116,11 +117,11 @@ def noise_behind(estimator, estimate, network, trace, hard):
         scores = {"choice": jnp.log(points["choice"]), "code": jnp.log(points["code"] / (1 - points["code"]))}
         return {n: s * estimator.temperature - estimate.trace.logits[n][0] for n, s in scores.items()}
     keys = dict(zip(network.order, jax.random.split(jax.random.key(2), 2), strict=True))
-    return {
-        name: relaxation_of(estimator, network.layers[name]).scores_given(key, trace.logits[name], hard[name])
-        - trace.logits[name]
-        for name, key in keys.items()
-    }
+    noise = {}
+    for name, key in keys.items():
+        relaxation, logits = relaxation_of(estimator, network.layers[name]), trace.logits[name]
+        noise[name] = relaxation.scores_given(relaxation.noise(key, logits), logits, hard[name]) - logits
+    return noise
 
 
 def one_unit(function, logit, values=BITS):
@@ -214,7 +215,7 @@ def test_noise_given_samples_has_the_distribution_it_has_without(layer):
     wide = jnp.broadcast_to(logits, (count, *logits.shape))
     relaxation = relaxation_of(hnca.GumbelSoftmax(), layer)
     point = relaxation.point(layer.sample(jax.random.key(0), wide), wide)
-    scores = relaxation.scores_given(jax.random.key(1), wide, point)
+    scores = relaxation.scores_given(relaxation.noise(jax.random.key(1), wide), wide, point)
     hard = jax.nn.one_hot(jnp.argmax(scores, axis=-1), 3) if scores.ndim == 3 else (scores > 0).astype(scores.dtype)
     assert jnp.array_equal(hard, point)
     standard = (scores - wide).reshape(count, 3)

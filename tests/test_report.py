@@ -10,11 +10,15 @@ import pytest
 
 from hnca.cli import main
 from hnca.data.mnist import MNIST
+from hnca.experiments.estimators import label
 from hnca.experiments.events import EventFiles
+from hnca.experiments.figures import COLOURS, paper_figure
 from hnca.experiments.forecast import Forecast
 from hnca.experiments.paper import _remark
 from hnca.experiments.plan import runs_of
-from hnca.experiments.settings import FigureSettings
+from hnca.experiments.records import read_rows
+from hnca.experiments.settings import ABLATIONS, BANDIT_ESTIMATORS, VAE_ESTIMATORS, FigureSettings
+from hnca.experiments.settings.vae import BOUND_ESTIMATORS
 
 TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
 
@@ -107,6 +111,7 @@ def test_pictures_are_in_the_page(tmp_path):
             "straight-through: evaluates or differentiates",
         ),
         (["bandit", "--estimators", "unknown"], "--estimators unknown: expected some of"),
+        (["vae", "--dataset", "unknown"], "hnca: --dataset unknown: expected mnist,"),
         (["compare", "--draws", "50"], "--draws 50: expected a multiple of 20 from 40 on"),
         (["compare", "--estimators", "hnca", "no"], "--estimators no: expected some of"),
         (["compare", "--epochs", "-1"], "--epochs -1: expected whole numbers"),
@@ -155,6 +160,22 @@ def test_a_figure_is_drawn_and_what_is_there_is_skipped(tmp_path, capsys):
     assert "finished before" in capsys.readouterr().out
     main([*command, "-q"])
     assert capsys.readouterr().out == ""
+
+
+def test_every_estimator_has_a_colour_of_its_own():
+    kinds = [name for name in VAE_ESTIMATORS if name.startswith("hnca")]
+    ablated = [name.replace("hnca", f"hnca-{ablation}", 1) for name in kinds for ablation in ABLATIONS]
+    labels = {label(name) for name in (*VAE_ESTIMATORS, *BOUND_ESTIMATORS, *BANDIT_ESTIMATORS, *ablated)}
+    assert labels == set(COLOURS)
+    assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+def test_a_caption_is_no_wider_than_its_figure(tmp_path):
+    settings = FigureSettings(6, epochs=2, seeds=2, layers=(2,), methods=("hnca",), out=tmp_path)
+    make_up(settings, epochs=2, seeds=2)
+    figure = paper_figure(6, read_rows(tmp_path), settings.remark)
+    parts = [*figure.texts, *figure.legends]
+    assert all(0 <= part.get_window_extent().x0 < part.get_window_extent().x1 <= figure.bbox.x1 for part in parts)
 
 
 def test_event_files_hold_the_measurements(tmp_path):

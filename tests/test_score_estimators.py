@@ -84,20 +84,21 @@ def test_others_as_a_baseline_lower_the_variance_of_hnca():
     assert variance(hnca.LeaveOneOutHNCA(4)) < 0.5 * variance(hnca.HNCA())
 
 
-@pytest.mark.parametrize("estimator", [hnca.LeaveOneOutHNCA, hnca.MultiSampleLeaveOneOut])
+@pytest.mark.parametrize("estimator", [hnca.LeaveOneOutHNCA, hnca.MultiSampleLeaveOneOut, hnca.IndependentLeaveOneOut])
 def test_one_sample_has_no_others(estimator):
     with pytest.raises(ValueError, match="samples=1; expected at least 2"):
         estimator(samples=1)
 
 
-def trained_nvil(normalise, updates=300):
+def trained_nvil(normalise, updates=300, of_root=0.0):
     network, _ = NETWORKS["branching"](jax.random.key(0))
     estimator = hnca.NVIL(normalise=normalise, learning_rate=0.01)
     states = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     keys = jax.random.split(jax.random.key(1), updates)
 
     def reward(trace):
-        return hnca.Reward("action", 5.0 * trace["image"][:, 0] - 5.0 * trace["image"][:, 1] + 10.0)
+        of_image = 5.0 * trace["image"][..., 0] - 5.0 * trace["image"][..., 1] + 10.0
+        return hnca.Reward("action", of_image + of_root * trace["root"][..., 0])
 
     def update(state, key):
         trace = network.sample(key, {"image": states})
@@ -107,20 +108,31 @@ def trained_nvil(normalise, updates=300):
     state = estimator.init(network, hnca.Objective(reward(first)))
     state, _ = jax.lax.scan(update, state, keys)
     trace = network.sample(jax.random.key(2), {"image": states})
-    return estimator, network, reward(trace), trace, state
+    return estimator, network, reward, trace, state
 
 
 def test_nvil_learns_what_an_input_is_worth():
     """Rewards that depend on the input alone leave nothing to credit."""
-    estimator, network, objective, trace, state = trained_nvil(normalise=False)
-    before, after = (estimator(network, objective, trace, state=s).credits["root"] for s in (None, state))
+    estimator, network, reward, trace, state = trained_nvil(normalise=False)
+    before, after = (estimator(network, reward(trace), trace, state=s).credits["root"] for s in (None, state))
     assert np.max(np.abs(after)) < 0.1 * np.max(np.abs(before))
 
 
+def test_nvil_learns_what_a_parent_is_worth_and_stays_unbiased():
+    """A reward of the root alone leaves nothing to its children, and less noise to itself; enumerated."""
+    estimator, network, reward, _, state = trained_nvil(normalise=False, of_root=5.0)
+    inputs = {"image": jnp.array([1.0, 0.0, 0.0])}
+    fresh, trained = (moments(estimator, network, reward, inputs, state=s) for s in (None, state))
+    assert largest_difference(trained.mean, gradient(network, reward, inputs)) < 1e-10
+    for child in ("left", "right"):
+        before, after = (jax.tree.leaves(m.variance.layers[child]) for m in (fresh, trained))
+        assert sum(float(jnp.sum(leaf)) for leaf in after) < 0.02 * sum(float(jnp.sum(leaf)) for leaf in before)
+
+
 def test_normalised_credits_point_the_same_way():
-    plain, network, objective, trace, state = trained_nvil(normalise=False, updates=5)
+    plain, network, reward, trace, state = trained_nvil(normalise=False, updates=5)
     scaled = hnca.NVIL(normalise=True)
-    one, other = (e(network, objective, trace, state=state).credits for e in (plain, scaled))
+    one, other = (e(network, reward(trace), trace, state=state).credits for e in (plain, scaled))
     for name in network.order:
         scale = 1 / max(1.0, float(state[name].variance) ** 0.5)
         assert scale < 0.9

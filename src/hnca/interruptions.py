@@ -12,7 +12,6 @@ from typing import Any
 
 INTERRUPTED = 130
 TERMINATED = 143
-_GOES_ON = "the epochs finished so far are kept, and the same command goes on from there"
 _PAUSE = 0.05
 
 
@@ -21,10 +20,13 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(kept: Callable[[], str] = lambda: "") -> Iterator[None]:
     """Makes Ctrl-C and SIGTERM end what is done within by a line and a SystemExit: of 130, or of 143.
 
     Only the main thread can be interrupted; in another one nothing is changed.
+
+    Args:
+        kept: returns how the line goes on.
     """
     try:
         with _heard():
@@ -32,7 +34,7 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt as error:
         asked = isinstance(error, _Terminated)
         with _ignored():  # whoever presses twice need not see where the first one has led
-            print(f"hnca: {'told to end' if asked else 'interrupted'}; {_GOES_ON}", file=sys.stderr)
+            print(f"hnca: {'told to end' if asked else 'interrupted'}{kept()}", file=sys.stderr)
         raise SystemExit(TERMINATED if asked else INTERRUPTED) from None
 
 

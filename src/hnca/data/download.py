@@ -31,7 +31,7 @@ def download(collection: Collection, root: Path, mirror: str | None, tell: Calla
         with FileLock(folder / ".lock"):
             for file in collection.files:
                 address = _address(collection, file, mirror)
-                tell(f"{folder / file.name}: {_obtain(file, address, folder)}")
+                tell(f"{folder / file.name}: {_obtain(file, address, folder, tell)}")
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from None
     return folder
@@ -41,11 +41,12 @@ def _address(collection: Collection, file: DataFile, mirror: str | None) -> str:
     return file.address if mirror is None else f"{mirror.rstrip('/')}/{collection.facts.name}/{file.name}"
 
 
-def _obtain(file: DataFile, address: str, folder: Path) -> str:
+def _obtain(file: DataFile, address: str, folder: Path, tell: Callable[[str], None]) -> str:
     """Gets one file unless it is there, and returns what was done."""
     path, part = folder / file.name, folder / f"{file.name}.part"
     if _is_whole(path, file):
         return "is there"
+    tell(f"{address}{'' if file.size is None else f': {file.size:,} bytes'}")
     for attempt in range(1, _ATTEMPTS + 1):
         resumed = part.exists() and part.stat().st_size > 0
         problem = _fetch(address, part)
@@ -57,7 +58,8 @@ def _obtain(file: DataFile, address: str, folder: Path) -> str:
             part.unlink()
             problem = f"{found} bytes came whose digest is not the expected one, {file.content or file.published}"
         if attempt == _ATTEMPTS:
-            raise DataError(f"{address}: cannot be downloaded ({problem}); what has come is kept for the next time")
+            kept = "; what has come is kept for the next time" if part.exists() and part.stat().st_size > 0 else ""
+            raise DataError(f"{address}: cannot be downloaded ({problem}){kept}")
     raise AssertionError
 
 
@@ -73,6 +75,8 @@ def _fetch(address: str, part: Path) -> str | None:
             pooch.HTTPDownloader(headers=headers)(address, output, None)
     except requests.ConnectionError:
         return "no connection"
+    except requests.exceptions.ChunkedEncodingError:
+        return "the connection broke before all of it had come"
     except requests.HTTPError as error:
         unsatisfiable = requests.codes.requested_range_not_satisfiable
         if error.response is not None and error.response.status_code == unsatisfiable:

@@ -12,6 +12,8 @@ from hnca.data._dataset import DataError, Dataset, Facts
 
 _IMAGES = ("train_images", "test_images")
 _LABELS = ("train_labels", "test_labels")
+_MOST_CLASSES = 65536
+"""What is labelled by numbers beyond, such as identities or hashes, would make a bandit of more actions than memory."""
 
 
 def read_npz(path: Path) -> tuple[Dataset, Facts]:
@@ -50,7 +52,9 @@ def _arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); expected a .npz file") from None
     except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: is damaged, or no .npz file of numbers ({error})") from None
+        # NumPy's own words advise to load pickled objects, which may run anything.
+        reason = "pickled objects, or something else, in it" if "pickle" in str(error) else error
+        raise DataError(f"{path}: is damaged, or no .npz file of numbers ({reason})") from None
 
 
 def _checked_images(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -75,6 +79,7 @@ def _checked_labels(path: Path, name: str, of: str, arrays: Mapping[str, np.ndar
         raise DataError(
             f"{path}: {name} is {labels.dtype} of shape {labels.shape}; expected {count} integers, one for each of {of}"
         )
-    if labels.min() < 0:
-        raise DataError(f"{path}: {name} has {labels.min()}; expected 0, 1, ...")
+    if not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise DataError(f"{path}: {name} has {wrong}; expected 0, 1, ..., below {_MOST_CLASSES}")
     return labels.reshape(count)

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._concrete import LayerNoise, bernoulli_layers, draw_noise, relaxation_given_state, relaxed_pass
+from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
 from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._repeatable import require_repeatable
@@ -73,17 +73,17 @@ class RelaxedControlVariate(Estimator):
         self,
         parameters: Parameters,
         name: str,
-        logits: Float[Array, "*batch units"],
-        relaxed_state: Float[Array, "*batch units"],
+        mean: Float[Array, "*logits"],
+        point: Float[Array, "*logits"],
         relaxed_value: Float[Array, "*batch"],
     ) -> Float[Array, "*batch"]:
-        """Returns the control variate of one layer, a differentiable function of its relaxed state.
+        """Returns the control variate of one layer, a differentiable function of its relaxed point.
 
         Args:
             parameters: what is adapted.
             name: the layer.
-            logits: of the layer, held fixed.
-            relaxed_state: between 0 and 1.
+            mean: the layer's probabilities, held fixed.
+            point: the relaxed one, between 0 and 1; each unit's sum to 1 if it is categorical.
             relaxed_value: the objective, of what the layer can change, with it and all after it relaxed.
         """
 
@@ -103,19 +103,18 @@ class RelaxedControlVariate(Estimator):
     ) -> tuple[Credits, AdaptationState]:
         reached = roles(network, objective.components)
         require_repeatable(self, objective)
-        layers = bernoulli_layers(self, network)
         if key is None:
             raise ValueError(f"{type(self).__name__}: key=None; expected a key, from which the relaxation is drawn.")
-        noise = draw_noise(layers, trace, key, network.order)
+        noisy = noisy_layers(self, network, trace, key)
         members = {name: [i for role in of_layer for i in role.members] for name, of_layer in reached.items()}
 
         def second_moment(parameters: Parameters) -> tuple[Float[Array, ""], Credits]:
             credits = {
-                name: self._credit_layer(parameters, network, objective, trace, name, indices, noise)
+                name: self._credit_layer(parameters, network, objective, trace, name, indices, noisy)
                 for name, indices in members.items()
             }
             # The credits' mean does not depend on the parameters, so this is their variance but for a constant.
-            squares = [jnp.mean(jnp.sum(credit**2, axis=-1)) for credit in credits.values()]
+            squares = [jnp.sum(credit**2) / math.prod(trace.batch_shape) for credit in credits.values()]
             return sum(squares[1:], squares[0]), credits
 
         # The credits are made with the state as it was: one adapted to this very noise would bias them.
@@ -130,32 +129,32 @@ class RelaxedControlVariate(Estimator):
         trace: Trace,
         name: str,
         members: list[int],
-        noise: dict[str, LayerNoise],
+        noisy: dict[str, NoisyLayer],
     ) -> Float[Array, "*logits"]:
         logits = trace.logits[name]
         if not members:
             return jnp.zeros_like(logits)
-        layers = bernoulli_layers(self, network)
-        hard_state = layers[name].state(trace[name]).astype(logits.dtype)
+        relaxation = noisy[name].relaxation
+        hard, mean = relaxation.point(trace[name], logits), relaxation.soft(logits)
         temperature = jnp.exp(parameters.log_temperature)
 
         def value(at: Trace) -> Float[Array, "*batch"]:
             values = [objective.components[index].value(network, at) for index in members]
             return sum(values[1:], values[0])
 
-        def control(z: Float[Array, "*batch units"]) -> Float[Array, "*batch"]:
-            state = jax.nn.sigmoid(z / temperature)
-            relaxed = relaxed_pass(layers, network, trace, name, state, noise, temperature)
-            return self.control(parameters, name, logits, state, value(relaxed))
+        def control(scores: Float[Array, "*logits"]) -> Float[Array, "*batch"]:
+            point = relaxation.soft(scores / temperature)
+            relaxed = relaxed_pass(noisy, network, trace, name, point, temperature)
+            return self.control(parameters, name, mean, point, value(relaxed))
 
-        def difference(moving: Float[Array, "*batch units"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
-            given_state = control(relaxation_given_state(noise[name].conditional, moving, hard_state))
-            return control(moving + noise[name].prior) - given_state, given_state
+        def difference(moving: Float[Array, "*logits"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+            given_value = control(relaxation.scores_given(noisy[name].conditional, moving, hard))
+            return control(moving + noisy[name].prior) - given_value, given_value
 
-        change, pull, given_state = jax.vjp(difference, logits, has_aux=True)
+        change, pull, given_value = jax.vjp(difference, logits, has_aux=True)
         (correction,) = pull(jnp.ones_like(change))
         score = network.layers[name].score(logits, trace[name])
-        return score * over_logits(value(trace) - given_state, logits) + correction
+        return score * over_logits(value(trace) - given_value, logits) + correction
 
     def _adapted(self, state: AdaptationState, slope: Parameters) -> AdaptationState:
         # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.

@@ -35,16 +35,21 @@ class Relaxation(eqx.Module):
         """Returns how far `soft` moves from this point for a small change of the scores; linear in the change."""
 
     @abstractmethod
-    def scores(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
-        """Returns the logits with fresh noise."""
+    def noise(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        """Returns fresh noise, which does not depend on the logits but for shape and dtype; add it for scores."""
 
     @abstractmethod
     def scores_given(
-        self, key: Key[Array, ""], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
+        self, noise: Float[Array, "*logits"], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
     ) -> Float[Array, "*logits"]:
-        """Returns the logits with noise from its posterior, given that it made this discrete point.
+        """Returns scores drawn from their posterior, given that they made this discrete point.
 
-        A differentiable function of the logits, the uniform noise behind it held fixed.
+        A differentiable function of the logits, finite for any of them.
+
+        Args:
+            noise: fresh, as `noise` returns it, drawn independently of the point.
+            logits: of the layer.
+            point: discrete.
         """
 
 
@@ -65,16 +70,16 @@ class BernoulliRelaxation(Relaxation):
     def along(self, point: Float[Array, "*logits"], change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
         return point * (1 - point) * change
 
-    def scores(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
-        return logits + jax.random.logistic(key, logits.shape, logits.dtype)
+    def noise(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return jax.random.logistic(key, logits.shape, logits.dtype)
 
     def scores_given(
-        self, key: Key[Array, ""], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
+        self, noise: Float[Array, "*logits"], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
     ) -> Float[Array, "*logits"]:
-        # Tucker et al. 2017, Appendix: for the upper value log(1 + (1 - v) exp(a)) - log v, else its mirror image.
+        # With noise = log(v / (1 - v)) this is log(1 + v / ((1 - v) (1 - p))) for the upper value, and minus the same
+        # with p for 1 - p for the lower (Tucker et al. 2017, the appendix on reparameterising the conditional).
         sign = 2 * point - 1
-        uniform = jax.random.uniform(key, logits.shape, logits.dtype, jnp.finfo(logits.dtype).tiny, 1)
-        return sign * (jax.nn.softplus(sign * logits + jnp.log1p(-uniform)) - jnp.log(uniform))
+        return sign * jax.nn.softplus(noise + jax.nn.softplus(sign * logits))
 
 
 class CategoricalRelaxation(Relaxation):
@@ -94,14 +99,13 @@ class CategoricalRelaxation(Relaxation):
     def along(self, point: Float[Array, "*logits"], change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
         return point * (change - jnp.sum(point * change, axis=-1, keepdims=True))
 
-    def scores(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
-        return logits + jax.random.gumbel(key, logits.shape, logits.dtype)
+    def noise(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+        return jax.random.gumbel(key, logits.shape, logits.dtype)
 
     def scores_given(
-        self, key: Key[Array, ""], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
+        self, noise: Float[Array, "*logits"], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
     ) -> Float[Array, "*logits"]:
-        # The largest score has its own Gumbel distribution; the others are truncated at it.
-        noise = jax.random.gumbel(key, logits.shape, logits.dtype)
+        # The largest score has its own Gumbel distribution; the others are truncated at it (the same appendix).
         largest = jax.nn.logsumexp(logits, axis=-1, keepdims=True) + jnp.sum(point * noise, axis=-1, keepdims=True)
         largest = jnp.broadcast_to(largest, logits.shape)
         return jnp.where(point > 0.5, largest, -jnp.logaddexp(-(logits + noise), -largest))

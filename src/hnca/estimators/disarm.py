@@ -23,7 +23,9 @@ class DisARM(FinitelyPairedEstimator):
         bound, estimate = hnca.value_and_grad(hnca.DisARM(), encoder, objective, {"image": images}, key=key)
         ```
 
-    **Reference.** Dong, Mnih and Tucker, *DisARM: An antithetic gradient estimator for binary latent variables*, 2020.
+    **Reference.** Dong, Mnih and Tucker, *DisARM: An antithetic gradient estimator for binary latent variables*, 2020;
+    under the name of U2G also Yin, Ho, Yan, Qian and Zhou, *Probabilistic best subset selection via gradient-based
+    optimization*, 2020.
     """
 
     def second(self, layer: Layer, key: Key[Array, ""], logits: Float[Array, "*logits"], values: Array) -> Second:

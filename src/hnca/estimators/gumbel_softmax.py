@@ -53,7 +53,7 @@ class GumbelSoftmax(PathwiseEstimator):
         for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
             relaxation = relaxation_of(self, network.layers[name])
             logits[name] = network.layer_logits(values, name, shape)
-            scores = relaxation.scores(layer_key, logits[name])
+            scores = logits[name] + relaxation.noise(layer_key, logits[name])
             values[name] = relaxation.values(relaxation.soft(scores / self.temperature))
         return Passes(Trace(values, logits, shape), jnp.ones(shape, network.dtype))
 

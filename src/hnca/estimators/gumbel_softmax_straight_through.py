@@ -49,5 +49,5 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
             raise ValueError(
                 "StraightThroughGumbelSoftmax: key=None; expected a key, from which the noise of the samples is drawn."
             )
-        scores = relaxation.scores_given(key, logits, point)
+        scores = relaxation.scores_given(relaxation.noise(key, logits), logits, point)
         return relaxation.along(relaxation.soft(scores / self.temperature), change) / self.temperature

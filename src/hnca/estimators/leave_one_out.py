@@ -11,6 +11,7 @@ class LeaveOneOut(FinitelyPairedEstimator):
 
     **Formula.** With a second, independent sample `x'` of a layer given its parents, and of everything after it, the
     credit is `1/2 (s(x) - s(x')) (f - f')`, `s` being the score; for a Bernoulli unit `1/2 (x - x') (f - f')`.
+    `MultiSampleLeaveOneOut` is the same with more samples.
 
     **Bias.** None. **Cost.** One forward pass, and for every layer one more of what comes after it and one evaluation
     of the objective: quadratic in depth. Needs an objective that can be evaluated twice.

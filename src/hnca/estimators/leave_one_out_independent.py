@@ -1,45 +1,55 @@
-"""REINFORCE with a second, wholly independent forward pass as its baseline."""
+"""REINFORCE with further, wholly independent forward passes as its baseline."""
 
+import equinox as eqx
 from jaxtyping import Array, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, scored
-from hnca.estimators._passes import with_others
+from hnca.estimators._passes import checked_samples, less_the_others, with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
 
 
 class IndependentLeaveOneOut(Estimator):
-    r"""The leave-one-out estimator over two independent passes through the whole network.
+    r"""The leave-one-out estimator over independent passes through the whole network, two unless asked for more.
 
-    **Formula.** With `f` and `f'` the values of the two passes and `s` the score, a layer's credit is `s(x) (f - f')`
-    in the first and `s(x') (f' - f)` in the second; the gradient is the mean of both passes'. `f` is the sum of the
-    components that the layer can change.
+    **Formula.** With `s` the score, and `f_k` the sum of the components that a layer can change, in pass k of
+    K = `samples`, the layer's credit in that pass is `s(x_k) (f_k - 1/(K-1) sum_{j != k} f_j)`; the gradient is the
+    mean of the passes'.
 
-    **Bias.** None. **Cost.** Two forward passes and two evaluations of the objective, whatever the depth: linear in
-    depth, where `LeaveOneOut` is quadratic. Its variance is higher for all but the first layer, as the second pass
-    differs in the layers before it too. Needs an objective that can be evaluated twice.
+    **Bias.** None. **Cost.** `samples` forward passes and evaluations of the objective, whatever the depth: linear in
+    depth, where `LeaveOneOut` and `MultiSampleLeaveOneOut` are quadratic. Its variance is higher for all but the first
+    layer, as the other passes differ in the layers before it too. Needs an objective that can be evaluated more than
+    once.
 
     Example:
         ```python
-        estimator = hnca.IndependentLeaveOneOut()
+        estimator = hnca.IndependentLeaveOneOut(samples=4)
         bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
-    **Reference.** Young 2022, Appendix J; Kool, van Hoof and Welling, *Buy 4 REINFORCE samples, get a baseline for
-    free!*, 2019.
+    **Reference.** Kool, van Hoof and Welling, *Buy 4 REINFORCE samples, get a baseline for free!*, 2019; Young 2022,
+    Appendix J, with two.
+
+    Attributes:
+        samples: K, at least 2.
     """
+
+    samples: int = eqx.field(static=True, default=2)
+
+    def __check_init__(self):
+        checked_samples("IndependentLeaveOneOut", self.samples)
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        return with_others(self, network, trace, key, 2)
+        return with_others(self, network, trace, key, self.samples)
 
     def cost(self, network: Network) -> Cost:
-        return whole_passes(2)
+        return whole_passes(self.samples)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
@@ -47,5 +57,5 @@ class IndependentLeaveOneOut(Estimator):
         require_repeatable(self, objective)
         credits = {}
         for name, value in downstream_values(network, objective, trace).items():
-            credits[name] = scored(network, trace, name, None if value is None else value - value[::-1])
+            credits[name] = scored(network, trace, name, None if value is None else less_the_others(value))
         return credits, state

@@ -20,7 +20,7 @@ class Signal(NamedTuple):
     """What is known of one layer's learning signal.
 
     Attributes:
-        baseline: what is learned of it from the inputs.
+        baseline: what is learned of it from the inputs and the layer's parents.
         mean: running mean of what the baseline leaves, `[]`.
         variance: running mean of its square, `[]`.
     """
@@ -34,13 +34,16 @@ class NVIL(Estimator):
     r"""The score-function estimator of neural variational inference and learning.
 
     **Formula.** For a layer with score `s`, and `f` the sum of the components it can change, the credit is
-    `s(x) (f - C(inputs) - c) / max(1, sqrt(v))`: `C` is a network of one hidden layer of 100 tanh units, trained by
+    `s(x) (f - C(seen) - c) / max(1, sqrt(v))`: `C` is a network of one hidden layer of 100 tanh units, trained by
     regression with Adam on `f - c`; `c` and `v` are running means of `f - C` and of the square of what is left.
+    Every layer has a `C`, `c` and `v` of its own. `C` reads the inputs of the network and the layer's parents (in the
+    paper, of layers in a row, the layer below alone).
 
-    **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before. With `normalise` the credit
-    is divided by a number of at least 1, a learning rate of the layer's own; without it, it is unbiased.
-    **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on the inputs.
-    Learns from rewards that are observed once, too.
+    **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before (in the paper `c` and `v`
+    have seen this one). With `normalise` the credit is divided by a number of at least 1, a learning rate of the
+    layer's own; without it, it is unbiased.
+    **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on what it
+    sees. Learns from rewards that are observed once, too.
 
     Example:
         ```python
@@ -68,19 +71,21 @@ class NVIL(Estimator):
 
     def init(self, network: Network, objective: Objective) -> PyTree:
         zero = jnp.zeros((), network.dtype)
-        baseline = regression.begin(input_size(network), network.dtype, self._adam)
-        return {name: Signal(baseline, zero, zero) for name in network.order}
+        sizes = {name: input_size(network) + _parent_size(network, name) for name in network.order}
+        dtype = network.dtype
+        return {n: Signal(regression.begin(size, dtype, self._adam), zero, zero) for n, size in sizes.items()}
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         credits, new_state = {}, {}
-        seen = inputs_seen(network, trace)
+        inputs = inputs_seen(network, trace)
         for name, value in downstream_values(network, objective, trace).items():
             signal = state[name]
             if value is None:
                 credits[name], new_state[name] = scored(network, trace, name, None), signal
                 continue
+            seen = jnp.concatenate([inputs, *_parents_seen(network, trace, name)], axis=-1)
             left = value - regression.predict(signal.baseline, seen)
             credits[name] = scored(network, trace, name, (left - signal.mean) * self._scale(signal))
             new_state[name] = self._observed(signal, seen, value, left)
@@ -91,7 +96,7 @@ class NVIL(Estimator):
         return 1 / jnp.maximum(ones, jnp.sqrt(signal.variance)) if self.normalise else ones
 
     def _observed(
-        self, signal: Signal, seen: Float[Array, "*batch inputs"], value: Float[Array, "*batch"], left: Array
+        self, signal: Signal, seen: Float[Array, "*batch size"], value: Float[Array, "*batch"], left: Array
     ) -> Signal:
         """Returns the signal's state after a batch."""
         mean = self.decay * signal.mean + (1 - self.decay) * jnp.mean(left)
@@ -102,3 +107,16 @@ class NVIL(Estimator):
     @property
     def _adam(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
+
+
+def _parent_layers(network: Network, name: str) -> list[str]:
+    """Returns the parents of a layer that are layers."""
+    return [parent for parent in network.layers[name].conditional.parents if parent in network.layers]
+
+
+def _parent_size(network: Network, name: str) -> int:
+    return sum(network.layers[parent].features for parent in _parent_layers(network, name))
+
+
+def _parents_seen(network: Network, trace: Trace, name: str) -> list[Float[Array, "*batch features"]]:
+    return [network.features(trace.values, parent) for parent in _parent_layers(network, name)]

@@ -8,10 +8,11 @@ from hnca.network import Network
 
 
 class REBAR(RelaxedControlVariate):
-    r"""The concrete relaxation as a control variate, for Bernoulli layers; temperature and scale are adapted.
+    r"""The concrete relaxation as a control variate; its temperature and scale are adapted.
 
-    **Formula.** A layer's sample is `b = 1[z > 0]` with `z = a + e`, `a` the logits and `e` logistic. With
-    `s(z) = sigmoid(z / temperature)`, `z` drawn given `b`, and `z'` drawn again given the same `b`, the credit is
+    **Formula.** A Bernoulli layer's sample is `b = 1[z > 0]` with `z = a + e`, `a` the logits and `e` logistic; with
+    Gumbel `e`, a categorical unit's is where `z` is largest. With `s(z) = sigmoid(z / temperature)`, or softmax, `z`
+    drawn given `b`, and `z'` drawn again given the same `b`, the credit is
     `score(b) (f(b) - scale * f(s(z'))) + scale * d/da f(s(z)) - scale * d/da f(s(z'))`. The first derivative holds `e`
     fixed, the second the noise that makes `z'` from `a` and `b`. In `f(s(.))` all that comes after the layer is relaxed
     with noise that could have made the trace's values; what comes before the layer is as in the trace.
@@ -41,8 +42,8 @@ class REBAR(RelaxedControlVariate):
         learning_rate: of the adaptation; 0 leaves both as they are.
 
     Raises:
-        ValueError: for a value outside these; when called, for a layer that is not Bernoulli, named, for a reward that
-            can be observed only once, and for no key.
+        ValueError: for a value outside these; when called, for a layer that is neither Bernoulli nor categorical, for a
+            reward that can be observed only once, and for no key.
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
@@ -56,8 +57,8 @@ class REBAR(RelaxedControlVariate):
         self,
         parameters: Parameters,
         name: str,
-        logits: Float[Array, "*batch units"],
-        relaxed_state: Float[Array, "*batch units"],
+        mean: Float[Array, "*logits"],
+        point: Float[Array, "*logits"],
         relaxed_value: Float[Array, "*batch"],
     ) -> Float[Array, "*batch"]:
         return parameters.scale * relaxed_value

@@ -10,15 +10,15 @@ from hnca.network import Network
 
 
 class RELAX(RelaxedControlVariate):
-    r"""`REBAR` with a small network for every layer added to the control variate, for Bernoulli layers.
+    r"""`REBAR` with a small network for every layer added to the control variate.
 
     **Formula.** As `REBAR`, whose `scale * f(s(z))` becomes `c(z) = scale * f(s(z)) + r(s(z), a)`: the credit is
-    `score(b) (f(b) - c(z')) + d/da c(z) - d/da c(z')`. `r` reads the layer's relaxed state and, held fixed, its
+    `score(b) (f(b) - c(z')) + d/da c(z) - d/da c(z')`. `r` reads the layer's relaxed values and, held fixed, its
     probabilities; it has one layer of hyperbolic tangents, and its last weights start at 0, so that at first this is
     `REBAR`. Temperature, scale and all that `r` has are adapted together, as `REBAR` adapts its two.
 
     **Bias.** None, whatever `r` is, if the objective is continuous in the relaxed values. **Cost.** As `REBAR`, and
-    `hidden_units * units` multiplications a layer and example for `r`. Needs an objective that can be evaluated on
+    `hidden_units * logits` multiplications a layer and example for `r`. Needs an objective that can be evaluated on
     relaxed values.
 
     Example:
@@ -60,18 +60,19 @@ class RELAX(RelaxedControlVariate):
         self,
         parameters: Parameters,
         name: str,
-        logits: Float[Array, "*batch units"],
-        relaxed_state: Float[Array, "*batch units"],
+        mean: Float[Array, "*logits"],
+        point: Float[Array, "*logits"],
         relaxed_value: Float[Array, "*batch"],
     ) -> Float[Array, "*batch"]:
         surrogate = parameters.surrogates[name]
-        # Both are centred, so that tanh is not driven to one side by many units.
-        seen = jnp.concatenate([2 * relaxed_state - 1, jnp.tanh(logits / 2)], axis=-1)
+        both = [part.reshape(*relaxed_value.shape, -1) for part in (point, mean)]
+        # Centred, so that tanh is not driven to one side by many units.
+        seen = 2 * jnp.concatenate(both, axis=-1) - 1
         hidden = jnp.tanh(_affine(seen, surrogate["hidden"], surrogate["hidden_bias"]))
         return parameters.scale * relaxed_value + hidden @ surrogate["output"]
 
     def _surrogate(self, network: Network, name: str, key: Array) -> dict[str, Array]:
-        inputs = 2 * network.layers[name].units
+        inputs = 2 * network.layers[name].conditional.out_features
         weight = jax.random.normal(key, (inputs, self.hidden_units), network.dtype) / inputs**0.5
         zeros = jnp.zeros(self.hidden_units, network.dtype)
         return {"hidden": weight, "hidden_bias": zeros, "output": zeros}

@@ -23,7 +23,8 @@ class StraightThrough(PathwiseEstimator):
         ```
 
     **Reference.** Bengio, Léonard and Courville, *Estimating or propagating gradients through stochastic neurons for
-    conditional computation*, 2013.
+    conditional computation*, 2013; of what they try, the form that keeps the derivative of the sigmoid (the other has 1
+    for it).
     """
 
     def derivative(

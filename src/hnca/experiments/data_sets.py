@@ -12,6 +12,9 @@ from hnca.data.loading import is_file, read_collection
 from hnca.data.places import data_directory, find, require
 from hnca.experiments.settings import DataSetSettings
 
+_OTHERS = 70
+"""What the table's other columns need of a terminal's width."""
+
 
 def look_after_data(settings: DataSetSettings, console: Console) -> None:
     """Lists, gets or checks data sets.
@@ -23,15 +26,24 @@ def look_after_data(settings: DataSetSettings, console: Console) -> None:
 
 
 def _list(settings: DataSetSettings, console: Console) -> None:
-    table = Table()
-    for heading in ("name", "what it is", "images", "size", "licence", "where"):
-        table.add_column(heading, justify="right" if heading in ("images", "size") else "left", overflow="fold")
+    rows = []
     for name, collection in CATALOGUE.items():
         folder = find(collection, settings.data_dir)
         where = "in the package" if collection.embedded else str(folder or f"not here: hnca data get {name}")
         sizes = [file.size for file in collection.files if file.size is not None]
         size = f"{sum(sizes) / 1e6:.0f} MB" if sizes else ""
-        table.add_row(name, collection.title, f"{collection.facts.train_images:,}", size, collection.licence, where)
+        rows.append((name, collection.title, f"{collection.facts.train_images:,}", size, collection.licence, where))
+    table = Table()
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is", min_width=14)
+    for heading in ("images", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("licence", no_wrap=True)
+    # A path that is broken cannot be copied: it gets what room it needs, if there is so much beside the others.
+    room = max(0, min(max(len(where) for *_, where in rows), console.width - _OTHERS))
+    table.add_column("where", min_width=room, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
 
 

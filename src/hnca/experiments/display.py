@@ -10,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from hnca.experiments.records import Row
 
+_BAR = 6
+"""The width of the bar."""
+
 
 class Display(ABC):
     """Shows the progress of one run; entered when the run begins and left when it ends."""
@@ -42,19 +45,27 @@ class PlainDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """A bar that moves with every epoch, narrow enough for a terminal of 80 columns."""
+    """A bar that moves with every epoch, with as much of the measurements beside it as the terminal has room for."""
 
     def __init__(self, console: Console, label: str, epochs: int, headings: Mapping[str, str], digits: int, done: int):
-        bar = BarColumn(bar_width=6)
+        bar = BarColumn(bar_width=_BAR)
         columns = TextColumn("{task.description}"), bar, MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         self._progress = Progress(*columns, console=console)
         self._task = self._progress.add_task(label, total=epochs, completed=done, note="compiling")
         self._digits = min(digits, 3)
+        self._room = console.width - len(label) - _BAR - len(f"{epochs}/{epochs}") - 3
 
     def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
         shown = [f"{field.split('_')[0]} {value:.{self._digits}f}" for field, value in _measured(row)[:2]]
-        note = f"{' '.join(shown)} {_pace(updates_per_second, seconds_left)}"
-        self._progress.update(self._task, advance=1, note=note)
+        left = f"{_duration(seconds_left)} left"
+        notes = [
+            f"{' '.join(shown)} {_pace(updates_per_second, seconds_left)}",
+            f"{' '.join(shown)} {left}",
+            f"{shown[0]} {left}",
+            shown[0],
+        ]
+        fitting = [note for note in notes if len(note) <= self._room]
+        self._progress.update(self._task, advance=1, note=fitting[0] if fitting else "")
 
     def __enter__(self) -> "LiveDisplay":
         self._progress.start()
@@ -87,5 +98,8 @@ def _measured(row: Row) -> list[tuple[str, float]]:
 
 
 def _pace(updates_per_second: float, seconds_left: float) -> str:
-    left = str(timedelta(seconds=round(seconds_left))).removeprefix("0:")
-    return f"{updates_per_second:,.0f} updates/s, {left} left"
+    return f"{updates_per_second:,.0f} updates/s, {_duration(seconds_left)} left"
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:")

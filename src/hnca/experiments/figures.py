@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
-from zlib import crc32
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -16,27 +14,42 @@ from matplotlib.ticker import MaxNLocator
 from hnca.experiments.intervals import confidence_interval
 from hnca.experiments.records import Row, distinct, method_label
 
-_COLOURS = {
+COLOURS = {
     "HNCA": "#0072b2",
     "HNCA with baseline": "#56b4e9",
-    "REINFORCE": "#d55e00",
-    "REINFORCE with baseline": "#e69f00",
-    "LOO": "#009e73",
-    "LOO, independent": "#7fcfb9",
-    "DisARM": "#cc79a7",
-    "ARM": "#8c564b",
-    "REBAR": "#9467bd",
-    "RELAX": "#bcbd22",
+    "HNCA with learned baseline": "#4b6bff",
+    "HNCA with LOO": "#00c2c7",
     "HNCA, all children": "#000000",
     "HNCA, all children with baseline": "#777777",
-    "HNCA, full reward": "#b2182b",
+    "HNCA, all children with learned baseline": "#b0b0b0",
+    "HNCA, full reward": "#c8283c",
     "HNCA, full reward with baseline": "#f4a582",
+    "HNCA, full reward with learned baseline": "#e0567a",
+    "REINFORCE": "#d55e00",
+    "REINFORCE with baseline": "#e69f00",
+    "REINFORCE with learned baseline": "#9c6b00",
+    "LOO": "#009e73",
+    "LOO, independent": "#7fcfb9",
+    "LOO, 4 samples": "#66a61e",
+    "DisARM": "#cc79a7",
+    "ARM": "#8c564b",
+    "MuProp": "#c44ecb",
+    "NVIL": "#7a8f00",
+    "local expectation": "#ff2a2a",
+    "REBAR": "#9467bd",
+    "RELAX": "#bcbd22",
+    "straight-through": "#6b8e9e",
+    "Gumbel-softmax": "#ff6f91",
+    "Gumbel-softmax, straight-through": "#8fbf3f",
+    "ReinMax": "#9b4dff",
+    "VIMCO": "#2f8f8f",
 }
+"""Of the curves, one for every estimator, so that it looks the same in all figures; legible on white and on black."""
 
 
-def _colour(label: str) -> str:
-    """Returns an estimator's colour: its own, or one of twenty others by its name."""
-    return _COLOURS.get(label) or to_hex(colormaps["tab20"](crc32(label.encode()) % 20))
+_LETTERS_AN_INCH = 16
+"""Of a caption, so that it is not wider than the figure."""
+_LETTERS_AN_INCH_OF_LEGEND = 14.5
 
 
 class _Panels(NamedTuple):
@@ -110,7 +123,7 @@ def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
     panels = _FIGURES[number]
     chosen = [row for row in rows if panels.shows(row)]
     depths = distinct(chosen, "layers")
-    figure = Figure(figsize=(1.4 + 3.6 * len(depths), 6.4))
+    figure = Figure(figsize=(max(5.8, 1.4 + 3.6 * len(depths)), 6.4))
     axes = figure.subplots(2, len(depths), sharex=True, sharey="row", squeeze=False)
     for column, depth in enumerate(depths):
         of_depth = [row for row in chosen if row["layers"] == depth]
@@ -120,7 +133,7 @@ def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
         _curves(variance, of_depth, "log_gradient_variance", "-")
         performance.set_title(f"{depth} {panels.units} layer{'s' if depth > 1 else ''}", fontsize=11)
         variance.set_xlabel("epoch")
-        variance.xaxis.set_major_locator(MaxNLocator(integer=True))
+        variance.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, 0].set_ylabel(panels.performance)
     axes[1, 0].set_ylabel("ln variance of the gradient")
     _annotate(figure, chosen, "; ".join(filter(None, (panels.note, remark))))
@@ -130,19 +143,21 @@ def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
 def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
     """Puts the legend above the panels and what the bands are below them."""
     methods = dict.fromkeys(map(method_label, rows))
-    lines = [Line2D([], [], color=_colour(label), label=label) for label in methods]
+    lines = [Line2D([], [], color=COLOURS[label], label=label) for label in methods]
     styles = [
         Line2D([], [], color="0.4", linestyle="-", label="training"),
-        Line2D([], [], color="0.4", linestyle=":", marker=".", label="test"),
+        Line2D([], [], color="0.4", linestyle=":", marker="o", markersize=4, fillstyle="none", label="test"),
     ]
     handles = [*lines, *styles]
-    columns = max(2, min(len(handles), int(figure.get_figwidth() // 1.9)))
+    entry = 0.5 + max(map(len, [*methods, "training"])) / _LETTERS_AN_INCH_OF_LEGEND
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
     legend_rows = -(-len(handles) // columns)
     figure.legend(handles=handles, loc="upper center", ncols=columns, frameon=False, fontsize=9)
     seeds = len(distinct(rows, "seed"))
     bands = "one seed" if seeds == 1 else f"{seeds} seeds, bands: 95% confidence interval of the training mean"
-    figure.text(0.99, 0.008, f"{note}; {bands}", ha="right", va="bottom", size=8, color="0.4")
-    figure.tight_layout(rect=(0, 0.025, 1, 0.98 - 0.033 * legend_rows))
+    caption = wrap(f"{note}; {bands}", int(_LETTERS_AN_INCH * figure.get_figwidth()))
+    figure.text(0.99, 0.008, "\n".join(caption), ha="right", va="bottom", size=8, color="0.4")
+    figure.tight_layout(rect=(0, 0.025 * len(caption), 1, 0.98 - 0.033 * legend_rows))
 
 
 def _by_epoch(rows: Sequence[Row], field: str) -> dict[int, list[float]]:
@@ -161,9 +176,11 @@ def _curves(axis: Axes, rows: Sequence[Row], field: str, style: str) -> None:
         intervals = [confidence_interval(values) for values in by_epoch.values()]
         mean = np.array([interval.mean for interval in intervals])
         half_width = np.array([interval.half_width for interval in intervals])
-        marker = "." if len(epochs) == 1 or style == ":" else None
-        axis.plot(epochs, mean, style, color=_colour(label), linewidth=1.5, marker=marker, markersize=3)
+        is_test, is_point = style == ":", len(epochs) == 1
+        (line,) = axis.plot(epochs, mean, style, color=COLOURS[label], linewidth=1.5, markersize=5 if is_point else 2)
+        line.set_marker("o" if is_test or is_point else "")
+        line.set_fillstyle("none" if is_test else "full")
         if style == "-" and not np.isnan(half_width).any():
-            axis.fill_between(epochs, mean - half_width, mean + half_width, color=_colour(label), alpha=0.2, lw=0)
+            axis.fill_between(epochs, mean - half_width, mean + half_width, color=COLOURS[label], alpha=0.2, lw=0)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

@@ -34,7 +34,8 @@ class Forecast:
             return None
         total = sum(epochs * layers for layers, epochs in [*left, (run.layers, run.epochs - number)])
         pace = seconds / run.layers
+        more = "1 more run" if len(left) == 1 else f"{len(left)} more runs"
         return (
-            f"{len(left)} more runs and what is left of this one take about {timedelta(seconds=round(total * pace))} "
+            f"{more} and what is left of this one take about {timedelta(seconds=round(total * pace))} "
             f"if every epoch takes {pace:.1f} s a layer"
         )

@@ -1,7 +1,9 @@
 """Says what runs here: versions, devices, and which kernel the messages go by."""
 
 import importlib.metadata
+import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +34,7 @@ def print_information(console: Console) -> None:
     lines = {
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "packages": versions,
+        "CPU": processor(),
         "devices": devices,
         "messages": kernel,
     }
@@ -60,6 +63,7 @@ def environment() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "devices": [device.device_kind for device in jax.devices()],
@@ -69,6 +73,15 @@ def environment() -> dict[str, Any]:
         "float": str(jnp.result_type(float)),
         "commit": _commit(),
     }
+
+
+def processor() -> str:
+    """Returns the name of the processor, as far as the system tells it, and how many of its cores there are."""
+    described = Path("/proc/cpuinfo")
+    text = described.read_text() if described.is_file() else ""
+    named = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    name = named[1].strip() if named else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def _commit() -> str | None:

@@ -172,6 +172,6 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changed = [
         f"{name} {before.get(name)}, now {now.get(name)}"
         for name in now
-        if name not in ignored and before.get(name) != now.get(name)
+        if name not in ignored and name in before and before[name] != now[name]
     ]
     return [f"continued elsewhere, so that last digits may differ: {'; '.join(changed)}"] if changed else []

@@ -117,6 +117,8 @@ def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: 
     while taken is not None:
         run, claim = taken
         with claim:
+            # Before anything is written: no run of images that are not there may stand in the way of the next command.
+            settings.data.require()
             trainer.lead(runs.index(run), run, claim)
         taken = _next(share, settings.out)
     return share

@@ -22,10 +22,11 @@ def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -
     which = f"epoch {epochs[0]}" if len(epochs) == 1 else "the last epoch of each"
     title = f"{which}, " + ("one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval")
     table = Table(title=title)
-    table.add_column("layers", justify="right")
-    table.add_column("estimator", no_wrap=True)
+    # On a narrow terminal cells become higher, and nothing of a number is left out.
+    table.add_column("layers", justify="right", no_wrap=True)
+    table.add_column("estimator", overflow="fold")
     for heading in headings.values():
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", overflow="fold")
     for depth, label, cells in final_cells(rows, dict.fromkeys(headings, digits)):
         table.add_row(str(depth), label, *cells)
     return table

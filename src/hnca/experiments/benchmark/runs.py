@@ -60,7 +60,8 @@ def _experiment(name: str, width: int, settings: BenchSettings) -> Experiment:
 def _table(title: str, rows: Sequence[Row]) -> Table:
     table = Table(title=title)
     for field in rows[0]:
-        table.add_column(field.replace("_", " "), justify="left" if isinstance(rows[0][field], str) else "right")
+        is_text = isinstance(rows[0][field], str)
+        table.add_column(field.replace("_", " "), justify="left" if is_text else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(_shown, row.values()))
     return table

@@ -7,12 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from hnca.experiments.comparison.rows import SURE
 from hnca.experiments.estimators import label
 from hnca.experiments.records import distinct
 from hnca.experiments.store import Row
-
-_SURE = 4.0
-"""A bias of so many standard errors is shown as one."""
 
 _COLUMNS = 4
 _BLUE = "#0072b2"
@@ -57,7 +55,7 @@ def _panel(axis: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
     axis.set_xscale("log")
     axis.set_yscale("log")
     for row in rows:
-        filled = "none" if row["bias_sureness"] > _SURE else _BLUE
+        filled = "none" if row["bias_sureness"] > SURE else _BLUE
         here = row["milliseconds"], row["variance"]
         axis.plot(*here, "o", color=_BLUE, markerfacecolor=filled)
         number = str(names.index(row["estimator"]) + 1)

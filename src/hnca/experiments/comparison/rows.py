@@ -9,18 +9,27 @@ from jaxtyping import Float, PyTree
 from hnca.experiments.comparison.moments import Drawn
 from hnca.experiments.store import Row
 
+SURE = 4.0
+"""A bias whose square is so many standard errors from 0 is said to be found."""
+
+_ONE_SIDED = 1.645
+"""Standard errors that a normal variable exceeds with a probability of 5%."""
+
 
 class Bias(NamedTuple):
-    """The length of `E[g] - true` over that of `true`, its standard error, and how sure it is that it is not 0.
+    """The length of `E[g] - true` over that of `true`: what is known of it.
 
     Attributes:
-        relative: 0 where noise is all that is seen.
-        error: standard error; of a bias of 0 what noise alone would make of it.
+        relative: the root of the estimate of its square; 0 where that is negative, as noise alone makes it half of the
+            time. Small ones are not normally distributed: the square is.
+        error: standard error of `relative`, where a bias was found.
+        bound: it is below this, at a level of 95%.
         sureness: the estimate of its square in standard errors of that.
     """
 
     relative: float
     error: float
+    bound: float
     sureness: float
 
 
@@ -35,6 +44,7 @@ def measured_row(drawn: Drawn, reference: Drawn) -> Row:
     return {
         "relative_bias": bias.relative,
         "relative_bias_error": bias.error,
+        "relative_bias_bound": bias.bound,
         "bias_sureness": bias.sureness,
         "variance": _mean(drawn.variance),
         "variance_by_layer": {name: _mean(layer) for name, layer in drawn.variance.items()},
@@ -47,8 +57,8 @@ def relative_bias(drawn: Drawn, reference: Drawn) -> Bias:
     """Returns the bias, from differences between the means of the groups of both.
 
     With `d_g` the difference of group `g`, the squared length of the bias is the mean of `<d_g, d_h>` over all pairs of
-    different groups, which noise does not add to, however correlated parameters are. Its standard error is the
-    jackknife's, each group left out once.
+    different groups, which noise does not add to, however correlated parameters are; likewise that of the true
+    gradient. The standard error of the former is the jackknife's, each group left out once.
     """
     truth = _flat(reference.means)
     products = _products(_flat(drawn.means) - truth)
@@ -56,13 +66,17 @@ def relative_bias(drawn: Drawn, reference: Drawn) -> Bias:
     without = np.array([_mean_over_pairs(np.delete(np.delete(products, g, 0), g, 1)) for g in range(len(products))])
     count = len(without)
     error = float(np.sqrt((count - 1) / count * np.sum((without - np.mean(without)) ** 2)))
-    length = float(np.linalg.norm(np.mean(truth, axis=0)))
-    around = max(squared, error) ** 0.5
-    return Bias(max(squared, 0.0) ** 0.5 / length, error / (2 * around) / length, squared / error)
+    of_truth = _products(truth)
+    length = _mean_over_pairs(of_truth)
+    if length <= 0:  # too few draws to see the true gradient through its noise, which is then all there is
+        length = float(np.mean(of_truth))
+    length **= 0.5
+    around, bound = max(squared, error) ** 0.5, (max(squared, 0.0) + _ONE_SIDED * error) ** 0.5
+    return Bias(max(squared, 0.0) ** 0.5 / length, error / (2 * around) / length, bound / length, squared / error)
 
 
-def _products(differences: Float[np.ndarray, "groups parameters"]) -> Float[np.ndarray, "groups groups"]:
-    return differences @ differences.T
+def _products(vectors: Float[np.ndarray, "groups parameters"]) -> Float[np.ndarray, "groups groups"]:
+    return vectors @ vectors.T
 
 
 def _mean_over_pairs(products: Float[np.ndarray, "groups groups"]) -> float:

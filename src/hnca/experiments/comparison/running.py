@@ -5,10 +5,8 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 from rich.console import Console
-from rich.table import Table
 
 from hnca.baselines import RunningMean
 from hnca.data import load_dataset
@@ -19,8 +17,9 @@ from hnca.experiments.comparison.chart import draw_chart
 from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
 from hnca.experiments.comparison.rows import measured_row
 from hnca.experiments.comparison.subjects import subjects
+from hnca.experiments.comparison.table import markdown_tables, terminal_table
 from hnca.experiments.devices import require_devices
-from hnca.experiments.estimators import estimator, label
+from hnca.experiments.estimators import estimator
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import Images, on_device
 from hnca.experiments.information import device_line
@@ -47,10 +46,10 @@ def compare(settings: CompareSettings, console: Console) -> None:
         for epoch, trained in networks:
             new = _rows(experiment, shape.layers, epoch, trained, settings, images, times)
             rows += sorted(new, key=lambda row: row["variance_times_milliseconds"])
-            title = f"{settings.experiment}, {shape.layers} layers, after {epoch} epochs"
-            console.print(_table(rows[-len(new) :], title))
+            console.print(terminal_table(rows[-len(new) :]))
             _write(settings, rows)
-    console.print(f"{settings.out / 'comparison.json'}, {draw_chart(rows, settings.out)}", soft_wrap=True)
+    written = settings.out / "comparison.json", settings.out / "comparison.md", draw_chart(rows, settings.out)
+    console.print(", ".join(map(str, written)), soft_wrap=True)
 
 
 def _rows(
@@ -97,24 +96,11 @@ def _times(experiment: Experiment, shape: Shape, settings: CompareSettings, imag
     return {row["estimator"]: row["milliseconds_per_update"] for row in timed}
 
 
-def _table(rows: Sequence[Row], title: str) -> Table:
-    table = Table(title=f"{title}, by variance times time")
-    table.add_column("estimator", no_wrap=True)
-    for heading in ("relative bias", "ln variance by layer", "passes", "evaluations", "ms", "variance x ms"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        bias = f"{row['relative_bias']:.3f} ({row['relative_bias_error']:.3f})"
-        variances = " ".join(f"{float(jnp.log(v)):.2f}" for v in row["variance_by_layer"].values())
-        passes, time = f"{row['forward_passes']:.3g}", f"{row['milliseconds']:.2f}"
-        price = f"{row['variance_times_milliseconds']:.3g}"
-        table.add_row(label(row["estimator"]), bias, variances, passes, str(row["evaluations"]), time, price)
-    return table
-
-
 def _write(settings: CompareSettings, rows: Sequence[Row]) -> None:
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
         content = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
         write_atomically(settings.out / "comparison.json", [content.encode()])
+        write_atomically(settings.out / "comparison.md", [markdown_tables(rows).encode()])
     except OSError as error:
         raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None

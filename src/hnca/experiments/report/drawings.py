@@ -20,7 +20,7 @@ _STYLE: dict[Any, str] = {
     "axes.edgecolor": _TEXT,
     "xtick.color": _TEXT,
     "ytick.color": _TEXT,
-    "grid.color": _TEXT,
+    "grid.color": "#808080",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",

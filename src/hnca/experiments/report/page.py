@@ -9,14 +9,14 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
   background: Canvas; color: CanvasText; }
 h1, h2 { font-weight: 600; line-height: 1.2; }
 h2 { margin-top: 2.5rem; }
-svg { width: 100%; height: auto; }
+svg { display: block; max-width: max(100%, 36rem); height: auto; }
 img { max-width: 100%; height: auto; border: 1px solid color-mix(in srgb, CanvasText 25%, transparent); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; }
-th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top;
+th, td { padding: .25rem .8rem .25rem 0; text-align: left; white-space: nowrap;
   border-bottom: 1px solid color-mix(in srgb, CanvasText 20%, transparent); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }
+.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); }
 figure { margin: 0; }
 figcaption, .note { opacity: .75; font-size: .9em; }
 """
@@ -50,6 +50,11 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[object]], numbers: b
 
     body = "".join(f"<tr>{cells('td', line)}</tr>\n" for line in lines)
     return f'<div class="scroll"><table><tr>{cells("th", headings)}</tr>\n{body}</table></div>'
+
+
+def figure(drawing: str) -> str:
+    """Returns a drawing at its own size, or as wide as the page; it is scrolled where its text would be too small."""
+    return f'<div class="scroll">{drawing}</div>'
 
 
 def pictures(images: Mapping[str, str]) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
+from hnca.experiments.estimators import label
 from hnca.experiments.failures import refused
-from hnca.experiments.figures import is_ablation, paper_figure
+from hnca.experiments.figures import COLOURS, is_ablation, paper_figure
 from hnca.experiments.records import distinct, read_rows
 from hnca.experiments.report.drawings import as_image, as_svg, page_style
-from hnca.experiments.report.page import note, page, pictures, section, table
+from hnca.experiments.report.page import figure, note, page, pictures, section, table
 from hnca.experiments.settings import ReportSettings, SettingsError
 from hnca.experiments.store import Configuration, Row, read_metrics, stored_runs, write_atomically
 from hnca.experiments.tables import final_cells
@@ -32,8 +33,8 @@ def write_report(settings: ReportSettings, console: Console) -> None:
     """
     path = settings.directory / "report.html" if settings.out is None else settings.out
     with refused(settings.directory):
-        runs = stored_runs(settings.directory)
-        rows = read_rows(settings.directory)
+        runs = _in_order(stored_runs(settings.directory))
+        rows = read_rows(settings.directory, list(runs))
     if not rows:
         raise SettingsError(f"{settings.directory}: holds no runs; expected what a command was given as --out")
     content = report(str(settings.directory), runs, rows)
@@ -42,7 +43,13 @@ def write_report(settings: ReportSettings, console: Console) -> None:
         write_atomically(path, [content.encode()])
     except OSError as error:
         raise SettingsError(f"--out {path}: cannot be written ({error.strerror or error})") from None
-    console.print(f"{path}: {len(runs)} runs", soft_wrap=True, highlight=False)
+    console.print(f"{path}: {len(runs)} run{'s' if len(runs) > 1 else ''}", soft_wrap=True, highlight=False)
+
+
+def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
+    """Returns the runs by depth, then as the figures know the estimators, not as their names are spelled."""
+    place = {method: number for number, method in enumerate(COLOURS)}
+    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place[label(run[1]["method"])], run[0])))
 
 
 def report(name: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
@@ -65,7 +72,7 @@ def _figures(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configura
     numbers = _numbers(experiment, rows, runs)
     data = ", ".join(dict.fromkeys(run["data"]["name"] for run in runs.values()))
     with page_style():
-        drawn = [as_svg(paper_figure(number, rows, data)) for number in numbers]
+        drawn = [figure(as_svg(paper_figure(number, rows, data))) for number in numbers]
     return section("Figures", *drawn)
 
 
@@ -80,7 +87,7 @@ def _numbers(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configura
 def _final_values(experiment: str, rows: Sequence[Row]) -> str:
     fields = {**_HEADINGS[experiment], **_VARIANCE}
     digits = {field: places for field, (_, places) in fields.items()}
-    lines = [[depth, label, *cells] for depth, label, cells in final_cells(rows, digits)]
+    lines = [[depth, method, *cells] for depth, method, cells in final_cells(rows, digits)]
     headings = ["layers", "estimator", *(heading for heading, _ in fields.values())]
     seeds = len(distinct(rows, "seed"))
     said = "one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval (Student's t)"

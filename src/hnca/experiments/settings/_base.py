@@ -43,7 +43,7 @@ class TrainingSettings:
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
-    """Checkpoints, checks and shards."""
+    """Checkpoints, checks, shards and display."""
     sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
 

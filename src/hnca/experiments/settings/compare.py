@@ -48,7 +48,7 @@ class CompareSettings:
     repeats: int = 5
     """Timings of each, in turns, of which the median is taken."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/comparison")
-    """Where to write comparison.json and comparison.png."""
+    """Where to write comparison.json, comparison.md and comparison.png."""
 
     def __post_init__(self):
         check_each("layers", self.layers)

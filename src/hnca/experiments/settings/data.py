@@ -6,8 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from hnca.data import Facts, facts_of
+from hnca.data import DataError, Facts, facts_of
 from hnca.data.catalogue import CATALOGUE
+from hnca.data.places import require
 from hnca.experiments.settings._checks import SettingsError
 
 
@@ -36,3 +37,15 @@ class DataSettings:
             expected = f"expected at most {facts.train_images}, the number of images in {facts.name}"
             raise SettingsError(f"--batch-size {batch_size}: {expected}")
         return facts
+
+    def require(self) -> None:
+        """Makes sure that the images are there, without reading them.
+
+        Raises:
+            SettingsError: saying where they were looked for, if they are not.
+        """
+        if self.dataset in CATALOGUE:
+            try:
+                require(CATALOGUE[self.dataset], self.data_dir)
+            except DataError as error:
+                raise SettingsError(str(error)) from None

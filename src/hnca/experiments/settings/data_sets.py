@@ -22,7 +22,7 @@ class DataSetSettings:
     action: Annotated[Literal["list", "get", "check"], tyro.conf.Positional]
     """What to do."""
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME ...]")] = ()
-    """Names of data sets."""
+    """Names of data sets; for check also .npz files."""
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where they are put, and looked for first; by default $HNCA_DATA, or else the user's cache."""
     mirror: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None

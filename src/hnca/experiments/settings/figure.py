@@ -55,7 +55,7 @@ _DEPTHS = (1, 2, 3)
 class FigureSettings:
     """Run everything that a figure of the paper needs, skipping what is there, and draw it.
 
-    1: bandits; 3: auto-encoders; 4: bandits with baselines; 5: bandits with a convolutional torso; 6: HNCA's ablations.
+    Figures 1, 4 and 5 are bandits (4 with baselines, 5 with a convolutional torso), 3 auto-encoders, 6 ablations.
     """
 
     number: Annotated[Literal[1, 3, 4, 5, 6], tyro.conf.Positional]

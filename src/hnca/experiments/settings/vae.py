@@ -40,6 +40,14 @@ BOUND_ESTIMATORS = ("vimco",)
 ABLATIONS = ("all-children", "full-reward")
 """What can be left out of HNCA: the pruning of children (Young 2022, Eq 12), the pruning of upstream components."""
 
+# Help would break its lines where a docstring of several lines does.
+_WHICH = (
+    "Gradient estimators of the encoder to compare: hnca, reinforce, each also with +baseline or +learned; loo, "
+    "loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, local-expectation, rebar, relax, straight-through, "
+    "gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5 "
+    "samples."
+)
+
 
 @dataclass(frozen=True)
 class VAESettings(TrainingSettings):
@@ -48,11 +56,14 @@ class VAESettings(TrainingSettings):
     experiment: ClassVar[str] = "vae"
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
 
-    estimators: tuple[str, ...] = ("hnca", "hnca+baseline", "reinforce", "reinforce+baseline", "loo", "disarm")
-    """Gradient estimators of the encoder to compare: hnca, reinforce, each also with +baseline or +learned; loo,
-    loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, local-expectation, rebar, relax, straight-through,
-    gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5
-    samples."""
+    estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_WHICH)] = (
+        "hnca",
+        "hnca+baseline",
+        "reinforce",
+        "reinforce+baseline",
+        "loo",
+        "disarm",
+    )
     ablations: tuple[str, ...] = ()
     """Beside every HNCA, also train it without one of its prunings: all-children, full-reward (Figure 6)."""
     encoder: Literal["linear", "nonlinear"] = "linear"
