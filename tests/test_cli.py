@@ -90,8 +90,9 @@ VAE_MISTAKES = {
     "--ablations all-children: expected hnca": ["--ablations", "all-children", "--estimators", "loo"],
     "--test-epochs 0": ["--test-epochs", "0"],
     "--bound-samples 0": ["--bound-samples", "0"],
-    "--dataset": ["--dataset", "cifar"],
+    "hnca: --dataset cifar": ["--dataset", "cifar"],
     "--layers 0": ["--layers", "0"],
+    "--width 99999999999999999999": ["--width", "99999999999999999999"],
 }
 EVERY_MISTAKE = [*(("bandit", m, a) for m, a in MISTAKES.items()), *(("vae", m, a) for m, a in VAE_MISTAKES.items())]
 
@@ -112,6 +113,15 @@ def test_an_unknown_command_is_one_line():
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "bandid" in result.stderr
+
+
+def test_output_that_nobody_reads_any_more_ends_the_command_quietly():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "hnca", "vae", "--help"]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, b"")
 
 
 def test_help_does_not_import_jax():

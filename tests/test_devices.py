@@ -124,3 +124,13 @@ def test_seeds_are_divided_first(monkeypatch, count, seeds, batch_size, shape):
             Placement(count, seeds, batch_size)
     else:
         assert Placement(count, seeds, batch_size).mesh.shape == shape
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Unable to initialize backend 'tpu'\nmore"), AssertionError()])
+def test_devices_that_jax_cannot_use_are_told_in_one_line(monkeypatch, error):
+    def devices():
+        raise error
+
+    monkeypatch.setattr(jax, "devices", devices)
+    with pytest.raises(SettingsError, match=r"no devices: .*\Z"):
+        Placement(None, 1, 1)

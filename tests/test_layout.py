@@ -13,9 +13,11 @@ LEVELS = [
     {"estimators"},
     {"exact", "variance", "training"},
     {"experiments", "data"},
+    {"interruptions"},
     {"cli"},
+    {"__main__"},
 ]
-OUTSIDE_THE_CORE = {"experiments", "data", "cli"}
+OUTSIDE_THE_CORE = {"experiments", "data", "interruptions", "cli", "__main__"}
 PRESENTATION = {"rich", "tyro", "matplotlib"}
 
 

@@ -14,6 +14,7 @@ from hnca.experiments.estimators import label
 from hnca.experiments.events import EventFiles
 from hnca.experiments.figures import COLOURS, paper_figure
 from hnca.experiments.forecast import Forecast
+from hnca.experiments.paper import _remark
 from hnca.experiments.plan import runs_of
 from hnca.experiments.records import read_rows
 from hnca.experiments.settings import ABLATIONS, BANDIT_ESTIMATORS, VAE_ESTIMATORS, FigureSettings
@@ -138,9 +139,14 @@ def test_a_dry_run_lists_what_the_paper_needs(tmp_path, capsys):
 
 
 def test_a_shrunk_figure_says_so():
-    assert FigureSettings(1).remark == ""
-    shrunk = FigureSettings(3, epochs=10, seeds=1, methods=("hnca", "loo"), layers=(2,))
-    assert shrunk.remark == "10 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
+    assert FigureSettings(1).remark(epochs=100, seeds=5, estimators=2, depths=3) == ""
+    shrunk = FigureSettings(3).remark(epochs=10, seeds=1, estimators=2, depths=1)
+    assert shrunk == "10 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
+    # It is drawn of all that is there, whatever this command was told to add to it.
+    row = {"layers": 2, "seed": 0}
+    rows = [{**row, "estimator": name, "epoch": epoch} for name in ("hnca", "loo") for epoch in (1, 2)]
+    told = _remark(FigureSettings(3, epochs=1, methods=("loo",)), rows)
+    assert told == "2 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
 
 
 def test_a_figure_is_drawn_and_what_is_there_is_skipped(tmp_path, capsys):

@@ -142,7 +142,6 @@ def test_settings_that_differ_are_refused_with_the_difference(tmp_path, capsys):
     assert numbers(tmp_path / "1-hnca+baseline") == before
     (tmp_path / "1-hnca+baseline" / "config.json").write_text("{")
     assert "config.json: is no JSON" in fails(2, command, capsys)
-    (tmp_path / "1-hnca+baseline" / "config.json").unlink()
     main([*map(str, command), "--overwrite", "--seeds", "1"])
     main([*map(str, command), "--overwrite"])
     assert numbers(tmp_path / "1-hnca+baseline") == before
@@ -269,7 +268,7 @@ def test_an_interruption_in_an_epoch_keeps_those_before(tmp_path, capsys, monkey
             raise KeyboardInterrupt
 
     monkeypatch.setattr(epochs, "_wait_for", interrupt)
-    command = [*BANDIT, "--epochs", "4", "--out", tmp_path]
+    command = [*BANDIT, "--epochs", "4", "--checkpoint-every", "3", "--out", tmp_path]
     assert "interrupted; the epochs finished so far are kept" in fails(130, command, capsys)
     assert np.max([row["epoch"] for row in read_rows(tmp_path)]) == 2
     main(list(map(str, command)))

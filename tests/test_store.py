@@ -30,6 +30,9 @@ CONFIGURATION = {
     "method": "hnca+baseline",
     "data": {"name": "mnist", "content": "mnist"},
     "settings": {"width": 100, "test_epochs": (2, 5), "entropy": "sampled"},
+    "epochs": 5,
+    "environment": {},
+    "continued": [],
 }
 
 
@@ -134,7 +137,7 @@ def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
 
 def test_settings_that_differ_are_named(tmp_path):
     assert read_configuration(tmp_path) is None
-    write_configuration(tmp_path, {**CONFIGURATION, "epochs": 5})
+    write_configuration(tmp_path, CONFIGURATION)
     stored = read_configuration(tmp_path)
     assert differences(stored, {**CONFIGURATION, "epochs": 9}) == []
     settings = {**CONFIGURATION["settings"], "width": 200, "test_epochs": (), "torso": "conv"}
@@ -146,7 +149,8 @@ def test_settings_that_differ_are_named(tmp_path):
         "entropy sampled, now (not set)",
         "torso (not set), now conv",
     ]
-    for damaged in ("{", "[]", '{"format": 2}', json.dumps({**CONFIGURATION, "format": 3})):
+    edited = ({**CONFIGURATION, "format": 3}, {**stored, "data": []}, {**stored, "epochs": "5"})
+    for damaged in ("", "{", "[]", '{"format": 2}', *map(json.dumps, edited)):
         (tmp_path / "config.json").write_text(damaged)
         with pytest.raises(StoredRunError, match=r"config\.json"):
             read_configuration(tmp_path)
@@ -197,6 +201,14 @@ def test_an_owner_elsewhere_is_watched_for_a_sign_of_life(tmp_path):
     alive = in_a_process(f"import os, time\nwhile True: time.sleep(0.2); os.utime({str(path)!r})")
     assert first_given_up({"run": Claim(tmp_path, 1.0)}, 0.1) is None
     end(alive)
+
+
+def test_a_claim_of_nothing_as_a_power_cut_leaves_it_is_not_waited_for_without_end(tmp_path):
+    (tmp_path / "claim").touch()
+    claim = Claim(tmp_path, 0.3)
+    assert first_given_up({"run": claim}, 0.1) == "run"
+    claim.check()
+    claim.release()
 
 
 def test_of_many_that_take_over_a_dead_claim_one_has_it(tmp_path):

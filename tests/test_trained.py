@@ -71,6 +71,7 @@ def test_by_default_the_file_lies_with_the_run(runs):
         (["{runs}/bandit/1-hnca", "--seed", "2"], "seed 2; expected 0 to 1"),
         (["{runs}/bandit/1-hnca", "--seed", "-1"], "--seed -1: expected 0, 1"),
         (["{runs}/bandit/1-hnca", "--out", "/dev/null/model"], "/dev/null"),
+        (["{runs}/bandit/1-hnca", "--out", "{runs}"], "is a directory; expected a file"),
     ],
 )
 def test_mistakes_are_told_in_one_line(runs, arguments, message, capsys):
@@ -89,12 +90,18 @@ def test_damage_is_told(runs, tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="is damaged, or no file of `hnca export`"):
         hnca.load(path)
-    # A description of another network than the arrays are of.
     length = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + length])
     described = json.loads(header["__metadata__"]["hnca"])
-    header["__metadata__"]["hnca"] = json.dumps({**described, "layers": 3})
-    changed = json.dumps(header).encode()
-    path.write_bytes(len(changed).to_bytes(8, "little") + changed + whole[8 + length :])
-    with pytest.raises(ValueError, match=r"another version of hnca .the parameter .*hidden2"):
-        hnca.load(path)
+    no_epoch = {name: value for name, value in described.items() if name != "epoch"}
+    for description, problem in [
+        ({**described, "layers": 3}, r"another version of hnca .the parameter .*hidden2"),
+        ({**described, "data": None}, "another version of hnca"),
+        (no_epoch, "does not say of which epoch"),
+        ([], r"format \[\]; expected hnca-model"),
+    ]:
+        header["__metadata__"]["hnca"] = json.dumps(description)
+        changed = json.dumps(header).encode()
+        path.write_bytes(len(changed).to_bytes(8, "little") + changed + whole[8 + length :])
+        with pytest.raises(ValueError, match=problem):
+            hnca.load(path)

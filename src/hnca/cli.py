@@ -6,12 +6,9 @@ import io
 import os
 import re
 import shutil
-import signal
 import sys
 import textwrap
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import tyro
@@ -31,6 +28,7 @@ from hnca.experiments.settings import (
     SettingsError,
     VAESettings,
 )
+from hnca.interruptions import at_once, interruptible, postponed
 
 Training = BanditSettings | VAESettings
 Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
@@ -50,12 +48,6 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
 
 FAILED = 1
 WRONG_USE = 2
-INTERRUPTED = 130
-TERMINATED = 143
-
-
-class _Terminated(KeyboardInterrupt):
-    """A scheduler, or another, has asked the process to end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,31 +56,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C and 143
     after SIGTERM.
     """
+    if sys.stdout is None:  # closed by whoever started the process
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     settings = None
     try:
-        with _termination_is_an_interrupt():
+        with interruptible(lambda: _kept(settings)):
             settings = _parse(sys.argv[1:] if arguments is None else arguments)
             _run(settings)
     except (SettingsError, DataError) as error:
         _end(str(error), WRONG_USE)
     except RunFailure as error:
         _end(str(error), FAILED)
-    except _Terminated:
-        _end(f"told to end{_kept(settings)}", TERMINATED)
-    except KeyboardInterrupt:
-        _end(f"interrupted{_kept(settings)}", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough; Python would complain of it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(FAILED) from None
+    except OSError as error:
+        _end(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
 
 
 def command() -> None:
     """The console script: `main`, but after an interruption nothing waits for what is still being computed."""
-    try:
+    with at_once():
         main()
-    except SystemExit as end:
-        if end.code not in (INTERRUPTED, TERMINATED):
-            raise
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code)
 
 
 def _kept(settings: Settings | None) -> str:
@@ -103,24 +93,6 @@ def _kept(settings: Settings | None) -> str:
 def _end(message: str, code: int) -> NoReturn:
     print(f"hnca: {message}", file=sys.stderr)
     raise SystemExit(code) from None
-
-
-@contextlib.contextmanager
-def _termination_is_an_interrupt() -> Iterator[None]:
-    """Makes SIGTERM end the process as Ctrl-C does: in good order."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise _Terminated
-
-    # Python lets only the main thread say what a signal does.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _parse(arguments: Sequence[str]) -> Settings:
@@ -182,41 +154,47 @@ def _run(settings: Settings) -> None:
         sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     console = Console(width=None if sys.stdout.isatty() else 120)
+    if isinstance(settings, FigureSettings | BanditSettings | VAESettings):
+        console.quiet = settings.keeping.quiet
+    with postponed():
+        action = _action(settings)
+    action(settings, console)
+
+
+def _action(settings: Settings) -> Callable[[Any, Console], None]:
+    """Imports what the command is done by, and returns it."""
     # Imported here and not above: the import of JAX would make --help and every mistake wait.
     if isinstance(settings, BenchSettings):
         from hnca.experiments.benchmark.runs import run_benchmark
 
-        run_benchmark(settings, console)
-    elif isinstance(settings, InfoSettings):
+        return run_benchmark
+    if isinstance(settings, InfoSettings):
         from hnca.experiments.information import print_information
 
-        print_information(console)
-    elif isinstance(settings, CompareSettings):
+        return lambda _, console: print_information(console)
+    if isinstance(settings, CompareSettings):
         from hnca.experiments.comparison.running import compare
 
-        compare(settings, console)
-    elif isinstance(settings, FigureSettings):
+        return compare
+    if isinstance(settings, FigureSettings):
         from hnca.experiments.paper import run_figure
 
-        console.quiet = settings.keeping.quiet
-        run_figure(settings, console)
-    elif isinstance(settings, ReportSettings):
+        return run_figure
+    if isinstance(settings, ReportSettings):
         from hnca.experiments.report.writing import write_report
 
-        write_report(settings, console)
-    elif isinstance(settings, DataSetSettings):
+        return write_report
+    if isinstance(settings, DataSetSettings):
         from hnca.experiments.data_sets import look_after_data
 
-        look_after_data(settings, console)
-    elif isinstance(settings, ExportSettings):
+        return look_after_data
+    if isinstance(settings, ExportSettings):
         from hnca.experiments.trained.command import export_run
 
-        export_run(settings, console)
-    else:
-        from hnca.experiments.runs import run
+        return export_run
+    from hnca.experiments.runs import run
 
-        console.quiet = settings.keeping.quiet
-        run(settings, console)
+    return run
 
 
 if __name__ == "__main__":

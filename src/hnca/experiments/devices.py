@@ -35,6 +35,7 @@ class Placement:
         Raises:
             SettingsError: if there are fewer devices, or seeds and batches cannot be divided equally.
         """
+        require_devices()
         available = jax.devices()
         together = jax.process_count() > 1
         count = (len(available) if together else 1) if devices is None else devices
@@ -87,6 +88,15 @@ class Placement:
             return "one device"
         processes = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
         return f"{self.mesh.size} devices{processes}: seeds over {rows}, batches over {columns}"
+
+
+def require_devices() -> None:
+    """Raises a SettingsError if JAX cannot use the devices that it was told to use."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter where its package for CUDA is missing
+        told = (str(error) or "not those that JAX_PLATFORMS names").splitlines()[0]
+        raise SettingsError(f"no devices: {told}") from None
 
 
 def is_writer() -> bool:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from rich.console import Console
 
+from hnca.experiments.devices import require_devices
 from hnca.experiments.settings import SettingsError
 from hnca.messages import compiled
 
@@ -23,11 +24,12 @@ def print_information(console: Console) -> None:
     """Prints a line for each of them; builds the compiled kernel if it has not been built.
 
     Raises:
-        SettingsError: if HNCA_KERNEL has a value that means nothing.
+        SettingsError: if HNCA_KERNEL has a value that means nothing, or JAX cannot use its devices.
     """
+    require_devices()
+    devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
     status = _kernel_status()
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
-    devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
     kernel = f"compiled, {status.detail}" if status.compiled else f"pure JAX, as {status.detail}"
     lines = {
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
@@ -44,8 +46,9 @@ def device_line() -> str:
     """Returns a line for the head of a run: version, device, and which kernel the messages go by.
 
     Raises:
-        SettingsError: if HNCA_KERNEL has a value that means nothing.
+        SettingsError: if HNCA_KERNEL has a value that means nothing, or JAX cannot use its devices.
     """
+    require_devices()
     device = jax.devices()[0]
     kernel = "the compiled kernel" if _kernel_status().compiled else "pure JAX"
     return f"JAX {jax.__version__} on {device.device_kind} ({device.platform}), messages by {kernel}"

@@ -1,8 +1,13 @@
 """What `hnca figure` does: every run that a figure of the paper needs, and the figure."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from rich.console import Console
 
+from hnca.experiments.estimators import label
 from hnca.experiments.plan import Run, refuse_other_settings, runs_of
+from hnca.experiments.records import Row, distinct, method_label
 from hnca.experiments.runs import Drawing, run
 from hnca.experiments.settings import FigureSettings
 from hnca.experiments.store import progress
@@ -17,12 +22,20 @@ def run_figure(settings: FigureSettings, console: Console) -> None:
     """
     training = settings.training
     if not settings.dry_run:
-        run(training, console, Drawing((settings.number,), settings.remark))
+        run(training, console, Drawing((settings.number,), partial(_remark, settings)))
         return
     runs = runs_of(training, training.data.facts(training.batch_size))
     refuse_other_settings(training.out, runs, settings.overwrite)
     for one in runs:
         console.print(_state(one), soft_wrap=True, highlight=False)
+
+
+def _remark(settings: FigureSettings, rows: Sequence[Row]) -> str:
+    """Returns what the caption says of a figure of these rows, which may be of more runs than this command's."""
+    shown = distinct(rows, "epoch"), distinct(rows, "seed"), distinct(rows, "layers")
+    epochs, seeds, depths = map(len, shown)
+    labels = set(map(method_label, rows))
+    return settings.remark(epochs, seeds, sum(label(name) in labels for name in settings.all_methods), depths)
 
 
 def _state(run: Run) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hnca.data import Facts
 from hnca.experiments.failures import refused
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
-from hnca.experiments.store import Configuration, differences, progress, stored_runs
+from hnca.experiments.store import Configuration, StoredRunError, differences, progress, stored_runs
 
 Settings = BanditSettings | VAESettings
 
@@ -77,10 +77,12 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
     """
     wanted = {run.directory: run.configuration for run in runs}
     with refused(out):
-        runs_there = stored_runs(out)
+        try:
+            runs_there = stored_runs(out, wanted if overwrite else ())
+        except StoredRunError as error:
+            remedy = "its directory removed" if overwrite else "--overwrite to begin it anew, or its directory removed"
+            raise SettingsError(f"{error}; expected {remedy}") from None
     for directory, stored in runs_there.items():
-        if overwrite and directory in wanted:
-            continue
         # Of a run with another name only what it shares with these can be asked.
         own = {"layers": stored["layers"], "method": stored["method"]}
         found = differences(stored, wanted.get(directory, {**runs[0].configuration, **own}))

@@ -79,6 +79,7 @@ class Recorder:
         if found.epoch:
             self.notices.append(f"{run.directory.name}: goes on after epoch {found.epoch}")
         self._metrics = MetricsFile(run.directory, found.epoch)
+        self._held: tuple[int, PyTree] | None = None
 
     def restore(self, beginning: PyTree) -> PyTree:
         """Returns the state after `epoch`.
@@ -118,8 +119,18 @@ class Recorder:
             OSError: if it cannot be written.
         """
         self._claim.check()
+        self._held = None
         header = {"keys": _KEYS, "seeds": self._run.seeds, "arrays": described(state)}
         write_checkpoint(self._run.directory, epoch, to_bytes(state), header)
+
+    def hold_state(self, epoch: int, state: PyTree) -> None:
+        """Holds the state after an epoch whose rows are written, to be written only if an interruption comes.
+
+        Args:
+            epoch: its number.
+            state: arrays of this process's own.
+        """
+        self._held = epoch, state
 
     def _begin(self, environment: Mapping[str, Any]) -> None:
         begun = {"keys": _KEYS, "begun": _now(), "environment": dict(environment), "continued": []}
@@ -127,8 +138,7 @@ class Recorder:
         write_configuration(self._run.directory, content)
 
     def _continue(self, stored: Configuration, environment: Mapping[str, Any]) -> None:
-        before = [stored["environment"], *(again["environment"] for again in stored["continued"])]
-        self.notices += _changes(before[-1], environment)
+        self.notices += _changes((stored["continued"] or [stored])[-1]["environment"], environment)
         again = {"after_epoch": self.epoch, "at": _now(), "environment": dict(environment)}
         epochs = max(self._run.epochs, stored["epochs"])
         content = {**stored, "epochs": epochs, "continued": [*stored["continued"], again]}
@@ -141,6 +151,8 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._metrics.__exit__(kind, error, trace)
+        if self._held is not None and isinstance(error, KeyboardInterrupt):
+            self.write_state(*self._held)
 
 
 def _refuse_differences(run: Run, stored: Configuration) -> None:

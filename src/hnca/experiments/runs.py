@@ -1,6 +1,6 @@
 """Runs an experiment from its settings to its metrics, its table and its figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from hnca.experiments.forecast import Forecast
 from hnca.experiments.information import device_line
 from hnca.experiments.plan import Run, Settings, of_shard, refuse_other_settings, runs_of
 from hnca.experiments.processes import join
-from hnca.experiments.records import read_rows
+from hnca.experiments.records import Row, read_rows
 from hnca.experiments.settings import SettingsError, VAESettings
 from hnca.experiments.sharing import Share
 from hnca.experiments.store import Claim, ClaimedError
@@ -32,15 +32,15 @@ class Drawing(NamedTuple):
 
     Attributes:
         numbers: of the paper's figures; None for those that the rows are for.
-        remark: what their captions say besides.
+        remark: what their captions say of the rows besides.
     """
 
     numbers: tuple[int, ...] | None = None
-    remark: str = ""
+    remark: Callable[[Sequence[Row]], str] = lambda _: ""
 
     def on(self, facts: Facts) -> "Drawing":
         """Returns the same, with a remark that names the data too."""
-        return self._replace(remark=", ".join(filter(None, (facts.name, self.remark))))
+        return self._replace(remark=lambda rows: ", ".join(filter(None, (facts.name, self.remark(rows)))))
 
 
 EVERYTHING = Drawing()
@@ -161,7 +161,8 @@ def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], drawi
     numbers = experiment.figures(rows) if drawing.numbers is None else drawing.numbers
     try:
         with refused(settings.out), Claim(settings.out).take():
-            paths = [path for number in numbers for path in draw_figure(number, rows, settings.out, drawing.remark)]
+            remark = drawing.remark(rows)
+            paths = [path for number in numbers for path in draw_figure(number, rows, settings.out, remark)]
     except ClaimedError as error:
         console.print(f"figures: {error.owner or 'another process'} draws them", soft_wrap=True, highlight=False)
         return

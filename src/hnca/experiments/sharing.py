@@ -50,7 +50,7 @@ class Share:
             OSError: if the directory of a run cannot be written.
         """
         while True:
-            blocked: dict[str, Run] = {}
+            self.elsewhere, blocked = {}, dict[str, Run]()
             for run in self._left():
                 taken = self._try(run)
                 if taken is not None:

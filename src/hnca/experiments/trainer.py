@@ -81,9 +81,8 @@ class Trainer:
 
     def follow(self, run: Run, after: int) -> None:
         """Takes part in the training of a run that the first process leads, which is at epoch `after`."""
-        for number, epoch in enumerate(self._epochs(run, Start(after, from_the_first)), start=after + 1):
-            if self._is_kept(run, number):
-                self._placement.collect(epoch.state)
+        for epoch in self._epochs(run, Start(after, from_the_first)):
+            self._placement.collect(epoch.state)
             if not goes_on():
                 return
 
@@ -99,15 +98,18 @@ class Trainer:
             started = time.perf_counter()
             for number, epoch in enumerate(epochs, start=recorder.epoch + 1):
                 seconds = time.perf_counter() - started
-                kept = self._placement.collect(epoch.state) if self._is_kept(run, number) else None
+                state = self._placement.collect(epoch.state)
                 with followed():
                     rows = rows_of(experiment, run.method, run.layers, number, epoch, seconds)
                     self._require_finite(run, number, epoch, rows)
                     recorder.write_rows(rows)
                     if number == run.epochs:
-                        experiment.draw_pictures(self._first_seed(kept, epoch), self.images[1], run.directory)
-                    if kept is not None:
-                        recorder.write_state(number, kept)
+                        experiment.draw_pictures(self._first_seed(state, epoch), self.images[1], run.directory)
+                    if self._is_kept(run, number):
+                        recorder.write_state(number, state)
+                    else:
+                        # A copy, since the next epoch uses up the memory of the state.
+                        recorder.hold_state(number, jax.tree.map(np.array, state))
                 events.write(rows)
                 shown.epoch(mean_row(rows, experiment), updates / seconds, seconds * (run.epochs - number))
                 # The first epoch's time has the compilation in it.

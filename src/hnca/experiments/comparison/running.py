@@ -18,6 +18,7 @@ from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
 from hnca.experiments.comparison.rows import measured_row
 from hnca.experiments.comparison.subjects import subjects
 from hnca.experiments.comparison.table import markdown_tables, terminal_table
+from hnca.experiments.devices import require_devices
 from hnca.experiments.estimators import estimator
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.images import Images, on_device
@@ -35,6 +36,7 @@ def compare(settings: CompareSettings, console: Console) -> None:
     Raises:
         SettingsError: if the directory cannot be written, or a run not be loaded.
     """
+    require_devices()
     images, _ = on_device(load_dataset(settings.data.dataset, settings.data.data_dir))
     _write(settings, [])
     console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")

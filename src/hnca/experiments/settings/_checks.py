@@ -7,16 +7,23 @@ class SettingsError(ValueError):
     """A setting that cannot be used. Its message is one line, fit to be shown to the user."""
 
 
+_MOST = 2**31 - 1
+"""What devices count with."""
+
+
 def check_count(name: str, value: int) -> None:
-    """Raises a SettingsError unless the value is at least 1."""
+    """Raises a SettingsError unless the value is at least 1, and one that devices can count to."""
     if value < 1:
         raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at least 1")
+    if value > _MOST:
+        raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at most {_MOST}")
 
 
 def check_each(name: str, values: Sequence[int]) -> None:
-    """Raises a SettingsError unless there are values and each is at least 1."""
+    """Raises a SettingsError unless there are values and each can be counted to."""
     if not values or min(values) < 1:
         raise SettingsError(f"{_flag(name)} {_shown(values)}: expected whole numbers of at least 1")
+    check_count(name, max(values))
 
 
 def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:

@@ -104,13 +104,17 @@ class FigureSettings:
         return scale.settings(**chosen, **scale.options)
 
     @property
-    def remark(self) -> str:
-        """What the caption says of a figure that is not at full scale."""
-        scale, methods = _SCALES[self.number], self.methods or _SCALES[self.number].methods
+    def all_methods(self) -> tuple[str, ...]:
+        """The estimators that the figure compares in full."""
+        return _SCALES[self.number].methods
+
+    def remark(self, epochs: int, seeds: int, estimators: int, depths: int) -> str:
+        """Returns what the caption says of a figure that shows so many of each: nothing at full scale."""
+        scale = _SCALES[self.number]
         shrunk = {
-            "epochs": (self.epochs, scale.epochs),
-            "seeds": (self.seeds, scale.seeds),
-            "estimators": (len(methods), len(scale.methods)),
-            "depths": (len(self.layers), len(_DEPTHS)),
+            "epochs": (epochs, scale.epochs),
+            "seeds": (seeds, scale.seeds),
+            "estimators": (estimators, len(scale.methods)),
+            "depths": (depths, len(_DEPTHS)),
         }
-        return ", ".join(f"{n} of {full} {name}" for name, (n, full) in shrunk.items() if n is not None and n < full)
+        return ", ".join(f"{n} of {full} {name}" for name, (n, full) in shrunk.items() if n < full)

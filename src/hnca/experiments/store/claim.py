@@ -63,7 +63,12 @@ class Claim:
             claim.check()
             ...  # write
         ```
+
+    Attributes:
+        lease_seconds: how long an owner elsewhere may give no sign of life.
     """
+
+    lease_seconds: float
 
     def __init__(self, directory: Path, lease_seconds: float = LEASE_SECONDS):
         """Args:
@@ -71,7 +76,7 @@ class Claim:
         lease_seconds: how long an owner elsewhere may give no sign of life; the same for all who may come.
         """
         self._path = directory / NAME
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._lease = SoftFileLease(
             self._path, lease_duration=lease_seconds, heartbeat_interval=lease_seconds / _SIGNS_IN_A_LEASE, timeout=0
         )
@@ -115,6 +120,14 @@ class Claim:
         except OSError:
             return None
 
+    def discard(self, given: float) -> None:
+        """Removes the claim of an owner who cannot be read and has given no sign of life since `given`.
+
+        A power cut while a claim was written leaves one of nothing, and of that nobody else can say whose it is.
+        """
+        if self.owner() is None and self.sign_of_life() == given:
+            self._path.unlink(missing_ok=True)
+
     def __enter__(self) -> "Claim":
         return self
 
@@ -139,14 +152,18 @@ def first_given_up(claims: Mapping[str, Claim], poll_seconds: float = 1.0) -> st
     Raises:
         OSError: if a directory cannot be written.
     """
+    started = time.monotonic()
     last = {name: claim.sign_of_life() for name, claim in claims.items()}
     while last:
-        for name in list(last):
+        for name, given in list(last.items()):
+            silent = time.monotonic() - started > claims[name].lease_seconds
             try:
+                if silent and given is not None:
+                    claims[name].discard(given)
                 claims[name].take()
             except ClaimedError as error:
                 here = error.owner is not None and error.owner.host == _this_host()
-                if here or claims[name].sign_of_life() != last[name]:
+                if here or claims[name].sign_of_life() != given:
                     del last[name]
             else:
                 return name

@@ -1,7 +1,7 @@
 """What a run was started with, and in what another start would differ."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,12 @@ FORMAT = 2
 Configuration = dict[str, Any]
 
 _COMPARED = ("experiment", "layers", "method", "data", "settings")
+_KINDS = {
+    **dict.fromkeys(("experiment", "method"), str),
+    **dict.fromkeys(("layers", "epochs"), int),
+    **dict.fromkeys(("data", "settings", "environment"), dict),
+    "continued": list,
+}
 
 
 class StoredRunError(Exception):
@@ -42,20 +48,28 @@ def read_configuration(directory: Path) -> Configuration | None:
     except FileNotFoundError:
         return None
     except ValueError:
-        raise StoredRunError(f"{path}: is no JSON; expected what the run was started with") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not {*_COMPARED} <= found.keys():
+        raise StoredRunError(f"{path}: is no JSON, but should say what the run was started with") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise StoredRunError(f"{path}: expected the configuration of a run in format {FORMAT}")
+    odd = [name for name, kind in _KINDS.items() if not isinstance(found.get(name), kind)]
+    if odd:
+        raise StoredRunError(f"{path}: {', '.join(odd)}: not as it was written")
     return found
 
 
-def stored_runs(out: Path) -> dict[Path, Configuration]:
+def stored_runs(out: Path, but: Container[Path] = ()) -> dict[Path, Configuration]:
     """Returns the configurations of all runs below a directory, by their directories, in the order of their names.
+
+    Args:
+        out: the directory.
+        but: directories of runs that are not looked at.
 
     Raises:
         StoredRunError: if one is damaged.
         OSError: if one cannot be read.
     """
-    found = {path.parent: read_configuration(path.parent) for path in sorted(out.glob(f"*/{NAME}"))}
+    there = [path.parent for path in sorted(out.glob(f"*/{NAME}")) if path.parent not in but]
+    found = {directory: read_configuration(directory) for directory in there}
     return {directory: configuration for directory, configuration in found.items() if configuration is not None}
 
 
@@ -77,7 +91,7 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON would give it back, so that a tuple is a list."""
     chosen = json.loads(json.dumps({name: configuration[name] for name in _COMPARED}))
     of_the_run = {name: chosen[name] for name in ("experiment", "layers", "method")}
-    return {**of_the_run, "dataset": chosen["data"]["content"], **chosen["settings"]}
+    return {**of_the_run, "dataset": chosen["data"].get("content"), **chosen["settings"]}
 
 
 def _shown(value: Any) -> str:

@@ -49,6 +49,8 @@ def progress(directory: Path, seeds: int) -> Progress:
         except DamagedError as error:
             damaged.append(str(error))
             continue
+        except FileNotFoundError:  # its owner, at work on the run, has just written another
+            continue
         if checkpoint.epoch <= measured:
             return Progress(checkpoint.epoch, checkpoint, tuple(damaged))
         damaged.append(f"{checkpoint.path}: the rows up to its epoch are not whole")

@@ -13,6 +13,8 @@ def export_run(settings: ExportSettings, console: Console) -> None:
         SettingsError: if there is nothing to export, or the file cannot be written.
     """
     path = settings.run / f"model-{settings.seed}.safetensors" if settings.out is None else settings.out
+    if path.is_dir():
+        raise SettingsError(f"--out {path}: is a directory; expected a file")
     try:
         epoch = export(settings.run, settings.seed, path)
     except ValueError as error:

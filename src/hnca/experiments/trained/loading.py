@@ -49,7 +49,7 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
     found = parameters_of_run(path, seed) if path.is_dir() else _parameters_of_file(path)
     try:
         modules = with_parameters(untrained(found.configuration), found.arrays)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: was trained by another version of hnca ({error})") from None
     network, objective = (modules, None) if isinstance(modules, Network) else modules
     return TrainedModel(network, objective, found.epoch, found.seed)
@@ -68,7 +68,7 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
         raise ValueError(str(error)) from None
     if configuration is None:
         raise ValueError(f"{directory}: is no run, as it has no config.json; expected a directory such as {_EXAMPLE}")
-    seeds = configuration["settings"]["seeds"]
+    seeds = configuration["settings"].get("seeds", 0)
     if not 0 <= seed < seeds:
         raise ValueError(f"{directory}: seed {seed}; expected 0 to {seeds - 1}")
     checkpoint = progress(directory, seeds).checkpoint
@@ -90,8 +90,11 @@ def _parameters_of_file(path: Path) -> Parameters:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path}: is damaged, or no file of `hnca export` ({error})") from None
-    if description.get("format") != FORMAT:
-        raise ValueError(f"{path}: format {description.get('format')}; expected {FORMAT}, as `hnca export` writes it")
+    found = description.get("format") if isinstance(description, dict) else description
+    if found != FORMAT:
+        raise ValueError(f"{path}: format {found}; expected {FORMAT}, as `hnca export` writes it")
+    if not {"epoch", "seed"} <= description.keys():
+        raise ValueError(f"{path}: does not say of which epoch and seed it is, as `hnca export` does")
     return Parameters(description, description["epoch"], description["seed"], arrays)
 
 

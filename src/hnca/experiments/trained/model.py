@@ -64,7 +64,7 @@ def with_parameters(modules: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree
         arrays: by the path of the parameter, as `jax.tree_util.keystr` writes it.
 
     Raises:
-        ValueError: if a parameter is missing or has another shape.
+        ValueError: if a parameter is missing, has another shape, or is not of real numbers.
     """
 
     def filled(path: tuple[Any, ...], leaf: PyTree) -> PyTree:
@@ -75,7 +75,9 @@ def with_parameters(modules: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree
         if found is None or found.shape != leaf.shape:
             shown = "none" if found is None else f"one of shape {found.shape}"
             raise ValueError(f"the parameter {name} of shape {leaf.shape} is missing; found {shown}")
-        return jax.numpy.asarray(found)
+        if not jax.numpy.issubdtype(found.dtype, jax.numpy.floating):
+            raise ValueError(f"the parameter {name} is of {found.dtype}; expected {leaf.dtype}")
+        return jax.numpy.asarray(found, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(filled, modules)
 

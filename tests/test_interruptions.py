@@ -1,0 +1,51 @@
+"""Ctrl-C and SIGTERM end a command by one line, wherever they come."""
+
+import signal
+import time
+
+import pytest
+
+from hnca.interruptions import interruptible, postponed
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    """Where the tests run in the background, interruptions are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Dropping:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)
+
+
+def ends(command):
+    with pytest.raises(SystemExit) as end, interruptible():
+        command()
+    return end.value.code
+
+
+def test_one_that_comes_where_python_drops_it_comes_again(capsys):
+    def command():
+        Dropping()
+        time.sleep(60)
+
+    assert ends(command) == 130
+    assert capsys.readouterr().err == "hnca: interrupted\n"
+
+
+def test_one_that_comes_during_imports_waits_for_their_end(capsys):
+    done = []
+
+    def command():
+        with postponed():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("imports")
+        done.append("training")
+
+    assert ends(command) == 143
+    assert done == ["imports"]
+    assert capsys.readouterr().err == "hnca: told to end\n"
