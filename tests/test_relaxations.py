@@ -238,6 +238,23 @@ def test_an_observed_reward_is_refused_with_the_reason(estimator):
 
 
 @pytest.mark.parametrize("estimator", GUMBEL, ids=named)
+def test_a_temperature_is_annealed_without_compiling_anew(estimator):
+    network, objective = one_unit(lambda x: x, 0.3)
+    trace, traced = network.sample(jax.random.key(0), {}, (5,)), []
+
+    @jax.jit
+    def update(step):
+        traced.append(step)
+        chosen = estimator(jnp.exp(-step))
+        return chosen(network, objective, trace, key=jax.random.key(1)).gradient
+
+    for step in (0.0, 0.5):
+        fixed = estimator(float(jnp.exp(-step)))(network, objective, trace, key=jax.random.key(1)).gradient
+        np.testing.assert_allclose(of_unit(update(jnp.float32(step))), of_unit(fixed), rtol=1e-6)
+    assert len(traced) == 1
+
+
+@pytest.mark.parametrize("estimator", GUMBEL, ids=named)
 def test_what_a_gumbel_softmax_needs_is_said(estimator):
     with pytest.raises(ValueError, match=r"temperature=0\.0; expected a finite number above 0"):
         estimator(temperature=0.0)

@@ -1,6 +1,5 @@
 """The concrete relaxation: the whole pass at values between the discrete ones."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -8,7 +7,7 @@ from jaxtyping import Array, Float, Key
 from hnca.estimators._base import Passes
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation, relaxation_of
-from hnca.estimators._temperature import require_temperature
+from hnca.estimators._temperature import Temperature, require_temperature
 from hnca.network import Network, Trace
 
 
@@ -37,10 +36,11 @@ class GumbelSoftmax(PathwiseEstimator):
     Teh, *The concrete distribution: a continuous relaxation of discrete random variables*, 2017.
 
     Attributes:
-        temperature: above 0; the lower, the closer to discrete.
+        temperature: above 0; the lower, the closer to discrete. A number, or an array `[]`, which can be annealed
+            without compiling anew: `GumbelSoftmax(jnp.maximum(0.5, jnp.exp(-1e-4 * step)))` inside a compiled update.
     """
 
-    temperature: float = eqx.field(static=True, default=0.5)
+    temperature: Temperature = 0.5
 
     def __check_init__(self):
         require_temperature(self, self.temperature)
@@ -54,7 +54,8 @@ class GumbelSoftmax(PathwiseEstimator):
             relaxation = relaxation_of(self, network.layers[name])
             logits[name] = network.layer_logits(values, name, shape)
             scores = logits[name] + relaxation.noise(layer_key, logits[name])
-            values[name] = relaxation.values(relaxation.soft(scores / self.temperature))
+            temperature = jnp.asarray(self.temperature, scores.dtype)
+            values[name] = relaxation.values(relaxation.soft(scores / temperature))
         return Passes(Trace(values, logits, shape), jnp.ones(shape, network.dtype))
 
     def derivative(
@@ -65,4 +66,4 @@ class GumbelSoftmax(PathwiseEstimator):
         point: Float[Array, "*logits"],
         change: Float[Array, "*logits"],
     ) -> Float[Array, "*logits"]:
-        return relaxation.along(point, change) / self.temperature
+        return relaxation.along(point, change) / jnp.asarray(self.temperature, change.dtype)

@@ -1,11 +1,11 @@
 """Straight-through Gumbel-softmax: discrete values forward, the relaxed ones' derivative back."""
 
-import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
-from hnca.estimators._temperature import require_temperature
+from hnca.estimators._temperature import Temperature, require_temperature
 
 
 class StraightThroughGumbelSoftmax(PathwiseEstimator):
@@ -29,10 +29,11 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
     **Reference.** Jang, Gu and Poole, *Categorical reparameterization with Gumbel-softmax*, 2017, Section 2.2.
 
     Attributes:
-        temperature: above 0; the lower, the closer to discrete.
+        temperature: above 0; the lower, the closer to discrete. A number, or an array `[]`, which can be annealed as
+            `GumbelSoftmax`'s.
     """
 
-    temperature: float = eqx.field(static=True, default=0.5)
+    temperature: Temperature = 0.5
 
     def __check_init__(self):
         require_temperature(self, self.temperature)
@@ -50,4 +51,5 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
                 "StraightThroughGumbelSoftmax: key=None; expected a key, from which the noise of the samples is drawn."
             )
         scores = relaxation.scores_given(relaxation.noise(key, logits), logits, point)
-        return relaxation.along(relaxation.soft(scores / self.temperature), change) / self.temperature
+        temperature = jnp.asarray(self.temperature, scores.dtype)
+        return relaxation.along(relaxation.soft(scores / temperature), change) / temperature
