@@ -90,9 +90,9 @@ def test_one_sample_has_no_others(estimator):
         estimator(samples=1)
 
 
-def trained_nvil(normalise, updates=300, of_root=0.0):
+def trained_nvil(of_root=0.0, updates=300):
     network, _ = NETWORKS["branching"](jax.random.key(0))
-    estimator = hnca.NVIL(normalise=normalise, learning_rate=0.01)
+    estimator = hnca.NVIL(normalise=False, learning_rate=0.01)
     states = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     keys = jax.random.split(jax.random.key(1), updates)
 
@@ -113,14 +113,14 @@ def trained_nvil(normalise, updates=300, of_root=0.0):
 
 def test_nvil_learns_what_an_input_is_worth():
     """Rewards that depend on the input alone leave nothing to credit."""
-    estimator, network, reward, trace, state = trained_nvil(normalise=False)
+    estimator, network, reward, trace, state = trained_nvil()
     before, after = (estimator(network, reward(trace), trace, state=s).credits["root"] for s in (None, state))
     assert np.max(np.abs(after)) < 0.1 * np.max(np.abs(before))
 
 
 def test_nvil_learns_what_a_parent_is_worth_and_stays_unbiased():
     """A reward of the root alone leaves nothing to its children, and less noise to itself; enumerated."""
-    estimator, network, reward, _, state = trained_nvil(normalise=False, of_root=5.0)
+    estimator, network, reward, _, state = trained_nvil(of_root=5.0)
     inputs = {"image": jnp.array([1.0, 0.0, 0.0])}
     fresh, trained = (moments(estimator, network, reward, inputs, state=s) for s in (None, state))
     assert largest_difference(trained.mean, gradient(network, reward, inputs)) < 1e-10
@@ -129,14 +129,22 @@ def test_nvil_learns_what_a_parent_is_worth_and_stays_unbiased():
         assert sum(float(jnp.sum(leaf)) for leaf in after) < 0.02 * sum(float(jnp.sum(leaf)) for leaf in before)
 
 
-def test_normalised_credits_point_the_same_way():
-    plain, network, reward, trace, state = trained_nvil(normalise=False, updates=5)
-    scaled = hnca.NVIL(normalise=True)
-    one, other = (e(network, reward(trace), trace, state=state).credits for e in (plain, scaled))
+def test_a_normalised_gradient_is_the_exact_one_on_another_scale_in_each_layer():
+    """Enumerated, of an objective with analytic entropies, which the scale must not weigh against the rest."""
+    network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
+    batch = {key: jnp.broadcast_to(value, (20, *value.shape)) for key, value in inputs.items()}
+    trace, state = network.sample(jax.random.key(1), batch), None
+    for _ in range(3):
+        state = hnca.NVIL(decay=0.5)(network, objective, trace, state=state).state
+    found, exact = (
+        moments(hnca.NVIL(), network, objective, inputs, state=state).mean,
+        gradient(network, objective, inputs),
+    )
     for name in network.order:
         scale = 1 / max(1.0, float(state[name].variance) ** 0.5)
         assert scale < 0.9
-        np.testing.assert_allclose(other[name], scale * one[name], rtol=1e-12)
+        for one, other in zip(*(jax.tree.leaves(g.layers[name]) for g in (found, exact)), strict=True):
+            np.testing.assert_allclose(one, scale * other, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "value"), [("decay", 1.0), ("learning_rate", 0.0)])

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import _regression as regression
 from hnca.baselines._regression import Regression
-from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._base import Credits, Estimator, direct_credits
 from hnca.estimators._centring import input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
@@ -37,13 +37,15 @@ class NVIL(Estimator):
     `s(x) (f - C(seen) - c) / max(1, sqrt(v))`: `C` is a network of one hidden layer of 100 tanh units, trained by
     regression with Adam on `f - c`; `c` and `v` are running means of `f - C` and of the square of what is left.
     Every layer has a `C`, `c` and `v` of its own. `C` reads the inputs of the network and the layer's parents (in the
-    paper, of layers in a row, the layer below alone).
+    paper, of layers in a row, the layer below alone). The derivative of the objective by the layer's logits themselves
+    (of an analytic entropy), which the direct part of the gradient has whole, is brought to the same scale by the
+    credit, so that all of the layer's gradient has one; in the paper entropies are sampled, and nothing is direct.
 
     **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before (in the paper `c` and `v`
-    have seen this one). With `normalise` the credit is divided by a number of at least 1, a learning rate of the
-    layer's own; without it, it is unbiased.
-    **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on what it
-    sees. Learns from rewards that are observed once, too.
+    have seen this one). With `normalise` the layer's gradient is divided by a number of at least 1, a learning rate of
+    its own; without it, it is unbiased.
+    **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on what it sees.
+    Learns from rewards that are observed once, too.
 
     Example:
         ```python
@@ -80,6 +82,7 @@ class NVIL(Estimator):
     ) -> tuple[Credits, PyTree]:
         credits, new_state = {}, {}
         inputs = inputs_seen(network, trace)
+        direct = direct_credits(network, objective, trace) if self.normalise else None
         for name, value in downstream_values(network, objective, trace).items():
             signal = state[name]
             if value is None:
@@ -87,7 +90,10 @@ class NVIL(Estimator):
                 continue
             seen = jnp.concatenate([inputs, *_parents_seen(network, trace, name)], axis=-1)
             left = value - regression.predict(signal.baseline, seen)
-            credits[name] = scored(network, trace, name, (left - signal.mean) * self._scale(signal))
+            scale = self._scale(signal)
+            credits[name] = scored(network, trace, name, (left - signal.mean) * scale)
+            if direct is not None:
+                credits[name] -= (1 - scale) * direct[name]
             new_state[name] = self._observed(signal, seen, value, left)
         return credits, new_state
 
