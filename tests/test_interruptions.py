@@ -33,7 +33,9 @@ def test_one_that_comes_where_python_drops_it_comes_again(capsys):
         Dropping()
         time.sleep(60)
 
+    begun = time.monotonic()
     assert ends(command) == 130
+    assert time.monotonic() - begun < 30
     assert capsys.readouterr().err == "hnca: interrupted\n"
 
 

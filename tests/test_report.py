@@ -173,7 +173,8 @@ def test_every_estimator_has_a_colour_of_its_own():
 def test_a_caption_is_no_wider_than_its_figure(tmp_path):
     settings = FigureSettings(6, epochs=2, seeds=2, layers=(2,), methods=("hnca",), out=tmp_path)
     make_up(settings, epochs=2, seeds=2)
-    figure = paper_figure(6, read_rows(tmp_path), settings.remark)
+    rows = read_rows(tmp_path)
+    figure = paper_figure(6, rows, _remark(settings, rows))
     parts = [*figure.texts, *figure.legends]
     assert all(0 <= part.get_window_extent().x0 < part.get_window_extent().x1 <= figure.bbox.x1 for part in parts)
 

@@ -75,7 +75,7 @@ def _heard() -> Iterator[None]:
             return
         # It came while a destructor or a callback of the garbage collector ran, where Python drops it.
         number = signal.SIGTERM if issubclass(unraisable.exc_type, _Terminated) else signal.SIGINT
-        timer = threading.Timer(_PAUSE, _thread.interrupt_main, (number,))
+        timer = threading.Timer(_PAUSE, _interrupt_main_thread, (number,))
         timer.daemon = True
         timer.start()
 
@@ -89,6 +89,15 @@ def _heard() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, handler)
+
+
+def _interrupt_main_thread(number: signal.Signals) -> None:
+    """Sends a signal to the main thread, which also wakes it where it waits, if the system can do that."""
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, number)
+    else:
+        _thread.interrupt_main(number)
 
 
 def _ignored() -> contextlib.AbstractContextManager[None]:
