@@ -28,7 +28,7 @@ class Case(NamedTuple):
 
 ALL_CASES = {
     "HNCA": Case(hnca.HNCA(), dominates_reinforce=True, everywhere=True),
-    "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False, everywhere=True),
+    "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False),
     "HNCA with full reward": Case(hnca.HNCA(prune_upstream=False), dominates_reinforce=False),
     "HNCA with a running mean": Case(hnca.HNCA(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "HNCA with a learned baseline": Case(hnca.HNCA(hnca.LearnedBaseline()), dominates_reinforce=False),

@@ -12,6 +12,7 @@ from hnca.experiments.comparison.moments import Drawn
 from hnca.experiments.comparison.rows import relative_bias
 from hnca.experiments.settings.compare import GROUPS
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 SIZE = 400
 
 

@@ -9,6 +9,7 @@ from cases import ALL_CASES
 
 import hnca
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 BATCH, UNITS = 8, (4, 3, 3)
 DRAWN_ELSEWHERE = {"Exact", "LocalExpectation"}
 """Those that set layers to values, so that not all that is evaluated is drawn. (VIMCO takes no other objective.)"""
@@ -56,7 +57,7 @@ def test_it_costs_what_it_says(name):
     network, method = chain(), ALL_CASES[name].estimator
     trace = network.sample(jax.random.key(1), {"image": jnp.ones((BATCH, 5))})
     SEEN.clear()
-    method(network, Watched(network.order), trace, key=jax.random.key(2))
+    eqx.filter_jit(method)(network, Watched(network.order), trace, key=jax.random.key(2))
     found, cost = points(), method.cost(network)
     assert len(found) == cost.evaluations
     if name not in DRAWN_ELSEWHERE:

@@ -14,7 +14,7 @@ from hnca.cli import main
 from hnca.experiments.devices import Placement
 from hnca.experiments.settings import SettingsError
 
-TINY = ["--width", "8", "--batch-size", "6000", "--epochs", "2", "--learning-rate", "0.01"]
+TINY = ["--width", "8", "--batch-size", "60", "--epochs", "2", "--learning-rate", "0.01"]
 BANDIT = ["bandit", *TINY, "--layers", "1", "--estimators", "hnca"]
 VAE = ["vae", *TINY, "--layers", "2", "--estimators", "hnca+baseline", "--bound-samples", "1"]
 
@@ -28,10 +28,20 @@ assert batches.sharding.shard_shape(batches.shape) == (1, 4), batches.sharding
 """
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Six hundred images, for ten updates an epoch."""
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 28, 28), dtype=np.uint8)
+    labels = np.arange(600) % 10
+    path = tmp_path_factory.mktemp("images") / "noise.npz"
+    np.savez(path, train_images=pixels, train_labels=labels, test_images=pixels[:60], test_labels=labels[:60])
+    return ["--dataset", str(path)]
+
+
 def start(*commands, before="", **environment):
     """Starts a process that runs these commands one after another."""
     script = f"{before}\nfrom hnca.cli import main\nfor c in {[list(map(str, c)) for c in commands]!r}: main(c)"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **environment}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **environment}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -47,9 +57,9 @@ def assert_same_numbers(one, several):
     np.testing.assert_allclose(several, one, rtol=1e-4)
 
 
-def test_four_devices_give_the_numbers_of_one(tmp_path):
+def test_four_devices_give_the_numbers_of_one(tmp_path, images):
     """Two rows of seeds, and each batch in two."""
-    one, four = ([*VAE, "--seeds", 2, "--out", tmp_path / name] for name in ("one", "four"))
+    one, four = ([*VAE, *images, "--seeds", 2, "--out", tmp_path / name] for name in ("one", "four"))
     process = start(one, [*four, "--devices", 4], before=DIVIDED, JAX_NUM_CPU_DEVICES="4")
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
@@ -68,9 +78,9 @@ def in_two_processes(command, out):
         assert process.returncode == 0, errors
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path, monkeypatch):
+def test_two_processes_give_the_numbers_of_one(tmp_path, images, quick_compilation, monkeypatch):
     """They stop after an epoch, and are started again."""
-    command = [*BANDIT, "--seeds", "1"]
+    command = [*BANDIT, *images, "--seeds", "1"]
     for epochs in ("1", "2"):
         in_two_processes([*command, "--epochs", epochs], tmp_path)
     monkeypatch.setenv("HNCA_KERNEL", "jax")

@@ -35,22 +35,28 @@ def test_expectation_is_the_exact_gradient(case, name):
 def test_each_component_varies_no_more_than_under_reinforce(name):
     """Young 2022, Appendix I, for every component by itself."""
     network, objective, inputs = OBJECTIVES[name](jax.random.key(1))
-    for component in objective.components:
-        ours, reinforce = (
-            credit_variance(estimator, network, component, inputs) for estimator in (hnca.HNCA(), hnca.REINFORCE())
-        )
-        for layer in network.order:
-            assert np.all(ours[layer] <= reinforce[layer] * (1 + 1e-12) + 1e-14)
-
-
-def credit_variance(estimator, network, component, inputs):
-    """Returns the exact variance of the credit on every logit, given what is upstream averaged in."""
 
     def credits(trace):
-        return estimator(network, component, trace).credits
+        """Of each estimator, for every component alone."""
+        return [
+            [estimator(network, component, trace).credits for component in objective.components]
+            for estimator in (hnca.HNCA(), hnca.REINFORCE())
+        ]
 
-    mean = hnca.exact.expectation(network, inputs, credits)
-    square = hnca.exact.expectation(network, inputs, lambda t: jax.tree.map(lambda c: c**2, credits(t)))
+    ours, reinforce = exact_variance(network, inputs, credits)
+    for one, other in zip(ours, reinforce, strict=True):
+        for layer in network.order:
+            assert np.all(one[layer] <= other[layer] * (1 + 1e-12) + 1e-14)
+
+
+def exact_variance(network, inputs, credits):
+    """Returns the variance of the credit on every logit, given what is upstream averaged in."""
+
+    def powers(trace):
+        first = credits(trace)
+        return first, jax.tree.map(jnp.square, first)
+
+    mean, square = hnca.exact.expectation(network, inputs, powers)
     return jax.tree.map(lambda s, m: np.asarray(s - m**2), square, mean)
 
 
@@ -59,14 +65,23 @@ def test_every_contrast_is_the_enumerated_one(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(2))
     batched = {key: jnp.broadcast_to(value, (2, 3, *value.shape)) for key, value in inputs.items()}
     trace = network.sample(jax.random.key(3), batched, (2, 3))
-    for component in objective.components:
-        for layer in component.arguments if component.counterfactual else ():
+
+    @jax.jit
+    def both(trace):
+        """Of every component and layer its contrast, and the enumerated one."""
+        pairs = []
+        for component in objective.components:
 
             def value(values, component=component):
                 return component.value(network, network.evaluate(values, (2, 3)))
 
-            expected = contrast_by_enumeration(value, network, trace, layer)
-            np.testing.assert_allclose(component.contrast(network, trace, layer), expected, rtol=1e-9, atol=1e-11)
+            for layer in component.arguments if component.counterfactual else ():
+                enumerated = contrast_by_enumeration(value, network, trace, layer)
+                pairs.append((component.contrast(network, trace, layer), enumerated))
+        return pairs
+
+    for found, expected in both(trace):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

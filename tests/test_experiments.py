@@ -20,6 +20,8 @@ from hnca.experiments.runs import experiment_of
 from hnca.experiments.settings import BanditSettings, VAESettings
 from hnca.experiments.tables import final_table
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def images(count):
     pixels = np.random.default_rng(0).integers(0, 256, (count, 784), dtype=np.uint8)

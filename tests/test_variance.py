@@ -26,7 +26,7 @@ def setting(name, batch):
     return network, trace, eqx.filter_jit(hnca.HNCA())(network, reward, trace)
 
 
-@pytest.mark.parametrize("batch", [(6,), (7,), (2, 4)])
+@pytest.mark.parametrize("batch", [(7,), (2, 4)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_is_the_variance_of_materialised_gradients(name, batch):
     network, trace, estimate = setting(name, batch)
@@ -46,7 +46,7 @@ def test_it_is_the_variance_of_materialised_gradients(name, batch):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
     conditionals = [expected.layers[layer].conditional for layer in network.order]
     everything = jnp.concatenate([leaf.ravel() for leaf in arrays(conditionals)])
-    mean = hnca.variance.mean_gradient_variance(network, trace, estimate.credits, estimate.gradient)
+    mean = eqx.filter_jit(hnca.variance.mean_gradient_variance)(network, trace, estimate.credits, estimate.gradient)
     np.testing.assert_allclose(mean, jnp.mean(everything), rtol=1e-10)
 
 
@@ -72,11 +72,12 @@ def test_an_example_may_be_the_mean_of_several_passes(name):
 
     by_example = jax.jit(jax.vmap(example_gradient, in_axes=1))(trace.values, estimate.credits)
     expected = jax.tree.map(lambda a: jnp.var(a, axis=0), by_example)
-    found = hnca.variance.gradient_variance(network, trace, estimate.credits, passes=3)
+    found = eqx.filter_jit(hnca.variance.gradient_variance)(network, trace, estimate.credits, passes=3)
     for layer in network.order:
         for a, b in zip(arrays(found[layer]), arrays(expected.layers[layer].conditional), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
-    mean = hnca.variance.mean_gradient_variance(network, trace, estimate.credits, estimate.gradient, passes=3)
+    compiled = eqx.filter_jit(hnca.variance.mean_gradient_variance)
+    mean = compiled(network, trace, estimate.credits, estimate.gradient, passes=3)
     np.testing.assert_allclose(mean, jnp.mean(jnp.concatenate([leaf.ravel() for leaf in arrays(expected)])), rtol=1e-10)
 
 
