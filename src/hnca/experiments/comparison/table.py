@@ -59,7 +59,7 @@ def _bias(row: Row) -> str:
     if row["bias_sureness"] > SURE:
         return f"{row['relative_bias']:.3f} ± {row['relative_bias_error']:.3f}"
     bound = row["relative_bias_bound"]
-    return f"< {bound:.3f}" if bound < 10 else f"< {bound:.0f}"
+    return f"< {math.ceil(1000 * bound) / 1000:.3f}" if bound < 10 else f"< {math.ceil(bound)}"
 
 
 def _by_layer(variances: Mapping[str, float]) -> str:
