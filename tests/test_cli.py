@@ -61,7 +61,7 @@ def written(out):
 
 
 def hnca(*arguments, environment=None):
-    command = [sys.executable, "-m", "hnca.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "hnca", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
 
 

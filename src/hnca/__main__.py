@@ -1,4 +1,4 @@
-"""The console script, which can be interrupted in good order while it is still being imported."""
+"""The console script: it can be interrupted in good order while it is still being imported, and then ends at once."""
 
 from hnca.interruptions import at_once, interruptible, postponed
 

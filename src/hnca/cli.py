@@ -28,7 +28,7 @@ from hnca.experiments.settings import (
     SettingsError,
     VAESettings,
 )
-from hnca.interruptions import at_once, interruptible, postponed
+from hnca.interruptions import interruptible, postponed
 
 Training = BanditSettings | VAESettings
 Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
@@ -73,12 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(FAILED) from None
     except OSError as error:
         _end(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
-
-
-def command() -> None:
-    """The console script: `main`, but after an interruption nothing waits for what is still being computed."""
-    with at_once():
-        main()
 
 
 def _kept(settings: Settings | None) -> str:
@@ -195,7 +189,3 @@ def _action(settings: Settings) -> Callable[[Any, Console], None]:
     from hnca.experiments.runs import run
 
     return run
-
-
-if __name__ == "__main__":
-    command()
