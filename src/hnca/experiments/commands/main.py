@@ -16,9 +16,9 @@ from rich.console import Console
 
 from hnca.experiments.commands.interruptions import interruptible, postponed
 from hnca.experiments.data import DataError
+from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.runs.failures import RunFailure
 from hnca.experiments.settings import (
-    BanditSettings,
     BenchSettings,
     CompareSettings,
     DataSetSettings,
@@ -27,16 +27,13 @@ from hnca.experiments.settings import (
     InfoSettings,
     ReportSettings,
     SettingsError,
-    VAESettings,
+    TrainingSettings,
 )
 
-Training = BanditSettings | VAESettings
 Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
-Settings = Training | CompareSettings | FigureSettings | Looking
+Settings = TrainingSettings | CompareSettings | FigureSettings | Looking
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {
-    "bandit": BanditSettings,
-    "vae": VAESettings,
+_OTHERS: Mapping[str, Callable[..., Any]] = {
     "compare": CompareSettings,
     "figure": FigureSettings,
     "report": ReportSettings,
@@ -48,6 +45,11 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
 
 FAILED = 1
 WRONG_USE = 2
+
+
+def commands() -> dict[str, Callable[..., Any]]:
+    """Returns the settings of every command by its name: the experiments first."""
+    return {**{name: settings_class(name) for name in EXPERIMENTS}, **_OTHERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _kept(settings: Settings | None) -> str:
     """Returns what there is to say of a command that was stopped."""
-    if isinstance(settings, Training | FigureSettings):
+    if isinstance(settings, TrainingSettings | FigureSettings):
         return "; the epochs finished so far are kept, and the same command goes on from there"
     if isinstance(settings, DataSetSettings):
         return "; what has come so far is kept, and the same command goes on from there"
@@ -95,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> Settings:
     try:
         with contextlib.redirect_stderr(boxed), contextlib.redirect_stdout(shown):
             return tyro.extras.subcommand_cli_from_dict(
-                dict(COMMANDS),
+                commands(),
                 prog="hnca",
                 description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
                 args=list(arguments),
@@ -148,7 +150,7 @@ def _run(settings: Settings) -> None:
         sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     console = Console(width=None if sys.stdout.isatty() else 120)
-    if isinstance(settings, FigureSettings | BanditSettings | VAESettings):
+    if isinstance(settings, FigureSettings | TrainingSettings):
         console.quiet = settings.keeping.quiet
     with postponed():
         action = _action(settings)
