@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, real files."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from hnca.experiments.commands.main import commands, main
+from hnca.experiments.methods import METHODS
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.messages import compiled
 
@@ -107,11 +109,36 @@ def test_a_mistake_is_one_readable_line_and_exit_code_2(command, start, argument
     assert printed.out == ""
 
 
-def test_an_unknown_command_is_one_line():
-    result = hnca("bandid")
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "bandid" in result.stderr
+def test_an_unknown_command_is_one_line_that_names_the_known(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["bandid"])
+    assert exit_.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "bandid: no such command; expected bandit, vae, compare, " in printed
+
+
+def test_the_version_and_what_there_is(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"hnca {importlib.metadata.version('hnca')}\n"
+    with pytest.raises(SystemExit) as exit_:
+        main([])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in commands())
+
+
+def test_every_estimator_has_a_line_of_help(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    for command, learns_from in (("bandit", {"reward"}), ("vae", {"reward", "function", "bound"})):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = capsys.readouterr().out
+        for row in METHODS.values():
+            assert (f"{row.name}: {row.help}" in shown or f"{row.name}*: {row.help}" in shown) == (
+                row.needs in learns_from and row.ablates is None
+            ), row.name
 
 
 def test_output_that_nobody_reads_any_more_ends_the_command_quietly():

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from hnca.experiments.bandit import Bandit
 from hnca.experiments.commands.figure import _remark
 from hnca.experiments.commands.main import main
 from hnca.experiments.data.mnist import MNIST
@@ -16,8 +17,8 @@ from hnca.experiments.methods import METHODS
 from hnca.experiments.runs.events import EventFiles
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import runs_of
-from hnca.experiments.settings import FigureSettings
-from hnca.experiments.store import read_rows
+from hnca.experiments.settings import BanditSettings, FigureSettings, VAESettings
+from hnca.experiments.store import read_metrics, read_rows
 from hnca.experiments.vae import VAE
 
 TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
@@ -192,3 +193,15 @@ def test_the_forecast_counts_what_is_left(tmp_path):
     assert "0:05:54" in forecast.line(runs[0], 2, 3.0)
     assert forecast.line(runs[0], 3, 3.0) is None
     assert Forecast(runs[:1]).line(runs[0], 2, 3.0) is None
+
+
+def test_bandits_with_baselines_are_figure_4_and_old_rows_are_understood(tmp_path):
+    old = {"estimator": "hnca", "baseline": "running mean", "torso": "none", "layers": 1, "seed": 0, "epoch": 1}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(old) + "\n")
+    (row,) = read_metrics(tmp_path)
+    assert row == {"estimator": "hnca+baseline", "torso": "none", "layers": 1, "seed": 0, "epoch": 1}
+    assert Bandit.figures([row]) == (4,)
+    assert Bandit.figures([row, {**row, "estimator": "hnca"}]) == (1,)
+    assert Bandit.figures([{**row, "torso": "conv"}]) == (5,)
+    assert all(number in Bandit.panels for number in BanditSettings.figures)
+    assert all(number in VAE.panels for number in VAESettings.figures)

@@ -2,9 +2,9 @@
 
 import contextlib
 import functools
+import importlib.metadata
 import io
 import os
-import re
 import shutil
 import sys
 import textwrap
@@ -43,6 +43,7 @@ _OTHERS: Mapping[str, Callable[..., Any]] = {
     "info": InfoSettings,
 }
 
+_ABOUT = "Train networks of discrete stochastic units with unbiased, low-variance gradients."
 FAILED = 1
 WRONG_USE = 2
 
@@ -92,17 +93,26 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _parse(arguments: Sequence[str]) -> Settings:
-    """Returns the settings; --help prints and exits."""
+    """Returns the settings; --help and --version print and exit."""
+    name = arguments[0] if arguments else "--help"
+    if name == "--version":
+        print(f"hnca {importlib.metadata.version('hnca')}")
+        raise SystemExit
+    if name in ("--help", "-h"):
+        return _parsed(tyro.extras.subcommand_cli_from_dict, commands(), "hnca", ["--help"])
+    if name not in commands():
+        raise SettingsError(f"{name}: no such command; expected {', '.join(commands())}, --help or --version")
+    return _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
+
+
+def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments: Sequence[str]) -> Settings:
+    """Returns what the parser makes of the arguments. What settings themselves refuse passes through it as it is."""
     boxed, shown = io.StringIO(), _Shown()
+    about = _ABOUT if program == "hnca" else None
     try:
         with contextlib.redirect_stderr(boxed), contextlib.redirect_stdout(shown):
-            return tyro.extras.subcommand_cli_from_dict(
-                commands(),
-                prog="hnca",
-                description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
-                args=list(arguments),
-                config=(tyro.conf.OmitSubcommandPrefixes,),
-            )
+            options = (tyro.conf.OmitSubcommandPrefixes,)
+            return parser(kind, prog=program, description=about, args=list(arguments), config=options)
     except SystemExit as error:
         if not error.code:
             print(shown.folded(), end="")
@@ -137,11 +147,10 @@ class _Shown(io.StringIO):
 
 
 def _first_paragraph(boxed: str) -> str:
-    """Returns the message of an error box as one line: what stands between its top edge and its first rule."""
+    """Returns the parser's message as one line: what stands before the first rule, or all, without a box's edges."""
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
     rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    # Of a setting in a group the parser names the class that it has made for it.
-    return re.sub(r"^Error parsing [\w.][\w.-]*: ", "", " ".join(lines[:rule]))
+    return " ".join(lines[:rule]).removeprefix("Error parsing ")
 
 
 def _run(settings: Settings) -> None:
