@@ -28,21 +28,21 @@ class FigureSettings:
     """
 
     number: Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="1|3|4|5|6")]
-    """Which figure."""
+    """The number of the figure."""
     epochs: int | None = None
-    """Fewer (or more) than the figure's 100 or 840."""
+    """How many epochs to train, if not the figure's own 100 or 840."""
     seeds: int | None = None
-    """Fewer (or more) than the figure's 5 or 20."""
+    """How many networks to train, if not the figure's own 5 or 20."""
     estimators: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--methods"])] = ()
-    """Some of the figure's estimators; by default all of them."""
+    """Which of the figure's estimators to train with; by default all of them."""
     layers: tuple[int, ...] = _DEPTHS
-    """Numbers of stochastic layers."""
+    """Numbers of stochastic layers to try."""
     dry_run: bool = False
     """Only list the runs, and which of them are on disk."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where to write; by default runs/figureN."""
     overwrite: bool = False
-    """Begin these runs anew."""
+    """Begin runs of these names anew, whatever is there, instead of continuing them."""
     keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
     """Checkpoints, checks, shards and display."""
     sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
