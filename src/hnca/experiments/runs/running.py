@@ -59,8 +59,8 @@ def run(settings: TrainingSettings, console: Console, drawing: Drawing = EVERYTH
             processes are at work on all that is left.
         RunFailure: if training cannot go on.
     """
-    join(settings.sharing)
-    placement = Placement(settings.sharing.devices, settings.seeds, settings.batch_size)
+    join(settings.processes)
+    placement = Placement(settings.processes.devices, settings.seeds, settings.batch_size)
     facts = settings.data.facts(settings.batch_size)
     experiment = experiment_of(settings, facts)
     runs = runs_of(settings, facts)

@@ -41,7 +41,7 @@ class TrainingSettings:
     figures: ClassVar[Mapping[int, Scale]] = {}
     """What the paper's figures of the experiment need, by their numbers."""
     of_the_command: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "sharing"}
+        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "processes"}
     )
     """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
 
@@ -65,7 +65,7 @@ class TrainingSettings:
     """Images."""
     keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
     """Checkpoints, checks, shards and display."""
-    sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
+    processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
 
     def __post_init__(self):

@@ -45,7 +45,7 @@ class FigureSettings:
     """Begin runs of these names anew, whatever is there, instead of continuing them."""
     keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
     """Checkpoints, checks, shards and display."""
-    sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
+    processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
 
     def __post_init__(self):
@@ -70,7 +70,7 @@ class FigureSettings:
             "out": Path(f"runs/figure{self.number}") if self.out is None else self.out,
             "overwrite": self.overwrite,
             "keeping": self.keeping,
-            "sharing": self.sharing,
+            "processes": self.processes,
         }
         return kind(**chosen, **scale.options)
 
