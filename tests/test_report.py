@@ -114,7 +114,7 @@ def test_pictures_are_in_the_page(tmp_path):
         (["compare", "--draws", "50"], "--draws 50: expected a multiple of 20 from 40 on"),
         (["compare", "--estimators", "hnca", "no"], "--estimators no: expected some of"),
         (["compare", "--epochs", "-1"], "--epochs -1: expected whole numbers"),
-        (["figure", "2"], "number"),
+        (["figure", "2"], "figure 2: expected one of 1, 3, 4, 5, 6"),
         (["figure", "1", "--methods", "loo"], "--estimators loo: expected some of hnca, reinforce"),
         (["figure", "1", "--epochs", "0"], "--epochs 0: expected"),
         (["figure", "1", "--layers"], "--layers (nothing): expected"),

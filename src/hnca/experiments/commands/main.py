@@ -9,6 +9,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import tyro
@@ -33,15 +34,16 @@ from hnca.experiments.settings import (
 Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
 Settings = TrainingSettings | CompareSettings | FigureSettings | Looking
 
-_OTHERS: Mapping[str, Callable[..., Any]] = {
-    "compare": CompareSettings,
-    "figure": FigureSettings,
-    "report": ReportSettings,
-    "export": ExportSettings,
-    "data": DataSetSettings,
-    "bench": BenchSettings,
-    "info": InfoSettings,
+_OTHERS: Mapping[str, tuple[type, str]] = {
+    "compare": (CompareSettings, "compare.compare"),
+    "figure": (FigureSettings, "figure.run_figure"),
+    "report": (ReportSettings, "report.write_report"),
+    "export": (ExportSettings, "export.export_run"),
+    "data": (DataSetSettings, "data.look_after_data"),
+    "bench": (BenchSettings, "bench.run_benchmark"),
+    "info": (InfoSettings, "info.print_information"),
 }
+"""The commands that are no experiments: their settings, and the module beside this one and function that do them."""
 
 _ABOUT = "Train networks of discrete stochastic units with unbiased, low-variance gradients."
 FAILED = 1
@@ -50,7 +52,10 @@ WRONG_USE = 2
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Returns the settings of every command by its name: the experiments first."""
-    return {**{name: settings_class(name) for name in EXPERIMENTS}, **_OTHERS}
+    return {
+        **{name: settings_class(name) for name in EXPERIMENTS},
+        **{name: kind for name, (kind, _) in _OTHERS.items()},
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -169,34 +174,9 @@ def _run(settings: Settings) -> None:
 def _action(settings: Settings) -> Callable[[Any, Console], None]:
     """Imports what the command is done by, and returns it."""
     # Imported here and not above: the import of JAX would make --help and every mistake wait.
-    if isinstance(settings, BenchSettings):
-        from hnca.experiments.commands.bench import run_benchmark
+    if isinstance(settings, TrainingSettings):
+        from hnca.experiments.runs.running import run
 
-        return run_benchmark
-    if isinstance(settings, InfoSettings):
-        from hnca.experiments.commands.info import print_information
-
-        return lambda _, console: print_information(console)
-    if isinstance(settings, CompareSettings):
-        from hnca.experiments.commands.compare import compare
-
-        return compare
-    if isinstance(settings, FigureSettings):
-        from hnca.experiments.commands.figure import run_figure
-
-        return run_figure
-    if isinstance(settings, ReportSettings):
-        from hnca.experiments.commands.report import write_report
-
-        return write_report
-    if isinstance(settings, DataSetSettings):
-        from hnca.experiments.commands.data import look_after_data
-
-        return look_after_data
-    if isinstance(settings, ExportSettings):
-        from hnca.experiments.commands.export import export_run
-
-        return export_run
-    from hnca.experiments.runs.running import run
-
-    return run
+        return run
+    module, name = next(path for kind, path in _OTHERS.values() if isinstance(settings, kind)).split(".")
+    return getattr(import_module(f"hnca.experiments.commands.{module}"), name)
