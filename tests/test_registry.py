@@ -7,8 +7,9 @@ from small import images
 
 import hnca
 from hnca.experiments.commands.main import main
-from hnca.experiments.methods import METHODS
+from hnca.experiments.methods import METHODS, Method, colour, estimator, label, place
 from hnca.experiments.registry import EXPERIMENTS, Registered
+from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError
 from hnca.experiments.store import read_rows
 from hnca.experiments.timing.updates import YARDSTICK
 
@@ -60,3 +61,18 @@ def test_a_toy_has_its_help_and_its_mistakes(capsys):
     with pytest.raises(SystemExit):
         main(["toy", "--estimators", "vimco"])
     assert "--estimators vimco: expected some of hnca, " in capsys.readouterr().err
+
+
+def test_an_estimator_is_a_row(monkeypatch):
+    row = Method("mine", "HNCA", "my own", "as I like it", "reward", ("#123456", "#234567"), {"prune_children": False})
+    monkeypatch.setitem(METHODS, "mine", row)
+    settings = BanditSettings(estimators=("mine", "nvil"), baseline=True)
+    assert settings.all_estimators == ("mine+baseline", "nvil")
+    made = estimator("mine+baseline")
+    assert not made.prune_children
+    assert isinstance(made.baseline, hnca.RunningMean)
+    assert (label("mine+baseline"), colour("mine+baseline")) == ("my own with baseline", "#234567")
+    assert place("mine") > place("vimco")
+    assert "mine+baseline" in CompareSettings(experiment="vae").names
+    with pytest.raises(SettingsError, match=r"--estimators mine\+learned: expected some of "):
+        BanditSettings(estimators=("mine+learned",))

@@ -173,7 +173,7 @@ def colour(name: str) -> str:
 def place(name: str) -> tuple[int, int]:
     """Returns where an estimator stands among all, to be sorted by."""
     row, baseline = _parts(name)
-    return _ROWS.index(row), _BASELINES.index(baseline)
+    return list(METHODS).index(row.name), _BASELINES.index(baseline)
 
 
 def is_ablation(name: str) -> bool:

@@ -52,10 +52,8 @@ WRONG_USE = 2
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Returns the settings of every command by its name: the experiments first."""
-    return {
-        **{name: settings_class(name) for name in EXPERIMENTS},
-        **{name: kind for name, (kind, _) in _OTHERS.items()},
-    }
+    experiments = {name: settings_class(name) for name in EXPERIMENTS}
+    return experiments | {name: kind for name, (kind, _) in _OTHERS.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
