@@ -25,11 +25,11 @@ class Dense(Conditional):
 
     Attributes:
         weights: one `[in_features, out_features]` a parent.
-        bias: `[out_features]`, or None.
+        bias: `[out_features]`, or None; one for every example, `[*batch, out_features]`, where `eqx.tree_at` puts it.
     """
 
     weights: tuple[Float[Array, "_ out_features"], ...]
-    bias: Float[Array, " out_features"] | None
+    bias: Float[Array, "*batch out_features"] | None
     parents: tuple[str, ...] = eqx.field(static=True)
     parent_sizes: tuple[int, ...] = eqx.field(static=True)
     out_features: int = eqx.field(static=True)

@@ -76,17 +76,17 @@ class Estimator(eqx.Module):
             ValueError: if the objective names layers that the network has not, or its values have another shape
                 than the trace's batch.
         """
-        objective = as_objective(objective)
-        state = self.init(network, objective) if state is None else state
+        whole = as_objective(objective)
+        state = self.init(network, whole) if state is None else state
         # Under a caller's `jax.grad` nothing here is differentiated: that is what `surrogate` is for.
         given = trace
-        network, objective, trace = held_fixed((network, objective, trace))
+        network, whole, trace = held_fixed((network, whole, trace))
         passes = self.passes(network, trace, key)
         if passes is not None:
             key, trace = None, passes.trace  # that key has been used
-        credits, state = self.credit(network, objective, trace, key, state)
+        credits, state = self.credit(network, whole, trace, key, state)
         combine = None if passes is None else partial(self.combine, weights=passes.weights)
-        (gradient, objective_gradient), combined = gradient_of((network, objective), trace, credits, combine)
+        (gradient, objective_gradient), combined = gradient_of((network, whole), trace, credits, combine)
         trace = with_inputs_of(network, given, trace)
         return Estimate(gradient, objective_gradient, credits, combined.value, state, trace, combined.weights)
 
