@@ -21,6 +21,11 @@ from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
 
+# So that a key which drew the trace gives the estimator other numbers. Far from any number a user would fold in, and
+# from 0, 1, ...: folding in i is what `jax.random.split` does for its i-th key.
+_OWN_KEYS = 0x686E6361
+
+
 class Estimator(eqx.Module):
     """A way to estimate `dE[f]/dlogits` from a trace. It never touches parameters.
 
@@ -69,7 +74,8 @@ class Estimator(eqx.Module):
             network: the network that made the trace.
             objective: what to increase.
             trace: one forward pass, as `network.sample` returns it.
-            key: for estimators that draw samples of their own.
+            key: for estimators that draw samples of their own; a number of the estimator's is folded into it, so that
+                even the key that drew the trace gives other samples.
             state: the state an earlier call returned; None begins with `init`.
 
         Raises:
@@ -81,6 +87,7 @@ class Estimator(eqx.Module):
         # Under a caller's `jax.grad` nothing here is differentiated: that is what `surrogate` is for.
         given = trace
         network, whole, trace = held_fixed((network, whole, trace))
+        key = None if key is None else jax.random.fold_in(key, _OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:
             key, trace = None, passes.trace  # that key has been used
