@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from cases import ALL_CASES
+from cases import ALL_CASES, Case
 from networks import BITS
 from objectives import auto_encoder
 from test_estimator_protocol import arrays
@@ -13,6 +13,7 @@ import hnca
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 DRAWING = {name: case for name, case in ALL_CASES.items() if case.draws and name != "Exact"}
+DRAWING["IndependentLeaveOneOut of two"] = Case(hnca.IndependentLeaveOneOut(2), dominates_reinforce=False, draws=True)
 COUNT = 4000
 
 

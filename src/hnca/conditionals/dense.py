@@ -79,9 +79,9 @@ class Dense(Conditional):
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
     ) -> Float[Array, "*batch out_features"]:
-        logits = sum(
-            (f @ w for f, w in zip(features[1:], self.weights[1:], strict=True)), features[0] @ self.weights[0]
-        )
+        # An input may have any shape: its numbers are read one after another.
+        flat = [f.reshape(*batch_shape, size) for f, size in zip(features, self.parent_sizes, strict=True)]
+        logits = sum((f @ w for f, w in zip(flat[1:], self.weights[1:], strict=True)), flat[0] @ self.weights[0])
         return logits if self.bias is None else logits + over_batch(self.bias, batch_shape)
 
     def weight(self, parent: str) -> Float[Array, "in_features out_features"]:

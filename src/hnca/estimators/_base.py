@@ -20,7 +20,6 @@ from hnca.estimators._surrogate import gradient_of, held_fixed, with_inputs_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
-
 # So that a key which drew the trace gives the estimator other numbers. Far from any number a user would fold in, and
 # from 0, 1, ...: folding in i is what `jax.random.split` does for its i-th key.
 _OWN_KEYS = 0x686E6361
@@ -33,7 +32,7 @@ class Estimator(eqx.Module):
     """
 
     @abstractmethod
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         """Returns the state before the first call (arrays only, so that it can be carried through a scan)."""
 
     @abstractmethod
