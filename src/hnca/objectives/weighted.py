@@ -37,7 +37,7 @@ class Weighted(Component):
     counterfactual: bool = eqx.field(static=True)
     repeatable: bool = eqx.field(static=True)
 
-    def __init__(self, component: Component, weight: float | Shaped[Array | np.ndarray, "*batch"]):
+    def __init__(self, component: object, weight: float | Shaped[Array | np.ndarray, "*batch"]):
         """Args:
             component: what is weighted.
             weight: see the class.
