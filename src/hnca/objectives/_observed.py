@@ -64,7 +64,8 @@ def observed(
 def _range(layer: Layer) -> tuple[float, float, float]:
     """Returns the least and the largest value of a unit, and by how much rounding may pass them."""
     if isinstance(layer, Bernoulli):
-        return *layer.values, _TOLERANCE * (layer.values[1] - layer.values[0])
+        lowest, highest = layer.values
+        return lowest, highest, _TOLERANCE * (highest - lowest)
     return (0.0, layer.categories - 1.0, 0.0) if isinstance(layer, Categorical) else (-math.inf, math.inf, 0.0)
 
 
