@@ -82,6 +82,8 @@ class Estimator(eqx.Module):
                 than the trace's batch.
         """
         whole = as_objective(objective)
+        for component in whole.components:
+            component.check(network, trace)
         state = self.init(network, whole) if state is None else state
         # Under a caller's `jax.grad` nothing here is differentiated: that is what `surrogate` is for.
         given = trace

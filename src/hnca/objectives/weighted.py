@@ -58,6 +58,9 @@ class Weighted(Component):
         if not isinstance(self.weight, jax.core.Tracer) and not bool(jnp.all(jnp.isfinite(self.weight))):
             raise ValueError("Weighted: weight has values that are NaN or infinite; expected finite numbers.")
 
+    def check(self, network: Network, trace: Trace) -> None:
+        self.component.check(network, trace)
+
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return self._of_examples(network, trace) * checked_value(self.component, network, trace)
 
