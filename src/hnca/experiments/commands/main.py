@@ -52,7 +52,7 @@ WRONG_USE = 2
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Returns the settings of every command by its name: the experiments first."""
-    experiments = {name: settings_class(name) for name in EXPERIMENTS}
+    experiments: dict[str, Callable[..., Any]] = {name: settings_class(name) for name in EXPERIMENTS}
     return experiments | {name: kind for name, (kind, _) in _OTHERS.items()}
 
 
