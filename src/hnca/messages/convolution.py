@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv
 from hnca.messages.fallback import instead_if
+from hnca.units.bernoulli import bernoulli_entropy
 
 _BLOCK = 16
 
@@ -58,13 +59,9 @@ def convolution_entropy_contrast(
     maps = child_logits.reshape(-1, *conv.out_shape)
 
     def growth(logit: Array, shift: Array) -> Array:
-        return _entropy(logit + shift) - _entropy(logit)
+        return bernoulli_entropy(logit + shift) - bernoulli_entropy(logit)
 
     return (sign * _sum_over_children(growth, conv, span, maps, sign)).reshape(parent_state.shape)
-
-
-def _entropy(logit: Array) -> Array:
-    return jax.nn.softplus(logit) - logit * jax.nn.sigmoid(logit)
 
 
 def _transposed(conv: Conv, maps: Float[Array, "batch height width out"]) -> Array:
