@@ -113,3 +113,21 @@ def test_very_small_probabilities_are_those_asked_for(monkeypatch):
 def test_a_bare_module_is_refused_with_the_cure():
     with pytest.raises(ValueError, match=r"Bernoulli: conditional=Linear; expected.*hnca\.Apply\(function, parents"):
         checked_conditional("Bernoulli", eqx.nn.Linear(2, 3, key=jax.random.key(0)))
+
+
+def masked(h):
+    return jnp.where(jnp.array([True, False, True]), jnp.sum(h) * jnp.arange(3.0), -jnp.inf)
+
+
+@pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REBAR()], ids=["HNCA", "REBAR"])
+def test_a_masked_category_has_finite_credits(estimator):
+    hidden = hnca.Bernoulli(hnca.Dense("x", 2, 2, key=jax.random.key(0)))
+    layers = {"h": hidden, "z": hnca.Categorical(hnca.Apply(masked, "h", 3))}
+    network = hnca.Network(layers, inputs={"x": 2})
+    trace = network.sample(jax.random.key(0), {"x": jnp.ones((4, 2))})
+    wave = hnca.Function(lambda h, z: jnp.sin(jnp.sum(h) + z[0]), ("h", "z"))
+    objective = hnca.Objective(wave, hnca.Entropy(network, "z"), hnca.SampledEntropy(network, "h"))
+    state = estimator.init(network, objective)
+    credits, _ = estimator.credit(network, objective, trace, jax.random.key(1), state)
+    assert all(jnp.all(jnp.isfinite(credit)) for credit in credits.values())
+    assert jnp.all(credits["z"][..., 1] == 0)
