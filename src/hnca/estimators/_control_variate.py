@@ -17,7 +17,7 @@ from hnca.estimators._downstream import over_logits
 from hnca.estimators._relaxation import finite
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class Parameters(NamedTuple):
@@ -88,7 +88,7 @@ class RelaxedControlVariate(Estimator):
             relaxed_value: the objective, of what the layer can change, with it and all after it relaxed.
         """
 
-    def init(self, network: Network, objective: Objective) -> AdaptationState:
+    def init(self, network: Network, objective: Objective | Component) -> AdaptationState:
         parameters = Parameters(
             jnp.asarray(math.log(self.temperature), network.dtype),
             jnp.asarray(self.scale, network.dtype),
@@ -140,8 +140,7 @@ class RelaxedControlVariate(Estimator):
         temperature = jnp.exp(parameters.log_temperature)
 
         def value(at: Trace) -> Float[Array, "*batch"]:
-            values = [objective.components[index].value(network, at) for index in members]
-            return sum(values[1:], values[0])
+            return objective.value_of(members, network, at)
 
         def control(scores: Float[Array, "*logits"]) -> Float[Array, "*batch"]:
             point = relaxation.soft(scores / temperature)
