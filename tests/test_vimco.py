@@ -14,8 +14,8 @@ from test_exact import arrays, largest_difference
 import hnca
 from hnca.estimators import Passes
 from hnca.exact import joint_states
-from hnca.experiments.estimators import estimator as named
-from hnca.experiments.images import Images
+from hnca.experiments.data.images import Images
+from hnca.experiments.methods import estimator as named
 from hnca.experiments.settings import SettingsError, VAESettings
 from hnca.experiments.vae import VAE
 from hnca.variance import gradient_variance, mean_gradient_variance
@@ -223,4 +223,4 @@ def test_other_objectives_are_refused_with_the_reason():
 def test_the_command_line_needs_sampled_entropies():
     with pytest.raises(SettingsError, match="--estimators vimco: expected --entropy sampled"):
         VAESettings(estimators=("hnca", "vimco"))
-    assert VAESettings(estimators=("hnca", "vimco"), entropy="sampled").methods == ("hnca", "vimco")
+    assert VAESettings(estimators=("hnca", "vimco"), entropy="sampled").all_estimators == ("hnca", "vimco")

@@ -1,25 +1,38 @@
 """The contract of an experiment: what is trained, how it is updated, what is measured and drawn."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.data.binarise import binarise
 from hnca.estimators import Estimate, Estimator
-from hnca.experiments.images import Images
-from hnca.experiments.records import Row
-from hnca.network import Network
-from hnca.training import TrainingState, apply_gradient
-from hnca.variance import mean_gradient_variance
+from hnca.experiments.data import Facts
+from hnca.experiments.data.images import Images
+from hnca.experiments.store import Row
+from hnca.network import Network, Trace
 
 Measures = Mapping[str, Float[Array, ""]]
+
+
+class Panels(NamedTuple):
+    """What a figure of an experiment shows, one column a depth: performance above, variance below.
+
+    Attributes:
+        train_field: drawn solid, with bands.
+        test_field: drawn dotted, at the epochs where it was measured.
+        performance: the label of the upper axes.
+        note: what the figure is of.
+        shows: whether it shows a row.
+    """
+
+    train_field: str
+    test_field: str
+    performance: str
+    note: str
+    shows: Callable[[Row], bool] = lambda _: True
 
 
 class Credited(NamedTuple):
@@ -44,10 +57,12 @@ class Experiment(ABC):
     Attributes:
         name: on the command line and in the rows.
         units: what its layers are called: "hidden" or "latent".
-        train_fields: what `update` measures beside `gradient_variance`.
+        train_fields: what an update measures beside `gradient_variance`.
         test_fields: what `test` measures.
         headings: of the table's columns, by field.
         digits: decimals of what is shown.
+        panels: of its figures, by their numbers in the paper.
+        reference: the estimator whose mean stands for the true gradient: unbiased, and of low variance.
     """
 
     name: str
@@ -56,6 +71,21 @@ class Experiment(ABC):
     test_fields: tuple[str, ...]
     headings: Mapping[str, str]
     digits: int
+    panels: Mapping[int, Panels]
+    reference: str
+
+    @classmethod
+    @abstractmethod
+    def of(cls, settings: Any, facts: Facts) -> "Experiment":
+        """Returns the experiment that these settings are for.
+
+        Args:
+            settings: its own, or whatever has the same attributes.
+            facts: of the data.
+
+        Raises:
+            ValueError: if the data are not fit for it.
+        """
 
     @abstractmethod
     def build(self, layers: int, key: Key[Array, ""]) -> PyTree:
@@ -84,48 +114,38 @@ class Experiment(ABC):
             state: the estimator's.
         """
 
-    def update(
-        self,
-        static: PyTree,
-        method: Estimator,
-        optimiser: optax.GradientTransformation,
-        images: Images,
-        state: TrainingState,
-        batch: Int[Array, " batch"],
-        key: Key[Array, ""],
-    ) -> tuple[TrainingState, Measures]:
-        """Learns from one batch and returns the new state, the first of `train_fields` and `gradient_variance`.
-
-        Args:
-            static: what of the trained modules is no array of numbers to learn.
-            method: the estimator.
-            optimiser: goes uphill.
-            images: all of the training images.
-            state: before the update.
-            batch: indices of the images.
-            key: for binarisation, samples and the estimator.
-        """
-        binarise_key, *keys = jax.random.split(key, 3)
-        trained = eqx.combine(state.parameters, static)
-        binary = Images(binarise(binarise_key, images.pixels[batch]), images.labels[batch])
-        network, estimate, credits, gradient = self.estimate(trained, method, binary, tuple(keys), state.estimator)
-        variance = mean_gradient_variance(network, estimate.trace, credits, estimate.gradient, estimate.passes)
-        measures = {self.train_fields[0]: jnp.mean(estimate.value), "gradient_variance": variance}
-        parameters = eqx.filter(gradient, eqx.is_inexact_array)
-        return apply_gradient(state, parameters, estimate.state, optimiser), measures
-
     @abstractmethod
     def test(self, trained: PyTree, images: Images, key: Key[Array, ""]) -> Measures:
         """Returns `test_fields`, measured on the test images."""
 
     @abstractmethod
-    def identity(self, method: str) -> Row:
-        """Returns the fields that say in a row which estimator it was."""
+    def differentiable(self, trained: PyTree, batch: Images, key: Key[Array, ""]) -> Float[Array, ""]:
+        """Returns the objective's mean over a batch, to be differentiated through samples as if they were means.
+
+        It may know more than `estimate` does, such as the right actions: it is what an update is timed against.
+        """
 
     @abstractmethod
-    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
-        """Returns the numbers of the paper's figures that these rows are for."""
+    def identity(self) -> Row:
+        """Returns the fields that say in a row which network it was, beside its depth."""
+
+    @classmethod
+    @abstractmethod
+    def figures(cls, rows: Sequence[Row]) -> tuple[int, ...]:
+        """Returns the numbers of those figures that these rows are for."""
 
     def draw_pictures(self, trained: PyTree, images: Images, directory: Path) -> list[Path]:
         """Draws what one trained network makes of images, if anything, and returns the paths."""
         return []
+
+
+def straight_through(network: Network, key: Key[Array, ""], inputs: dict[str, Array]) -> Trace:
+    """Samples a network of Bernoulli layers, with the derivative of each sample taken to be that of its mean."""
+    values, logits = dict(inputs), {}
+    batch_shape = inputs["image"].shape[:-1]
+    for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
+        layer = network.layers[name]
+        logits[name] = network.layer_logits(values, name, batch_shape)
+        mean = layer.mean(logits[name])
+        values[name] = mean + jax.lax.stop_gradient(layer.sample(layer_key, logits[name]) - mean)
+    return Trace(values, logits, batch_shape)

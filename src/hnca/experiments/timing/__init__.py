@@ -1,0 +1,1 @@
+"""How long an update takes, beside backpropagation through the same network."""
