@@ -54,6 +54,11 @@ def bernoulli_entropy_contrast(
         child_logits: logits of the children, with all parents as they are.
         parent_state: 1 where a parent unit has its upper value, else 0.
     """
+    if child_logits.size == 0:
+        return jnp.zeros_like(parent_state)
+    # A child of an infinite logit is certain whatever its parents do, which one far below 0 is without an infinity.
+    far = max(-1e15, float(jnp.finfo(child_logits.dtype).min) / 2)
+    child_logits = jnp.where(jnp.isinf(child_logits), far, child_logits)
     here = jnp.sum(child_logits * jax.nn.sigmoid(child_logits), axis=-1, keepdims=True)
     if compiled.is_used(weight.dtype):
         growth, there = compiled.growth_and_energy(span * weight, child_logits, parent_state)

@@ -55,6 +55,8 @@ def convolution_entropy_contrast(
 
     Arguments as for `convolution_message`.
     """
+    if child_logits.size == 0:
+        return jnp.zeros_like(parent_state)
     sign = 1 - 2 * parent_state.reshape(-1, *conv.in_shape)
     maps = child_logits.reshape(-1, *conv.out_shape)
 

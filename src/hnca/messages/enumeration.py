@@ -72,6 +72,8 @@ def contrast_of_changes(
         parent: the layer whose units are changed.
     """
     above, values = network.layers[parent], trace[parent]
+    if here.size == 0:
+        return jnp.zeros_like(trace.logits[parent])  # of an empty batch, which cannot be divided into parts
     count = above.alternatives
     alternatives = above.alternative_values(trace.logits[parent].dtype)
     taken = above.index(values).astype(jnp.result_type(int))

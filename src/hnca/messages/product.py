@@ -88,7 +88,7 @@ def _log_product(weight: Array, span: float, logits: Array, parent_state: Array)
 
     rise, logits = span * weight, logits.reshape(-1, logits.shape[-1])
     # Two factors of this size still have a finite product.
-    two_fit = jnp.max(jnp.abs(rise)) < 0.5 * np.log(float(jnp.finfo(rise.dtype).max))
+    two_fit = jnp.max(jnp.abs(rise)) < 0.5 * float(np.log(float(jnp.finfo(rise.dtype).max)))
     return from_tiles(fast_unless(~two_fit, fast, always, rise, logits), parent_state)
 
 

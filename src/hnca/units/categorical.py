@@ -169,4 +169,4 @@ class Categorical(Layer):
 
     def _embedded(self, one_hot: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         seen = one_hot if self.embedding is None else one_hot @ self.embedding.astype(one_hot.dtype)
-        return seen.reshape(*seen.shape[:-2], -1)
+        return seen.reshape(*seen.shape[:-2], seen.shape[-2] * seen.shape[-1])
