@@ -34,9 +34,9 @@ def shifted_mean_energy(
     flat, up = child_logits.reshape(-1, rise.shape[1]), parents_up(parent_state)
     positive = (child_logits > 0).astype(child_logits.dtype)
     linear = jnp.sum(positive * child_logits, axis=-1, keepdims=True) + (1 - 2 * parent_state) * (positive @ rise.T)
-    ways = (partial(sum_over_blocks, way, up=up) for way in (_fractions, _sigmoids))
+    fast, always = (partial(sum_over_blocks, way, up=up) for way in (_fractions, _sigmoids))
     unsafe = ~(most_in_a_block(rise) <= safe_exponent(rise.dtype))
-    sums = fast_unless(unsafe, *ways, rise, flat)
+    sums = fast_unless(unsafe, fast, always, rise, flat)
     return linear + from_tiles(sums, parent_state)
 
 
