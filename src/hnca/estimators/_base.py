@@ -52,7 +52,8 @@ class Estimator(eqx.Module):
             values: of the objective in every pass.
             weights: as in `Passes`.
         """
-        return Combined(jnp.mean(weights * values, axis=0), weights)
+        # What has no weight may be infinite: a log-probability of what cannot happen.
+        return Combined(jnp.mean(weights * jnp.where(weights == 0, 0, values), axis=0), weights)
 
     def cost(self, network: Network) -> Cost:
         """Returns what one estimate takes: of most the one forward pass, evaluated once."""
