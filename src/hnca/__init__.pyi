@@ -32,8 +32,8 @@ from .estimators import ReinMax as ReinMax
 from .estimators import StraightThrough as StraightThrough
 from .estimators import StraightThroughGumbelSoftmax as StraightThroughGumbelSoftmax
 from .estimators import direct_credits as direct_credits
+from .estimators import estimate as estimate
 from .estimators import surrogate as surrogate
-from .estimators import value_and_grad as value_and_grad
 from .experiments.trained import TrainedModel as TrainedModel
 from .experiments.trained import load as load
 from .messages import message as message

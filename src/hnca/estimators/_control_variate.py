@@ -139,8 +139,7 @@ class RelaxedControlVariate(Estimator):
         temperature = jnp.exp(parameters.log_temperature)
 
         def value(at: Trace) -> Float[Array, "*batch"]:
-            values = [objective.components[index].value(network, at) for index in members]
-            return sum(values[1:], values[0])
+            return objective.value_of(members, network, at)
 
         def control(scores: Float[Array, "*logits"]) -> Float[Array, "*batch"]:
             point = relaxation.soft(scores / temperature)

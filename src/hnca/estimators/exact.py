@@ -26,7 +26,7 @@ class Exact(Estimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.Exact(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.Exact(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** The definition of the expectation; `hnca.exact` proves the estimators with it.

@@ -29,7 +29,7 @@ class GumbelSoftmax(PathwiseEstimator):
     Example:
         ```python
         estimator = hnca.GumbelSoftmax(temperature=0.5)
-        relaxed_bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        relaxed_bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Jang, Gu and Poole, *Categorical reparameterization with Gumbel-softmax*, 2017; Maddison, Mnih and

@@ -26,7 +26,7 @@ class LeaveOneOutHNCA(Estimator):
     Example:
         ```python
         estimator = hnca.LeaveOneOutHNCA(samples=2)
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Young 2022, Eqs 3 and 5, with the baseline of Kool, van Hoof and Welling, *Buy 4 REINFORCE samples,

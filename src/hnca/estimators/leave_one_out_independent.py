@@ -27,7 +27,7 @@ class IndependentLeaveOneOut(Estimator):
     Example:
         ```python
         estimator = hnca.IndependentLeaveOneOut(samples=4)
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Kool, van Hoof and Welling, *Buy 4 REINFORCE samples, get a baseline for free!*, 2019; Young 2022,

@@ -27,7 +27,7 @@ class MuProp(Estimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.MuProp(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.MuProp(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Gu, Levine, Sutskever and Mnih, *MuProp: Unbiased backpropagation for stochastic neural networks*,

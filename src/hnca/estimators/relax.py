@@ -24,8 +24,8 @@ class RELAX(RelaxedControlVariate):
     Example:
         ```python
         method = hnca.RELAX(hidden_units=32)
-        bound, estimate = hnca.value_and_grad(method, encoder, objective, {"image": images}, key=key)
-        bound, estimate = hnca.value_and_grad(method, encoder, objective, inputs, key=key2, state=estimate.state)
+        bound, estimate = hnca.estimate(method, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(method, encoder, objective, inputs, key=key2, state=estimate.state)
         ```
 
     **Reference.** Grathwohl, Choi, Wu, Roeder and Duvenaud, *Backpropagation through the void: Optimizing control

@@ -34,7 +34,7 @@ class VIMCO(Estimator):
     Example:
         ```python
         objective = hnca.ELBO(encoder, decoder, hnca.SampledEntropy)
-        bound, estimate = hnca.value_and_grad(hnca.VIMCO(samples=5), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.VIMCO(samples=5), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Mnih and Rezende, *Variational inference for Monte Carlo objectives*, 2016, Eqs 5 to 10; the bound:

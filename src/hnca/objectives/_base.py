@@ -23,7 +23,10 @@ class Component(eqx.Module):
 
     @abstractmethod
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        """Returns the component's value for every example."""
+        """Returns the component's value for every example: one number each.
+
+        Its shape is checked, and its dtype made the network's, wherever an `Objective` reads it.
+        """
 
     @abstractmethod
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:

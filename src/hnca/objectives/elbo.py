@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
+from hnca.objectives._checked import checked_value
 from hnca.objectives._objective import Objective
 from hnca.objectives.entropy import Entropy
 from hnca.objectives.log_prob import LogProb
@@ -66,7 +67,7 @@ class ELBO(Objective):
         Its expectation is the ELBO; the log of the mean of its exponential over samples is the importance-weighted
         bound.
         """
-        generated = [term.value(encoder, trace) for term in self._generated]
+        generated = [checked_value(term, encoder, trace) for term in self._generated]
         return sum(generated[1:], generated[0]) - encoder.log_prob(trace)
 
     @property
