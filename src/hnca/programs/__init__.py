@@ -1,0 +1,14 @@
+"""Programs: unbiased gradients for any JAX function with discrete draws in it."""
+
+import os
+
+from jax.extend import source_info_util
+
+from hnca.programs.draws import bernoulli as bernoulli
+from hnca.programs.draws import categorical as categorical
+from hnca.programs.transforms import credited as credited
+from hnca.programs.transforms import grad as grad
+from hnca.programs.transforms import value_and_grad as value_and_grad
+
+# What is told of a draw is the user's line, not ours.
+source_info_util.register_exclusion(os.path.dirname(__file__))

@@ -1,0 +1,183 @@
+"""From a function with draws to the scalar whose derivative is the estimate of its expectation's gradient."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators import Estimator
+from hnca.estimators._estimate import Combined
+from hnca.programs.arguments import Flat, InAxes, flatten
+from hnca.programs.equations import Program
+from hnca.programs.model import Model, Pass, layer_logits, model_of, run_pass
+from hnca.programs.plan import Plan
+from hnca.programs.tracing import trace_program
+
+
+class Credited(NamedTuple):
+    """What a credited function returns beside its value.
+
+    Attributes:
+        aux: the function's second result, if it has one.
+        state: of the estimator.
+    """
+
+    aux: PyTree
+    state: PyTree
+
+
+class Compiled(NamedTuple):
+    """A call, traced.
+
+    Attributes:
+        plan: what the function compiles to.
+        flat: its arguments.
+        structure: of its results.
+    """
+
+    plan: Plan
+    flat: Flat
+    structure: Any
+
+
+def compile_call(
+    owner: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    in_axes: InAxes,
+    has_aux: bool,
+) -> Compiled:
+    """Returns a call of a function of one example, traced and planned; errors as for `hnca.value_and_grad`."""
+    flat = flatten(owner, arguments, keywords, in_axes)
+    structure: list[Any] = []
+
+    def of_arrays(*arrays: Array) -> list[Array]:
+        positional, named = flat.rebuild(arrays)
+        result = function(*positional, **named)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            raise ValueError(f"{owner}: has_aux=True, but the function returned {type(result).__name__}; expected a pair.")
+        value = result[0] if has_aux else result
+        _check_value(owner, value)
+        leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))
+        structure[:] = [tree]
+        return leaves
+
+    examples = [
+        jax.ShapeDtypeStruct(a.shape[1:] if m else a.shape, a.dtype)
+        for a, m in zip(flat.arrays, flat.mapped, strict=True)
+    ]
+    program: Program = trace_program(of_arrays, examples)
+    mapped = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
+    return Compiled(Plan(program, mapped), flat, structure[0])
+
+
+def _check_value(owner: str, value: Any) -> None:
+    shape, dtype = jnp.shape(value), jnp.result_type(value)
+    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{owner}: the function returned an array of shape {shape} and dtype {dtype}; expected one float for one "
+            "example (sum over its elements; which arguments have a batch axis is said by in_axes)."
+        )
+
+
+def credited_call(
+    estimator: Estimator, compiled: Compiled, key: Key[Array, ""] | None, state: PyTree
+) -> tuple[Float[Array, ""], Credited]:
+    """Returns the mean of the function over the batch, whose derivative is the estimate, and what comes with it.
+
+    Args:
+        estimator: gives the credits.
+        compiled: the call.
+        key: for estimators that draw samples of their own.
+        state: of the estimator; None begins with `init`.
+    """
+    plan, flat = compiled.plan, compiled.flat
+    run, marks = run_pass(plan, flat.arrays, flat.mapped)
+    model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape)
+    state = estimator.init(model.network, model.objective) if state is None else state
+    passes = estimator.passes(model.network, model.trace, key)
+    trace = model.trace if passes is None else passes.trace
+    credits, state = estimator.credit(
+        model.network, model.objective, trace, None if passes is not None else key, state
+    )
+    credits, state = _held((credits, state))
+    if passes is None:
+        value, outputs = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
+    else:
+        value, outputs = _over_passes(estimator, plan, flat, model, trace, credits, passes.weights)
+    aux = compiled.structure.unflatten([value, *run.outputs[1:]])[1]
+    return value, Credited(_held(aux), state)
+
+
+def _held(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda a: a if _is_key(a) else jax.lax.stop_gradient(a), tree)
+
+
+def _is_key(array: Array) -> bool:
+    return jnp.issubdtype(jnp.asarray(array).dtype, jax.dtypes.extended)
+
+
+def _surrogate(
+    plan: Plan,
+    run: Pass,
+    marks: Pass,
+    credits: Mapping[str, Array],
+    batch_shape: tuple[int, ...],
+    combined: Combined | None,
+) -> tuple[Float[Array, ""], Array]:
+    """Returns the value, with the derivative that the credits and the direct part make.
+
+    `run` has the axes of `batch_shape`; with passes in front, `combined` says what they come to.
+    """
+    outputs = jnp.broadcast_to(run.outputs[0], batch_shape) if not marks.outputs[0] else run.outputs[0]
+    weighted = outputs if combined is None or combined.weights is None else combined.weights * outputs
+    total = jnp.mean(weighted)
+    value = total if combined is None else jnp.mean(combined.value)
+    for output, draw in plan.program.draws.items():
+        logits = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
+        # A logit of minus infinity is a constant, and its product with a credit of 0 would be no number.
+        moving = jnp.where(jnp.isfinite(logits), logits, jax.lax.stop_gradient(jnp.zeros_like(logits)))
+        product = credits[draw.name] * moving
+        total += jnp.sum(product) / jnp.asarray(max(outputs.size, 1), product.dtype)
+    # The value of `value`, the derivative of `total`.
+    value = jax.lax.stop_gradient(value).astype(total.dtype)
+    return value + (total - jax.lax.stop_gradient(total)), outputs
+
+
+def _over_passes(
+    estimator: Estimator,
+    plan: Plan,
+    flat: Flat,
+    model: Model,
+    trace: Any,
+    credits: Mapping[str, Array],
+    weights: Array,
+) -> tuple[Float[Array, ""], Array]:
+    """Runs the program again with the values of every pass."""
+    count, program = trace.batch_shape[0], plan.program
+    given = {
+        output: jnp.reshape(trace[draw.name], (count, *flat.batch_shape, *draw.shape)).astype(
+            program.avals[output].dtype
+        )
+        for output, draw in program.draws.items()
+    }
+    marks: list[Pass] = []
+
+    def one_pass(values: Mapping[int, Array]) -> Pass:
+        run, found = run_pass(plan, flat.arrays, flat.mapped, values)
+        marks[:] = [found]
+        wide = jax.tree.map(
+            lambda a, m: a if m else jnp.broadcast_to(a, (*flat.batch_shape, *a.shape)), run, found
+        )
+        return wide
+
+    runs = jax.vmap(one_pass)(given)
+    everywhere = jax.tree.map(lambda _: True, marks[0])
+    outputs = jax.lax.stop_gradient(runs.outputs[0])
+    combined = estimator.combine(outputs, weights)
+    return _surrogate(plan, runs, everywhere, credits, trace.batch_shape, combined)
+
+
