@@ -94,7 +94,7 @@ def test_credits_of_another_trace_or_layer_are_refused():
     credits = hnca.HNCA()(network, reward, trace).credits
     with pytest.raises(ValueError, match=r"credit of layer 'left' has shape \(3, 2\); expected .* \(6, 2\)"):
         hnca.surrogate(network, reward, trace, {**credits, "left": credits["left"][:3]})
-    with pytest.raises(ValueError, match="credits of .*'lefd'.*; expected one a layer"):
+    with pytest.raises(ValueError, match=r"credits of .*'lefd'.*; expected one a layer"):
         hnca.surrogate(network, reward, trace, {**credits, "lefd": credits["left"]})
     with pytest.raises(ValueError, match="expected one a layer"):
         hnca.surrogate(network, reward, trace, {"left": credits["left"]})

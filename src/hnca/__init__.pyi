@@ -48,6 +48,7 @@ from .objectives import LogProb as LogProb
 from .objectives import Objective as Objective
 from .objectives import Reward as Reward
 from .objectives import SampledEntropy as SampledEntropy
+from .objectives import Weighted as Weighted
 from .units import Bernoulli as Bernoulli
 from .units import Categorical as Categorical
 from .units import Conditional as Conditional

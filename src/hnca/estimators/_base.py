@@ -20,6 +20,10 @@ from hnca.estimators._surrogate import gradient_of, held_fixed, with_inputs_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
+# So that a key which drew the trace gives the estimator other numbers. Far from any number a user would fold in, and
+# from 0, 1, ...: folding in i is what `jax.random.split` does for its i-th key.
+_OWN_KEYS = 0x686E6361
+
 
 class Estimator(eqx.Module):
     """A way to estimate `dE[f]/dlogits` from a trace. It never touches parameters.
@@ -28,7 +32,7 @@ class Estimator(eqx.Module):
     """
 
     @abstractmethod
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         """Returns the state before the first call (arrays only, so that it can be carried through a scan)."""
 
     @abstractmethod
@@ -69,24 +73,26 @@ class Estimator(eqx.Module):
             network: the network that made the trace.
             objective: what to increase.
             trace: one forward pass, as `network.sample` returns it.
-            key: for estimators that draw samples of their own.
+            key: for estimators that draw samples of their own; a number of the estimator's is folded into it, so that
+                even the key that drew the trace gives other samples.
             state: the state an earlier call returned; None begins with `init`.
 
         Raises:
             ValueError: if the objective names layers that the network has not, or its values have another shape
                 than the trace's batch.
         """
-        objective = as_objective(objective)
-        state = self.init(network, objective) if state is None else state
+        whole = as_objective(objective)
+        state = self.init(network, whole) if state is None else state
         # Under a caller's `jax.grad` nothing here is differentiated: that is what `surrogate` is for.
         given = trace
-        network, objective, trace = held_fixed((network, objective, trace))
+        network, whole, trace = held_fixed((network, whole, trace))
+        key = None if key is None else jax.random.fold_in(key, _OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:
             key, trace = None, passes.trace  # that key has been used
-        credits, state = self.credit(network, objective, trace, key, state)
+        credits, state = self.credit(network, whole, trace, key, state)
         combine = None if passes is None else partial(self.combine, weights=passes.weights)
-        (gradient, objective_gradient), combined = gradient_of((network, objective), trace, credits, combine)
+        (gradient, objective_gradient), combined = gradient_of((network, whole), trace, credits, combine)
         trace = with_inputs_of(network, given, trace)
         return Estimate(gradient, objective_gradient, credits, combined.value, state, trace, combined.weights)
 

@@ -16,7 +16,7 @@ from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class Parameters(NamedTuple):
@@ -87,7 +87,7 @@ class RelaxedControlVariate(Estimator):
             relaxed_value: the objective, of what the layer can change, with it and all after it relaxed.
         """
 
-    def init(self, network: Network, objective: Objective) -> AdaptationState:
+    def init(self, network: Network, objective: Objective | Component) -> AdaptationState:
         parameters = Parameters(
             jnp.asarray(math.log(self.temperature), network.dtype),
             jnp.asarray(self.scale, network.dtype),

@@ -12,7 +12,7 @@ from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 from hnca.units import Layer
 
 
@@ -43,7 +43,7 @@ class PairedEstimator(Estimator):
             ValueError: if the family of the layer is not one the estimator is for.
         """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:

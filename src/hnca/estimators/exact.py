@@ -12,7 +12,7 @@ from hnca.estimators._downstream import downstream_values, scored
 from hnca.estimators._repeatable import require_repeatable
 from hnca.joint_states import joint_states
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class Exact(Estimator):
@@ -32,7 +32,7 @@ class Exact(Estimator):
     **Reference.** The definition of the expectation; `hnca.exact` proves the estimators with it.
     """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:

@@ -11,7 +11,7 @@ from hnca.estimators._downstream import over_logits
 from hnca.estimators._passes import checked_samples, less_the_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class MultiSampleLeaveOneOut(Estimator):
@@ -42,7 +42,7 @@ class MultiSampleLeaveOneOut(Estimator):
     def __check_init__(self):
         checked_samples("MultiSampleLeaveOneOut", self.samples)
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:

@@ -8,7 +8,7 @@ from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._cost import Cost, layers_from
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 AT_A_TIME = 8
 
@@ -37,7 +37,7 @@ class LocalExpectation(Estimator):
     Young 2022, Section 1.2, compares.
     """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:

@@ -13,7 +13,7 @@ from hnca.estimators._base import Credits, Estimator, direct_credits
 from hnca.estimators._centring import input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class Signal(NamedTuple):
@@ -71,7 +71,7 @@ class NVIL(Estimator):
         if not self.learning_rate > 0:
             raise ValueError(f"NVIL: learning_rate={self.learning_rate!r}; expected a positive number.")
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         zero = jnp.zeros((), network.dtype)
         sizes = {name: input_size(network) + _parent_size(network, name) for name in network.order}
         dtype = network.dtype

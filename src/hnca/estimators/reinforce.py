@@ -7,7 +7,7 @@ from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._centring import centred, input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class REINFORCE(Estimator):
@@ -32,7 +32,7 @@ class REINFORCE(Estimator):
 
     baseline: Baseline | None = None
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         if self.baseline is None:
             return {}
         size = input_size(network)

@@ -13,3 +13,4 @@ from hnca.objectives.mediation import Role as Role
 from hnca.objectives.mediation import roles as roles
 from hnca.objectives.reward import Reward as Reward
 from hnca.objectives.sampled_entropy import SampledEntropy as SampledEntropy
+from hnca.objectives.weighted import Weighted as Weighted
