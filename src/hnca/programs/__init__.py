@@ -6,6 +6,8 @@ from jax.extend import source_info_util
 
 from hnca.programs.draws import bernoulli as bernoulli
 from hnca.programs.draws import categorical as categorical
+from hnca.programs.checking import check_unbiased as check_unbiased
+from hnca.programs.observing import observed as observed
 from hnca.programs.transforms import credited as credited
 from hnca.programs.transforms import grad as grad
 from hnca.programs.transforms import value_and_grad as value_and_grad

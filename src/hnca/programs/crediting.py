@@ -84,7 +84,11 @@ def _check_value(owner: str, value: Any) -> None:
 
 
 def credited_call(
-    estimator: Estimator, compiled: Compiled, key: Key[Array, ""] | None, state: PyTree
+    estimator: Estimator,
+    compiled: Compiled,
+    key: Key[Array, ""] | None,
+    state: PyTree,
+    given: Mapping[int, Array] | None = None,
 ) -> tuple[Float[Array, ""], Credited]:
     """Returns the mean of the function over the batch, whose derivative is the estimate, and what comes with it.
 
@@ -93,9 +97,10 @@ def credited_call(
         compiled: the call.
         key: for estimators that draw samples of their own.
         state: of the estimator; None begins with `init`.
+        given: values the draws are to take, by output; None to draw them.
     """
     plan, flat = compiled.plan, compiled.flat
-    run, marks = run_pass(plan, flat.arrays, flat.mapped)
+    run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
     model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape)
     state = estimator.init(model.network, model.objective) if state is None else state
     passes = estimator.passes(model.network, model.trace, key)

@@ -41,8 +41,9 @@ def bernoulli(
         ValueError: for logits that are no floats, a key that is none or more than one, or `values` that are not two
             finite numbers in ascending order; under plain `jax.grad`.
     """
-    family = Bernoulli(Free(1), values)
-    return _draw("bernoulli", key, logits, family.values, name)
+    with jax.ensure_compile_time_eval():
+        checked = Bernoulli(Free(1), values).values
+    return _draw("bernoulli", key, logits, checked, name)
 
 
 def categorical(
@@ -71,9 +72,9 @@ def categorical(
     return _draw("categorical", key, logits, None, name)
 
 
-def family_of(values: tuple[float, ...] | None) -> Layer:
+def family_of(values: tuple[float, ...] | None, categories: int) -> Layer:
     """Returns a layer of the family that a draw's `values` parameter stands for (its conditional means nothing)."""
-    return Categorical(Free(2)) if values is None else Bernoulli(Free(1), values)
+    return Categorical(Free(categories)) if values is None else Bernoulli(Free(1), values)
 
 
 def _draw(owner: str, key: Array, logits: Array, values: tuple[float, ...] | None, name: str | None) -> Array:
@@ -92,7 +93,7 @@ def _draw(owner: str, key: Array, logits: Array, values: tuple[float, ...] | Non
 
 def draw_values(key: Array, logits: Array, values: tuple[float, ...] | None) -> Array:
     """Draws; a key may have leading axes, one key for every index of the logits' first axes."""
-    sample = family_of(values).sample
+    sample = family_of(values, logits.shape[-1] if values is None else 2).sample
     for _ in range(key.ndim):
         sample = jax.vmap(sample)
     return sample(key, logits)

@@ -163,22 +163,21 @@ class Program:
 
 
 def needed(program: Program, outputs: Iterable[int], given: Iterable[int]) -> tuple[list[Equation], list[int]]:
-    """Returns the equations between some values and others, and what else these equations read.
+    """Returns the equations between some values and others, and what these equations read and do not make.
 
     Args:
         program: whose equations.
         outputs: the values wanted.
         given: the values that are not to be computed.
     """
-    known, wanted, equations, rest = set(given), set(outputs), [], []
-    wanted -= known
+    known, equations = set(given), []
+    wanted = set(outputs) - known
     for equation in reversed(program.equations):
-        if wanted.isdisjoint(equation.outputs):
-            continue
-        wanted -= set(equation.outputs)
-        wanted |= set(equation.read) - known
-        equations.append(equation)
-    rest = sorted(wanted)
+        if not wanted.isdisjoint(equation.outputs):
+            wanted |= set(equation.read) - known
+            equations.append(equation)
+    made = {output for equation in equations for output in equation.outputs}
+    rest = sorted({value for equation in equations for value in equation.read} - made)
     return equations[::-1], rest
 
 

@@ -5,7 +5,7 @@ CUSTOM_DERIVATIVES = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_
 CALLS = frozenset(CUSTOM_DERIVATIVES)
 # Where the inner jaxpr stands in the parameters of what is inlined.
 ALWAYS_INLINED = {"jit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
-INLINED_AROUND_DRAWS = {"checkpoint": "jaxpr", **CUSTOM_DERIVATIVES}
+INLINED_AROUND_DRAWS = {"checkpoint": "jaxpr", "remat2": "jaxpr", "remat": "jaxpr", **CUSTOM_DERIVATIVES}
 CONDITIONAL = ("cond", "while")
 OBSERVING = ("pure_callback", "io_callback")
 
