@@ -122,7 +122,7 @@ def weights_by_example(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     h = draws.bernoulli(k1, x @ p["in"])
     g = draws.bernoulli(k2, h @ (p["square"] * x[0]))
-    a = g @ (p["back"] * x[1]) * h[0]
+    a = g @ (p["back"] * x[3]) * h[0]
     return jnp.sum(jax.nn.softplus(a) * x)
 
 

@@ -56,15 +56,24 @@ class Polynomials:
             return {(): float(known.flat[0])}
         equation = self.program.producers.get(value)
         floating = jnp.issubdtype(self.program.avals[value].dtype, jnp.floating)
-        if equation is None or not floating or value in self.arguments or self._is_simple(value):
+        if equation is None or not floating or value in self.arguments:
             return itself
         made = self._of_equation(equation)
-        return itself if made is None or len(made) > _MOST_TERMS else made
+        if made is None or len(made) > _MOST_TERMS or (self._is_linear(value) and self._squares(made)):
+            return itself
+        return made
 
-    def _is_simple(self, value: int) -> bool:
-        """Returns whether the value answers to one draw alone, and with no transcendental function of many units."""
-        kinds = self.kinds.get(value, {})
-        return len(kinds) == 1 and NONLINEAR not in kinds.values()
+    def is_simple(self, value: int) -> bool:
+        """Returns whether the value answers to one draw alone, and linearly."""
+        return len(self.kinds.get(value, {})) == 1 and self._is_linear(value)
+
+    def _is_linear(self, value: int) -> bool:
+        return NONLINEAR not in self.kinds.get(value, {}).values()
+
+    def _squares(self, made: Polynomial) -> bool:
+        """Returns whether a product has two factors that read one draw: the linear value is better left whole."""
+        reads = ([draw for _, v in monomial for draw in self.kinds.get(v, ())] for monomial in made)
+        return any(len(set(draws)) < len(draws) for draws in reads)
 
     def _of_operand(self, operand: Operand) -> Polynomial | None:
         if not isinstance(operand, Literal):

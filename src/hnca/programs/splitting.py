@@ -94,10 +94,11 @@ class _Splitter:
         weight = _sum_of(self.weights.pop(value))
         equation = self.program.producers.get(value)
         itself: Monomial = ((VALUE, value),)
-        polynomial = {itself: 1.0} if value in self.opaque else self.polynomials.of(value)
+        whole = value in self.opaque or self.polynomials.is_simple(value)
+        polynomial = {itself: 1.0} if whole else self.polynomials.of(value)
         if set(polynomial) != {itself}:
             self._take_polynomial(value, polynomial, weight)
-        elif equation is None or self.polynomials._is_simple(value) or not self._hand_on(equation, value, weight):
+        elif equation is None or whole or not self._hand_on(equation, value, weight):
             self._add(itself, self.program.avals[value].shape, weight)
 
     def _take_polynomial(self, value: int, polynomial: Mapping[Monomial, float], weight: Weight) -> None:
