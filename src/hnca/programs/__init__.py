@@ -7,6 +7,9 @@ from jax.extend import source_info_util
 from hnca.programs.draws import bernoulli as bernoulli
 from hnca.programs.draws import categorical as categorical
 from hnca.programs.checking import check_unbiased as check_unbiased
+from hnca.programs.explaining import explain as explain
+from hnca.programs.likelihoods import entropy as entropy
+from hnca.programs.likelihoods import log_prob as log_prob
 from hnca.programs.observing import observed as observed
 from hnca.programs.transforms import credited as credited
 from hnca.programs.transforms import grad as grad

@@ -20,7 +20,7 @@ def depends_on(program: Program, sources: set[int], *, through_draws: bool) -> s
     found = set(sources)
     for step in program.steps:
         if hasattr(step, "logits"):
-            if through_draws and not found.isdisjoint((step.key, step.logits)):
+            if through_draws and not found.isdisjoint((step.key, step.logits, step.given)):
                 found.add(step.output)
         elif not found.isdisjoint(step.read):
             found.update(step.outputs)

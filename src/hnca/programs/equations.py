@@ -95,6 +95,7 @@ class Draw:
         shape: of what it draws.
         categories: how many values a unit has.
         line: the user's source line.
+        given: the value it takes, where that is known already; else None.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Draw:
     shape: tuple[int, ...]
     categories: int
     line: str
+    given: int | None = None
 
     @property
     def units(self) -> int:

@@ -112,6 +112,8 @@ def _read(program: Program, held: Mapping[int, Array], value: int) -> Array:
 
 
 def _drawn(program: Program, held: Mapping[int, Array], draw: Draw) -> Array:
+    if draw.given is not None:
+        return _read(program, held, draw.given)
     return draw_values(held[draw.key], jax.lax.stop_gradient(_read(program, held, draw.logits)), draw.values)
 
 

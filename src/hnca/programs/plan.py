@@ -62,7 +62,7 @@ class Plan:
             return
         fresh = depends_on(self.program, mapped, through_draws=False)
         for draw in self.program.draws.values():
-            if draw.key not in fresh:
+            if draw.given is None and draw.key not in fresh:
                 raise ValueError(
                     f"hnca: draw {draw.name!r} at {draw.line} uses one key for the whole batch, so that the examples "
                     "would not be independent; pass one key an example, jax.random.split(key, batch), with 0 for it in "

@@ -94,7 +94,8 @@ class _Splitter:
         weight = _sum_of(self.weights.pop(value))
         equation = self.program.producers.get(value)
         itself: Monomial = ((VALUE, value),)
-        whole = value in self.opaque or self.polynomials.is_simple(value)
+        marked = equation is not None and equation.name in (*primitives.OBSERVING, "hnca_observed")
+        whole = marked or self.polynomials.is_simple(value)
         polynomial = {itself: 1.0} if whole else self.polynomials.of(value)
         if set(polynomial) != {itself}:
             self._take_polynomial(value, polynomial, weight)

@@ -1,8 +1,8 @@
 """Writes a function of one example out as flat equations: calls inlined, scans with draws in them unrolled."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from jax.extend.core import Literal, Primitive
 from jaxtyping import Array
 
 from hnca.programs import primitives
+from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Atom, Draw, Equation, Program
 
@@ -56,6 +57,7 @@ class _Writer:
         self.names: dict[str, int] = {}
         self.key_numbers: dict[int, Any] = {}
         self.used_keys: dict[Any, Draw] = {}
+        self.random: set[int] = set()
 
     def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Atom]) -> list[Atom]:
         """Writes a jaxpr applied to arguments, and returns what its results are."""
@@ -98,14 +100,39 @@ class _Writer:
             )
         raise ValueError(f"hnca: a draw stands inside {name!r} at {line}, which hnca cannot look into.")
 
-    def _write_plain(self, equation: Any, inputs: list[Atom]) -> list[int]:
+    def _write_plain(self, equation: Any, inputs: list[Atom]) -> list[Atom]:
         program = self.program
+        together = parts_of(program, equation.primitive.name, inputs, self.random)
+        if together is not None:
+            return [self._distributed(equation, inputs, *together)]
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
         written = Equation(equation.primitive.name, tuple(inputs), tuple(outputs), equation)
-        program.add(written)
+        self._add(written)
+        return outputs
+
+    def _add(self, written: Equation) -> None:
+        self.program.add(written)
+        if not self.random.isdisjoint(written.read):
+            self.random.update(written.outputs)
         self._number_keys(written)
         self._fold(written)
-        return outputs
+
+    def _distributed(self, equation: Any, inputs: list[Atom], axis: int, sizes: list[int]) -> Atom:
+        """Writes an elementwise equation part by part."""
+        whole, parts = equation.outvars[0].aval, []
+        for place, size in enumerate(sizes):
+            arguments = []
+            for atom in inputs:
+                part = part_of(self.program, atom, axis, sizes, place)
+                if isinstance(part, tuple):
+                    start, end = part
+                    part = self._computed(lambda array, s=start, e=end: sliced(array, axis, s, e), atom)
+                arguments.append(part)
+            shape = tuple(size if a == axis else length for a, length in enumerate(whole.shape))
+            output = self.program.new_value(jax.core.ShapedArray(shape, whole.dtype))
+            self._add(Equation(equation.primitive.name, tuple(arguments), (output,), equation))
+            parts.append(output)
+        return self._computed(lambda *arrays: jax.lax.concatenate(arrays, axis), *parts)
 
     def _write_draw(self, equation: Any, inputs: list[Atom]) -> int:
         program, params = self.program, equation.params
@@ -121,13 +148,17 @@ class _Writer:
                 "its units would not be independent; map over keys too (jax.random.split(key, n)), or draw the whole "
                 "array at once."
             )
-        key, logits = (self._as_value(atom) for atom in inputs)
+        key, logits, *given = (self._as_value(atom) for atom in inputs)
         output = program.new_value(equation.outvars[0].aval)
         aval = program.avals[logits]
         categories = aval.shape[-1] if params["values"] is None else 2
         draw = Draw(name, key, logits, output, params["values"], program.avals[output].shape, categories, line)
-        self._check_key(draw)
+        if given:
+            draw = replace(draw, given=given[0])
+        else:
+            self._check_key(draw)
         program.add_draw(draw)
+        self.random.add(output)
         return output
 
     def _as_value(self, atom: Atom) -> int:
