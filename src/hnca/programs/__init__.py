@@ -4,9 +4,9 @@ import os
 
 from jax.extend import source_info_util
 
+from hnca.programs.checking import check_unbiased as check_unbiased
 from hnca.programs.draws import bernoulli as bernoulli
 from hnca.programs.draws import categorical as categorical
-from hnca.programs.checking import check_unbiased as check_unbiased
 from hnca.programs.explaining import explain as explain
 from hnca.programs.likelihoods import entropy as entropy
 from hnca.programs.likelihoods import log_prob as log_prob

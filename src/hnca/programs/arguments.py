@@ -47,7 +47,9 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
     array_axes = [axis for axis, array in zip(axes, is_array, strict=True) if array]
     for array, axis in zip(arrays, array_axes, strict=True):
         if axis is not None and not -array.ndim <= axis < array.ndim:
-            raise ValueError(f"{owner}: in_axes has {axis} for an argument of shape {array.shape}, which has no such axis.")
+            raise ValueError(
+                f"{owner}: in_axes has {axis} for an argument of shape {array.shape}, which has no such axis."
+            )
     arrays = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(arrays, array_axes, strict=True)]
     sizes = {array.shape[0] for array, axis in zip(arrays, array_axes, strict=True) if axis is not None}
     if len(sizes) > 1:

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Num
 
-from hnca.messages import contrast_by_enumeration, entropy_contrast_of, likelihood_contrast
+from hnca.messages import contrast_by_enumeration, contrast_of_changes, entropy_contrast_of, likelihood_contrast
 from hnca.network import Network, Trace
 from hnca.objectives import Component
 from hnca.programs.equations import Program
-from hnca.programs.kinds import NONLINEAR
-from hnca.programs.parts import Part
+from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
-from hnca.programs.splitting import Term
+from hnca.programs.splitting import Term, is_linear_in
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical, Layer
 
@@ -32,12 +31,17 @@ class TermComponent(Component):
         repeatable: likewise.
         term: see `splitting.Term`.
         part: from the draws to the atoms' values.
+        first: from the draws to the values up to which everything is linear, with rows that are the same for all
+            examples; None where there are none.
+        rest: from there to the atoms' values.
     """
 
     surroundings: Surroundings
     arguments: tuple[str, ...] = eqx.field(static=True)
     term: Term = eqx.field(static=True)
     part: Part = eqx.field(static=True)
+    first: Part | None = eqx.field(static=True, default=None)
+    rest: Part | None = eqx.field(static=True, default=None)
     counterfactual: bool = eqx.field(static=True, default=True)
     repeatable: bool = eqx.field(static=True, default=True)
 
@@ -47,30 +51,56 @@ class TermComponent(Component):
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         program = self.part.program
         draw = next(d for d in self.part.draws if program.draws[d].name == layer)
-        if not is_linear_in(self.term, self.part, draw):
+        if not is_linear_in(self.term, self.part.kinds, draw):
+            return self._nonlinear_contrast(network, trace, layer, draw)
+        state = _states(program, network, trace.values, (draw,))[draw]
+        # Where an element reads units of several draws, only one of them can be soft.
+        others = _taken(program, trace, tuple(d for d in self.part.draws if d != draw))
+
+        def slope(arrays: Mapping[int, Array], state: Array, others: dict[int, Array]) -> Array:
+            return jax.grad(lambda moving: self._example({**arrays, **others}, {draw: moving}))(state)
+
+        found = self.surroundings.over_batch(slope, trace.batch_shape, state, others)
+        above = network.layers[layer]
+        return found if isinstance(above, Bernoulli) else above.contrast(found, trace[layer])
+
+    def _nonlinear_contrast(self, network: Network, trace: Trace, layer: str, draw: int) -> Float[Array, "*logits"]:
+        """Returns the contrast by evaluating anew what is not linear, for every other value of every unit."""
+        program, draws = self.part.program, self.part.draws
+        if self.first is None or self.rest is None:
             return contrast_by_enumeration(
-                lambda values: self._over_batch(
-                    trace.batch_shape, _states(program, network, values, self.part.draws)
-                ),
+                lambda values: self._over_batch(trace.batch_shape, _states(program, network, values, draws)),
                 network,
                 trace,
                 layer,
             )
-        states = _states(program, network, trace.values, self.part.draws)
-
-        def slope(arrays: Mapping[int, Array], states: dict[int, Array]) -> Array:
-            others = {d: s for d, s in states.items() if d != draw}
-            return jax.grad(lambda state: self._example(arrays, {**others, draw: state}))(states[draw])
-
-        found = self.surroundings.over_batch(slope, trace.batch_shape, states)
+        first, rest = self.first, self.rest
+        states = _states(program, network, trace.values, draws)
+        hidden = self.surroundings.over_batch(
+            lambda arrays, states: flat(first, first.states(states, arrays)), trace.batch_shape, states
+        )
         above = network.layers[layer]
-        return found if isinstance(above, Bernoulli) else above.contrast(found, trace[layer])
+        rows = flat_rows(first, self.surroundings, draw, above.features, hidden.dtype)
+        by_unit = rows.reshape(above.units, -1, rows.shape[-1])
+        encoded = network.features(trace.values, layer).reshape(*trace.batch_shape, above.units, -1)
+
+        def after(arrays: Mapping[int, Array], hidden: Array) -> Float[Array, ""]:
+            return self._sum_of(arrays, rest.states({}, {**arrays, **unflat(first, hidden)}))
+
+        def had_unit_been(unit: Int[Array, ""], value: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
+            change = above.encode(value[..., None], hidden.dtype) - encoded[..., unit, :]
+            return self.surroundings.over_batch(after, trace.batch_shape, hidden + change @ by_unit[unit])
+
+        here = self.surroundings.over_batch(after, trace.batch_shape, hidden)
+        return contrast_of_changes(had_unit_been, here, network, trace, layer)
 
     def _over_batch(self, batch_shape: tuple[int, ...], states: dict[int, Array]) -> Float[Array, "*batch"]:
         return self.surroundings.over_batch(self._example, batch_shape, states)
 
     def _example(self, arrays: Mapping[int, Array], states: dict[int, Array]) -> Float[Array, ""]:
-        values = self.part.states(states, arrays)
+        return self._sum_of(arrays, self.part.states(states, arrays))
+
+    def _sum_of(self, arrays: Mapping[int, Array], values: Mapping[int, Array]) -> Float[Array, ""]:
         product = arrays[WEIGHT]
         for atom in self.term.atoms:
             product = product * evaluated(atom, values, self.term.shape).astype(product.dtype)
@@ -183,15 +213,6 @@ def evaluated(atom: Atom, values: Mapping[int, Array], shape: tuple[int, ...]) -
     return value.reshape(shape) if value.size == _size(shape) else jnp.broadcast_to(value, shape)
 
 
-def is_linear_in(term: Term, part: Part, draw: int) -> bool:
-    """Returns whether a term is linear in the units of one draw, all else fixed."""
-    readers = [atom for atom in term.atoms if draw in part.kinds[atom[1]]]
-    if len(readers) != 1:
-        return False
-    kind, value = readers[0]
-    return kind == VALUE and part.kinds[value][draw] != NONLINEAR
-
-
 def described(term: Term) -> str:
     """Returns a short name of a term for tables."""
     kinds = [kind for kind, _ in term.atoms if kind != VALUE]
@@ -207,7 +228,9 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def _states(program: Program, network: Network, values: Mapping[str, Array], draws: tuple[int, ...]) -> dict[int, Array]:
+def _states(
+    program: Program, network: Network, values: Mapping[str, Array], draws: tuple[int, ...]
+) -> dict[int, Array]:
     """Returns the states of some draws' units, `[*batch, units]` or `[*batch, units, categories]`."""
     states = {}
     for draw in draws:
@@ -218,3 +241,13 @@ def _states(program: Program, network: Network, values: Mapping[str, Array], dra
         elif isinstance(layer, Bernoulli):
             states[draw] = layer.state(values[name]).astype(network.dtype)
     return states
+
+
+def _taken(program: Program, trace: Trace, draws: tuple[int, ...]) -> dict[int, Array]:
+    """Returns what some draws have taken, in the program's shapes and dtypes, with the batch axes in front."""
+    return {
+        draw: trace[program.draws[draw].name]
+        .reshape(*trace.batch_shape, *program.draws[draw].shape)
+        .astype(program.avals[draw].dtype)
+        for draw in draws
+    }

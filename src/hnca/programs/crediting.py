@@ -1,6 +1,6 @@
 """From a function with draws to the scalar whose derivative is the estimate of its expectation's gradient."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -58,7 +58,9 @@ def compile_call(
         positional, named = flat.rebuild(arrays)
         result = function(*positional, **named)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            raise ValueError(f"{owner}: has_aux=True, but the function returned {type(result).__name__}; expected a pair.")
+            raise ValueError(
+                f"{owner}: has_aux=True, but the function returned {type(result).__name__}; expected a pair."
+            )
         value = result[0] if has_aux else result
         _check_value(owner, value)
         leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))
@@ -105,9 +107,7 @@ def credited_call(
     state = estimator.init(model.network, model.objective) if state is None else state
     passes = estimator.passes(model.network, model.trace, key)
     trace = model.trace if passes is None else passes.trace
-    credits, state = estimator.credit(
-        model.network, model.objective, trace, None if passes is not None else key, state
-    )
+    credits, state = estimator.credit(model.network, model.objective, trace, None if passes is not None else key, state)
     credits, state = _held((credits, state))
     if passes is None:
         value, outputs = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
@@ -174,9 +174,7 @@ def _over_passes(
     def one_pass(values: Mapping[int, Array]) -> Pass:
         run, found = run_pass(plan, flat.arrays, flat.mapped, values)
         marks[:] = [found]
-        wide = jax.tree.map(
-            lambda a, m: a if m else jnp.broadcast_to(a, (*flat.batch_shape, *a.shape)), run, found
-        )
+        wide = jax.tree.map(lambda a, m: a if m else jnp.broadcast_to(a, (*flat.batch_shape, *a.shape)), run, found)
         return wide
 
     runs = jax.vmap(one_pass)(given)
@@ -184,5 +182,3 @@ def _over_passes(
     outputs = jax.lax.stop_gradient(runs.outputs[0])
     combined = estimator.combine(outputs, weights)
     return _surrogate(plan, runs, everywhere, credits, trace.batch_shape, combined)
-
-

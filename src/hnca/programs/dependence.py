@@ -27,7 +27,9 @@ def depends_on(program: Program, sources: set[int], *, through_draws: bool) -> s
     return found
 
 
-def outputs_that_depend(function: Callable[..., PyTree], arguments: Sequence[PyTree], changed: Sequence[bool]) -> PyTree:
+def outputs_that_depend(
+    function: Callable[..., PyTree], arguments: Sequence[PyTree], changed: Sequence[bool]
+) -> PyTree:
     """Returns, for every array that a function returns, whether it depends on the arguments that are marked.
 
     Args:

@@ -86,7 +86,12 @@ def family_of(values: tuple[float, ...] | None, categories: int) -> Layer:
 
 
 def _draw(
-    owner: str, key: Array | None, logits: Array, values: tuple[float, ...] | None, name: str | None, given: Array | None
+    owner: str,
+    key: Array | None,
+    logits: Array,
+    values: tuple[float, ...] | None,
+    name: str | None,
+    given: Array | None,
 ) -> Array:
     logits = jnp.asarray(logits)
     if not jnp.issubdtype(logits.dtype, jnp.floating):

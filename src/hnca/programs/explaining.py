@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hnca.programs.arguments import InAxes
-from hnca.programs.components import is_linear_in
 from hnca.programs.crediting import Compiled, compile_call
 from hnca.programs.equations import Draw
 from hnca.programs.lowering import REPLAY, SEQUENTIAL
 from hnca.programs.model import model_of, run_pass
 from hnca.programs.parts import Part
 from hnca.programs.plan import Plan
-from hnca.programs.splitting import Term
+from hnca.programs.splitting import Term, is_linear_in
 
 
 def explain(function: Callable[..., Any], *, in_axes: InAxes = None, has_aux: bool = False) -> Callable[..., str]:
@@ -56,7 +55,9 @@ def _component_table(compiled: Compiled) -> str:
     model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape)
     notes = []
     for term, part in plan.others:
-        dear = [plan.program.draws[d] for d in part.draws if not term.observed and not is_linear_in(term, part, d)]
+        dear = [
+            plan.program.draws[d] for d in part.draws if not term.observed and not is_linear_in(term, part.kinds, d)
+        ]
         if dear:
             count = sum(_alternatives(draw) for draw in dear)
             names = ", ".join(draw.name for draw in dear)

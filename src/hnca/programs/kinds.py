@@ -41,12 +41,14 @@ def kinds_of(program: Program) -> Kinds:
             kinds[step.output] = {step.output: ByUnit(np.arange(step.units).reshape(step.shape))}
             continue
         reads = list(dict.fromkeys(draw for value in step.read for draw in kinds.get(value, ())))
-        for place, output in enumerate(step.outputs):
-            kinds[output] = {draw: _kind(program, step, place, draw, kinds) for draw in reads}
+        for output in step.outputs:
+            kinds[output] = {draw: _kind(program, step, draw, kinds) for draw in reads}
     return kinds
 
 
-def _kind(program: Program, equation: Equation, place: int, draw: int, kinds: Kinds) -> Kind:
+def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind:
+    if len(equation.outputs) != 1:
+        return NONLINEAR
     of_inputs = [None if isinstance(a, Literal) else kinds.get(a, {}).get(draw) for a in equation.inputs]
     if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
         index = unit_index(program, equation, [kind.index if kind else None for kind in of_inputs])
@@ -63,9 +65,11 @@ def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -
     if name == "convert_element_type":
         # Rounding is not linear; between numbers of one kind, or from whole numbers to floats, nothing is rounded.
         before, after = program.aval(equation.inputs[0]).dtype, equation.params["new_dtype"]
-        return jax.numpy.issubdtype(after, np.inexact) or (
-            jax.numpy.issubdtype(before, np.integer) and jax.numpy.issubdtype(after, np.integer)
-        ) or (before == np.bool_ and jax.numpy.issubdtype(after, np.integer))
+        return (
+            jax.numpy.issubdtype(after, np.inexact)
+            or (jax.numpy.issubdtype(before, np.integer) and jax.numpy.issubdtype(after, np.integer))
+            or (before == np.bool_ and jax.numpy.issubdtype(after, np.integer))
+        )
     if name in primitives.ADDITIVE:
         return True
     if name in primitives.BILINEAR:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from hnca.conditionals import Dense, Free, Sequential
 from hnca.programs.equations import Program
 from hnca.programs.kinds import Kinds
-from hnca.programs.parts import Part, state_of_features
+from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Conditional
@@ -72,10 +72,9 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
         return Lowering(value, REPLAY, "its weight differs by example or depends on another draw", part)
     reason = "not affine in the units"
     if part.frontier:
-        first = Part(program, kinds, part.frontier)
-        if set(first.draws) == set(part.draws) and first.has_fixed_rows(by_example, dtype):
-            rest = Part(program, kinds, [value], given=part.frontier)
-            rest.draws = ()
+        cut = part.cut(by_example, dtype)
+        if cut is not None:
+            first, rest = cut
             return Lowering(value, SEQUENTIAL, reason, part, first, rest)
         reason += ", and what is affine before that differs by example or depends on another draw"
     else:
@@ -127,16 +126,10 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
     program = part.program
     names = tuple(program.draws[draw].name for draw in part.draws)
     dtype = features[names[0]].dtype
-    fixed = {v: a for v, a in saved.arrays.items() if v in part.surroundings and v not in saved.by_example}
-    weights = []
-    for draw, name in zip(part.draws, names, strict=True):
-        rows = part.fixed_rows(fixed, draw, dtype)
-        shapes = [(features[name].shape[-1], math.prod(program.avals[o].shape)) for o in part.outputs]
-        columns = [
-            rows[o].reshape(shape) if o in rows else jnp.zeros(shape, dtype)
-            for o, shape in zip(part.outputs, shapes, strict=True)
-        ]
-        weights.append(columns[0] if len(columns) == 1 else jnp.concatenate(columns, axis=-1))
+    weights = [
+        flat_rows(part, saved, draw, features[name].shape[-1], dtype)
+        for draw, name in zip(part.draws, names, strict=True)
+    ]
     values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
     wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
     total = wide[0] if len(wide) == 1 else jnp.concatenate(wide, axis=-1)
@@ -154,14 +147,8 @@ def affine(parents: tuple[str, ...], weights: tuple[Array, ...], bias: Array) ->
 
 def _rest(rest: Part, first: Part) -> Callable[[Mapping[int, Array], Array], Array]:
     """Returns the function from what is affine to the value."""
-    program = rest.program
-    shapes = [program.avals[output].shape for output in first.outputs]
-    ends = [sum(math.prod(shape) for shape in shapes[: i + 1]) for i in range(len(shapes))]
 
     def function(arrays: Mapping[int, Array], hidden: Array) -> Array:
-        pieces = jnp.split(hidden, ends[:-1])
-        given = {o: p.reshape(s) for o, p, s in zip(first.outputs, pieces, shapes, strict=True)}
-        return rest.states({}, {**arrays, **given})[rest.outputs[0]].reshape(-1)
+        return rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1)
 
     return function
-

@@ -1,6 +1,5 @@
 """A program's network, objective and trace, once its forward pass has run."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -61,7 +60,10 @@ def run_pass(
     if not plan.batch_axes:
         return one(arguments, given), _marks(jax.eval_shape(one, shapes, given), False)
     whole = None if given is None else {d: _unbatched(v, True) for d, v in given.items()}
-    in_front = [s for s, m in zip(shapes, mapped, strict=True) if m], [s for s, m in zip(shapes, mapped, strict=True) if not m]
+    in_front = (
+        [s for s, m in zip(shapes, mapped, strict=True) if m],
+        [s for s, m in zip(shapes, mapped, strict=True) if not m],
+    )
 
     def sorted_out(moving: tuple[list[Array], Mapping[int, Array] | None], fixed: list[Array]) -> Pass:
         takes, stays = iter(moving[0]), iter(fixed)
@@ -226,7 +228,8 @@ def _components(
         by_example = frozenset(v for v in part.surroundings if v in saved.by_example)
         arrays[WEIGHT] = weight
         surroundings = Surroundings(arrays, by_example | ({WEIGHT} if differs else set()), plan.batch_axes)
-        found.append(TermComponent(surroundings, names, term, part))
+        first, rest = plan.cut_of(term, part)
+        found.append(TermComponent(surroundings, names, term, part, first, rest))
     return found
 
 
@@ -254,5 +257,3 @@ def _observed(
         return jnp.sum(product)
 
     return held.over_batch(one, batch_shape)
-
-

@@ -1,17 +1,20 @@
 """A part of a program between the draws it reads directly and a value: run again, or taken apart into rows."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program, needed, run
-from hnca.programs.kinds import NONLINEAR, ByUnit, Kinds
+from hnca.programs.kinds import NONLINEAR, Kinds
 from hnca.programs.rows import rows_of
 from hnca.programs.soft import evaluate
+from hnca.programs.surroundings import Surroundings
 
 
 class Part:
@@ -80,9 +83,9 @@ class Part:
         Empty where the draws themselves are among them, so that nothing would be gained.
         """
         inside = {output for equation in self.equations for output in equation.outputs}
-        linear = {
-            v for v in inside if self.kinds.get(v) and all(k != NONLINEAR for k in self.kinds[v].values())
-        } | set(self.draws)
+        linear = {v for v in inside if self.kinds.get(v) and all(k != NONLINEAR for k in self.kinds[v].values())} | set(
+            self.draws
+        )
         after: list[Equation] = [e for e in self.equations if not set(e.outputs) <= linear]
         found = {v for equation in after for v in equation.read if v in linear}
         found |= {output for output in self.outputs if output in linear}
@@ -94,9 +97,19 @@ class Part:
                     found -= set(equation.outputs)
         return () if found & set(self.draws) else tuple(sorted(found))
 
-    def reads_by_unit(self, value: int, draw: int) -> bool:
-        """Returns whether a value reads one unit of a draw an element."""
-        return isinstance(self.kinds[value].get(draw), ByUnit)
+    def cut(self, by_example: frozenset[int], dtype: jnp.dtype) -> tuple["Part", "Part"] | None:
+        """Returns the part up to where everything is linear, and the part after it.
+
+        None where nothing comes before it, or its rows depend on a draw or differ by example.
+        """
+        if not self.frontier:
+            return None
+        first = Part(self.program, self.kinds, self.frontier)
+        if set(first.draws) != set(self.draws) or not first.has_fixed_rows(by_example, dtype):
+            return None
+        rest = Part(self.program, self.kinds, self.outputs, given=self.frontier)
+        rest.draws = ()
+        return first, rest
 
     def _shape(self, value: int) -> jax.ShapeDtypeStruct:
         aval = self.program.avals[value]
@@ -119,3 +132,40 @@ def features_of_state(draw: Draw, state: Array) -> Float[Array, " features"]:
         return state.reshape(-1)
     low, high = (jnp.asarray(value, state.dtype) for value in draw.values)
     return state if draw.values == (0.0, 1.0) else low + (high - low) * state
+
+
+def flat(part: Part, values: Mapping[int, Array]) -> Float[Array, " size"]:
+    """Returns a part's outputs side by side."""
+    return jnp.concatenate([values[output].reshape(-1) for output in part.outputs])
+
+
+def unflat(part: Part, vector: Float[Array, " size"]) -> dict[int, Array]:
+    """Returns a part's outputs, given what `flat` has made of them."""
+    shapes = [part.program.avals[output].shape for output in part.outputs]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    pieces = jnp.split(vector, ends[:-1])
+    return {o: piece.reshape(shape) for o, piece, shape in zip(part.outputs, pieces, shapes, strict=True)}
+
+
+def flat_rows(
+    part: Part, surroundings: Surroundings, draw: int, features: int, dtype: jnp.dtype
+) -> Float[Array, "features size"]:
+    """Returns the rows of a part's outputs for one draw, side by side; for a part that `has_fixed_rows`.
+
+    Args:
+        part: the part.
+        surroundings: what it reads, and more.
+        draw: the draw.
+        features: how many it has.
+        dtype: of the rows.
+    """
+    fixed = {
+        v: a for v, a in surroundings.arrays.items() if v in part.surroundings and v not in surroundings.by_example
+    }
+    rows = part.fixed_rows(fixed, draw, dtype)
+    shapes = [(features, math.prod(part.program.avals[output].shape)) for output in part.outputs]
+    columns = [
+        rows[output].reshape(shape) if output in rows else jnp.zeros(shape, dtype)
+        for output, shape in zip(part.outputs, shapes, strict=True)
+    ]
+    return columns[0] if len(columns) == 1 else jnp.concatenate(columns, axis=-1)

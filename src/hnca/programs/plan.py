@@ -12,8 +12,8 @@ from hnca.programs.equations import Program
 from hnca.programs.kinds import Kinds, kinds_of
 from hnca.programs.lowering import DENSE, Lowering, lower
 from hnca.programs.parts import Part
-from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom, Polynomials
-from hnca.programs.splitting import Term, split
+from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
+from hnca.programs.splitting import Term, is_linear_in, split
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,17 @@ class Plan:
     @cached_property
     def others(self) -> list[tuple[Term, Part]]:
         """The remaining terms, each with the part of the program from its draws to its atoms."""
-        return [(t, Part(self.program, self.kinds, [v for _, v in t.atoms])) for t in self.terms if not self._likelihood_kind(t)]
+        return [
+            (t, Part(self.program, self.kinds, [v for _, v in t.atoms]))
+            for t in self.terms
+            if not self._likelihood_kind(t)
+        ]
+
+    def cut_of(self, term: Term, part: Part) -> tuple[Part, Part] | tuple[None, None]:
+        """Returns a term's part up to where everything is linear, and the rest; nothing where that is of no use."""
+        if all(is_linear_in(term, part.kinds, draw) for draw in part.draws):
+            return None, None
+        return part.cut(self.by_example, self.dtype) or (None, None)
 
     @cached_property
     def saved(self) -> frozenset[int]:
@@ -160,5 +170,3 @@ class Plan:
 
 def _argument(term: Term) -> int:
     return term.atoms[0][1]
-
-

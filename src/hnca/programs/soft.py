@@ -15,7 +15,7 @@ import numpy as np
 from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
-from hnca.programs.equations import Draw, Equation, Program, read
+from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.kinds import ByUnit, Kinds, is_linear
 
 
@@ -121,9 +121,7 @@ def _by_unit(
     of_output = kinds[equation.outputs[0]]
     for draw in dict.fromkeys(operand.draw for operand in operands if isinstance(operand, Table)):
         kind = of_output.get(draw)
-        reading = [
-            not isinstance(atom, Literal) and draw in kinds.get(atom, {}) for atom in equation.inputs
-        ]
+        reading = [not isinstance(atom, Literal) and draw in kinds.get(atom, {}) for atom in equation.inputs]
         whole = all(isinstance(o, Table) and o.draw == draw for o, r in zip(operands, reading, strict=True) if r)
         if not isinstance(kind, ByUnit) or not whole:
             continue
@@ -157,9 +155,7 @@ def _cast(program: Program, atom: int | Literal, array: Array) -> Array:
     return array > 0.5 if dtype == np.bool_ else jnp.round(array).astype(dtype)
 
 
-def _apply(
-    program: Program, kinds: Kinds, equation: Equation, arrays: list[Array], dtype: jnp.dtype
-) -> list[Array]:
+def _apply(program: Program, kinds: Kinds, equation: Equation, arrays: list[Array], dtype: jnp.dtype) -> list[Array]:
     stand_ins = [_is_stand_in(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
     if any(stand_ins):
         dependent = [not isinstance(a, Literal) and bool(kinds.get(a)) for a in equation.inputs]

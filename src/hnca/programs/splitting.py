@@ -16,15 +16,28 @@ from jaxtyping import Array
 
 from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program, read
-from hnca.programs.kinds import Kinds, is_linear
+from hnca.programs.kinds import NONLINEAR, Kinds, is_linear
 from hnca.programs.polynomials import VALUE, Atom, Monomial, Polynomials
 
 Weigh = Callable[[Mapping[int, Array]], Array]
 Weight = float | Weigh
 """What a value's elements are multiplied with: one number for all, or a function of the values that read no draw."""
 
-_KEEPING = frozenset("reshape squeeze transpose rev reduce_sum expand_dims convert_element_type copy copy_p "
-                     "stop_gradient concatenate".split())
+_KEEPING = frozenset(
+    [
+        "reshape",
+        "squeeze",
+        "transpose",
+        "rev",
+        "reduce_sum",
+        "expand_dims",
+        "convert_element_type",
+        "copy",
+        "copy_p",
+        "stop_gradient",
+        "concatenate",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +176,9 @@ def _sum_of(weights: list[Weight]) -> Weight:
     return total
 
 
-def _product(weight: Weight, coefficient: float, factors: list[int], program: Program, shape: tuple[int, ...]) -> Weight:
+def _product(
+    weight: Weight, coefficient: float, factors: list[int], program: Program, shape: tuple[int, ...]
+) -> Weight:
     """Returns a weight times a number and some values that read no draw, in a value's shape."""
     if isinstance(weight, float) and not factors:
         return weight * coefficient
@@ -226,3 +241,12 @@ def _transposed(program: Program, equation: Equation, dependent: list[bool], pla
         return pull(as_array(weight, values, result.shape, dtype))[0]
 
     return pulled_back
+
+
+def is_linear_in(term: Term, kinds: Kinds, draw: int) -> bool:
+    """Returns whether a term is linear in the units of one draw, all else fixed."""
+    readers = [atom for atom in term.atoms if draw in kinds[atom[1]]]
+    if len(readers) != 1:
+        return False
+    kind, value = readers[0]
+    return kind == VALUE and kinds[value][draw] != NONLINEAR

@@ -25,9 +25,7 @@ class Surroundings(eqx.Module):
         arrays = {name: array for name, array in self.arrays.items() if name in names}
         return Surroundings(arrays, self.by_example & names, self.batch_axes)
 
-    def over_batch(
-        self, function: Callable[..., PyTree], batch_shape: tuple[int, ...], *arguments: PyTree
-    ) -> PyTree:
+    def over_batch(self, function: Callable[..., PyTree], batch_shape: tuple[int, ...], *arguments: PyTree) -> PyTree:
         """Returns a function of one example applied to every one: `function(arrays, *arguments)`.
 
         Args:

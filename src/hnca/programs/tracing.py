@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import source_info_util
-from jax.extend.core import Literal, Primitive
+from jax.extend.core import Literal
 from jaxtyping import Array
 
 from hnca.programs import primitives
@@ -80,6 +80,16 @@ class _Writer:
         name = equation.primitive.name
         if equation.primitive is draw_p:
             return [self._write_draw(equation, inputs)]
+        if name == "stack":
+            axis = equation.params["axis"]
+            return [self._computed(lambda *arrays: _put_together(arrays, axis), *inputs)]
+        if name == "split":
+            axis, ends = equation.params["axis"], np.cumsum(equation.params["sizes"])
+            starts = ends - np.asarray(equation.params["sizes"])
+            return [
+                self._computed(lambda array, s=int(start), e=int(end): sliced(array, axis, s, e), inputs[0])
+                for start, end in zip(starts, ends, strict=True)
+            ]
         if name in primitives.ALWAYS_INLINED:
             inner = equation.params[primitives.ALWAYS_INLINED[name]]
             return self.write(inner.jaxpr, inner.consts, inputs)
@@ -178,7 +188,11 @@ class _Writer:
                 "fewer steps."
             )
         constants, carried = params["num_consts"], params["num_carry"]
-        fixed, carry, stacked = inputs[:constants], inputs[constants : constants + carried], inputs[constants + carried :]
+        fixed, carry, stacked = (
+            inputs[:constants],
+            inputs[constants : constants + carried],
+            inputs[constants + carried :],
+        )
         order = range(length)[::-1] if params["reverse"] else range(length)
         rows: dict[int, list[Atom]] = {}
         for step in order:
@@ -186,7 +200,7 @@ class _Writer:
             results = self.write(inner.jaxpr, inner.consts, [*fixed, *carry, *here])
             carry, rows[step] = results[:carried], results[carried:]
         columns = zip(*(rows[step] for step in range(length)), strict=True)
-        return [*carry, *(self._computed(lambda *parts: jnp.stack(parts), *column) for column in columns)]
+        return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
 
     def _computed(self, function: Callable[..., Array], *atoms: Atom) -> Atom:
         """Writes a small function of ours applied to values."""
@@ -205,8 +219,7 @@ class _Writer:
             return
         with jax.ensure_compile_time_eval():
             arguments = [
-                np.asarray(value, program.aval(atom).dtype)
-                for value, atom in zip(inputs, equation.inputs, strict=True)
+                np.asarray(value, program.aval(atom).dtype) for value, atom in zip(inputs, equation.inputs, strict=True)
             ]
             results = equation.apply(arguments)
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
@@ -235,6 +248,11 @@ class _Writer:
                 f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that they "
                 "are not independent; split it with jax.random.split."
             )
+
+
+def _put_together(arrays: Sequence[Array], axis: int) -> Array:
+    """Stacks, by equations that `distributing` knows."""
+    return jax.lax.concatenate([jax.lax.expand_dims(array, (axis,)) for array in arrays], axis)
 
 
 def count_draws(equation: Any) -> int:

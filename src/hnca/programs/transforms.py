@@ -134,9 +134,7 @@ def grad(
     Arguments and errors as for `hnca.value_and_grad`. It returns the gradient; with `has_aux` a pair of it and the aux,
     if it is stateful of it and the state, with both `(gradient, (aux, state))`.
     """
-    both = value_and_grad(
-        function, argnums, has_aux, in_axes=in_axes, estimator=estimator, stateful=stateful
-    )
+    both = value_and_grad(function, argnums, has_aux, in_axes=in_axes, estimator=estimator, stateful=stateful)
 
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
