@@ -174,6 +174,13 @@ def test_estimate_samples_with_one_key_and_estimates_with_another():
     np.testing.assert_allclose(mean, jnp.mean(reward.observed), rtol=1e-6)
 
 
+@pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
+def test_a_state_begins_with_a_component_as_with_an_objective(case):
+    network, reward, _ = setting()
+    one = case.estimator.init(network, reward)
+    assert jax.tree.structure(one) == jax.tree.structure(case.estimator.init(network, hnca.Objective(reward)))
+
+
 def test_a_baseline_is_used_before_it_is_updated():
     network, reward, trace = setting()
     first = hnca.HNCA(hnca.RunningMean(0.9))(network, reward, trace)

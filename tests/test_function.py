@@ -61,13 +61,24 @@ def test_a_function_that_mixes_examples_is_refused(compiled, estimator):
     def estimate(function, x):
         return hnca.estimate(estimator, net, hnca.Function(function, "code"), {"x": x}, key=jax.random.key(1))[0]
 
-    # Under `jit` values are not known, and what has the batch's shape may be something else.
-    with pytest.raises((ValueError, UserWarning), match=r"closes over the whole batch of 'x'.*inputs=\('x',\)"):
+    with pytest.raises(ValueError, match=r"closes over the whole batch of 'x'.*inputs=\('x',\)"):
         jit(lambda x: estimate(lambda code: -jnp.sum((code[None] - x) ** 2), x))(X)
     with pytest.raises(ValueError, match=r"returns shape \(3,\) for one example; expected a scalar"):
         jit(lambda x: estimate(lambda code: -jnp.sum((code[None] - 2 * x) ** 2, axis=-1), x))(X)
     with pytest.raises(ValueError, match=r"returns shape \(1,\) for one example; expected a scalar"):
         jit(lambda x: estimate(lambda code: code[:1], x))(X)
+
+
+def test_what_only_has_the_shape_of_a_batch_is_a_warning_where_values_are_not_known():
+    net, table = network(), jnp.ones_like(X)
+
+    def estimate(x, table):
+        component = hnca.Function(lambda code: jnp.sum(table @ code), "code")
+        return hnca.estimate(hnca.HNCA(), net, component, {"x": x}, key=jax.random.key(1))[0]
+
+    with pytest.warns(UserWarning, match="If it only has that shape, pay no heed"):
+        compiled = jax.jit(estimate)(X, table)
+    np.testing.assert_allclose(compiled, estimate(X, table), rtol=1e-6)
 
 
 class Matrix:

@@ -103,7 +103,7 @@ class Network(eqx.Module):
                 )
 
     def _result_shape(self, conditional: Conditional, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike) -> tuple:
-        """Returns the shape of what a conditional returns for inputs of this dtype, or of integers if it needs those."""
+        """Returns the shape of what a conditional returns for inputs of this dtype, or of integers if needed."""
         dtypes = [self.dtype if parent in self.layers else dtype for parent in conditional.parents]
         examples = tuple(jax.ShapeDtypeStruct(*pair) for pair in zip(shapes, dtypes, strict=True))
         try:

@@ -22,7 +22,7 @@ from hnca.objectives import Component, Objective, as_objective
 
 # So that a key which drew the trace gives the estimator other numbers. Far from any number a user would fold in, and
 # from 0, 1, ...: folding in i is what `jax.random.split` does for its i-th key.
-_OWN_KEYS = 0x686E6361
+OWN_KEYS = 0x686E6361
 
 
 class Estimator(eqx.Module):
@@ -82,11 +82,13 @@ class Estimator(eqx.Module):
                 than the trace's batch.
         """
         whole = as_objective(objective)
+        for component in whole.components:
+            component.check(network, trace)
         state = self.init(network, whole) if state is None else state
         # Under a caller's `jax.grad` nothing here is differentiated: that is what `surrogate` is for.
         given = trace
         network, whole, trace = held_fixed((network, whole, trace))
-        key = None if key is None else jax.random.fold_in(key, _OWN_KEYS)
+        key = None if key is None else jax.random.fold_in(key, OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:
             key, trace = None, passes.trace  # that key has been used

@@ -36,5 +36,11 @@ class Component(eqx.Module):
         every category of a categorical one (see `hnca.units.Layer.credit`).
         """
 
+    def check(self, network: Network, trace: Trace) -> None:
+        """Raises a ValueError where the component does not fit the network or the trace; asked once an estimate.
+
+        The trace is the very one that the caller gave, so that what a function closes over can be told from it.
+        """
+
     def __str__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.arguments)})"

@@ -4,7 +4,8 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Num
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Num, Shaped
 
 from hnca.network import Network
 from hnca.units import Bernoulli, Categorical, Layer
@@ -39,7 +40,7 @@ def check_scored(owner: str, layer: Layer, network: Network, name: str) -> None:
 
 
 def observed(
-    owner: str, layer: Layer, values: Num[Array, "..."], batch_shape: tuple[int, ...]
+    owner: str, layer: Layer, values: Shaped[Array, "..."], batch_shape: tuple[int, ...], dtype: DTypeLike
 ) -> tuple[Num[Array, "*batch units"], Bool[Array, "*batch units"]]:
     """Returns an input's numbers, a unit each, and whether the layer's units can take them.
 
@@ -49,23 +50,22 @@ def observed(
         ValueError: outside of `jax.jit`, where values are known, if there are some that the units cannot take.
     """
     flat = values.reshape(*batch_shape, layer.units)
-    if flat.dtype == bool:
-        flat = flat.astype(jnp.int32)
+    number = flat if jnp.issubdtype(flat.dtype, jnp.floating) else flat.astype(dtype)
     lowest, highest, slack = _range(layer)
-    number = flat.astype(jnp.result_type(float)) if jnp.issubdtype(flat.dtype, jnp.integer) else flat
     possible = (number >= lowest - slack) & (number <= highest + slack)
     if isinstance(layer, Categorical):
         possible &= number == jnp.round(number)
     if not isinstance(possible, jax.core.Tracer) and not bool(jnp.all(possible)):
         found = f"{float(jnp.min(number)):g} to {float(jnp.max(number)):g}"
         raise ValueError(f"{owner}: the values are {found}; expected what {_family(layer)} takes.")
-    return flat, possible
+    return flat.astype(jnp.int32) if isinstance(layer, Categorical) else number.astype(dtype), possible
 
 
 def _range(layer: Layer) -> tuple[float, float, float]:
     """Returns the least and the largest value of a unit, and by how much rounding may pass them."""
     if isinstance(layer, Bernoulli):
-        return *layer.values, _TOLERANCE * (layer.values[1] - layer.values[0])
+        lowest, highest = layer.values
+        return lowest, highest, _TOLERANCE * (highest - lowest)
     return (0.0, layer.categories - 1.0, 0.0) if isinstance(layer, Categorical) else (-math.inf, math.inf, 0.0)
 
 

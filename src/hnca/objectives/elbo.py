@@ -98,6 +98,6 @@ def _check(encoder: Network, decoder: Network, inputs: tuple[str, ...]) -> None:
         if isinstance(layer, Categorical) and layer.embedding is not None:
             raise ValueError(
                 f"ELBO: the encoder's layer {name!r} has an embedding, which its namesake in the decoder has not, so "
-                "that a sample of the decoder would be another one; expected none (the weight of a Dense that reads the "
-                "one-hot value is an embedding)."
+                "that a sample of the decoder would be another one; expected none (the weight of a Dense that reads "
+                "the one-hot value is an embedding)."
             )

@@ -71,7 +71,7 @@ class Function(Component):
             raise ValueError("Function: of=(); expected at least one layer.")
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        self._check(network, trace)
+        self.check(network, trace)
         return self._evaluate(network, trace.values, trace.batch_shape)
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
@@ -92,7 +92,7 @@ class Function(Component):
         layers = [network.features(values, name) for name in self.arguments]
         return [*layers, *(values[name] for name in self.inputs)]
 
-    def _check(self, network: Network, trace: Trace) -> None:
+    def check(self, network: Network, trace: Trace) -> None:
         """Raises a ValueError for an input that is not there, for no scalar, and for a batch that is closed over."""
         known = sorted(name for name, _ in network.inputs)
         if not set(self.inputs) <= set(known):

@@ -70,8 +70,11 @@ class LogProb(Component):
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         values, factor = self._scored(network, trace)
-        scores = jnp.sum(self.layer.log_prob(self.logits(network, trace), values), axis=-1)
-        return scores if factor is None else scores * factor
+        logits = self.logits(network, trace)
+        if factor is None:
+            return jnp.sum(self.layer.log_prob(logits, values), axis=-1)
+        # Both are made NaN: the score of a label out of range, which picks no logit, and by the logits its gradient.
+        return factor * jnp.sum(self.layer.log_prob(_by_example(logits, factor), values), axis=-1)
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         logits = self.logits(network, trace)
@@ -79,16 +82,21 @@ class LogProb(Component):
             return contrast_of_scored(self.layer, logits, network.layers[layer], trace[layer])
         values, factor = self._scored(network, trace)
         found = likelihood_contrast(self.layer, logits, values, network, trace, layer)
-        return found if factor is None else found * factor.reshape(factor.shape + (1,) * (found.ndim - factor.ndim))
+        return found if factor is None else _by_example(found, factor)
 
     def _scored(self, network: Network, trace: Trace) -> tuple[Array, Float[Array, "*batch"] | None]:
         """Returns the scored values, and for an input a factor: 1, but NaN for an example that cannot be scored."""
         check_scored(str(self), self.layer, network, self.value_name)
         if self.value_name in network.layers:
             return trace[self.value_name], None
-        values, possible = observed(str(self), self.layer, trace[self.value_name], trace.batch_shape)
+        seen, dtype = trace[self.value_name], network.dtype
+        values, possible = observed(str(self), self.layer, seen, trace.batch_shape, dtype)
         return values, jnp.where(jnp.all(possible, axis=-1), 1.0, jnp.nan).astype(network.dtype)
 
     def __str__(self) -> str:
         given = ", ".join(self.layer.conditional.parents)
         return f"log p({self.value_name} | {given})" if given else f"log p({self.value_name})"
+
+
+def _by_example(array: Float[Array, "*batch_and_more"], factor: Float[Array, "*batch"]) -> Array:
+    return array * factor.reshape(factor.shape + (1,) * (array.ndim - factor.ndim))

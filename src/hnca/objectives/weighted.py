@@ -37,7 +37,7 @@ class Weighted(Component):
     counterfactual: bool = eqx.field(static=True)
     repeatable: bool = eqx.field(static=True)
 
-    def __init__(self, component: Component, weight: float | Shaped[Array | np.ndarray, "*batch"]):
+    def __init__(self, component: object, weight: float | Shaped[Array | np.ndarray, "*batch"]):
         """Args:
             component: what is weighted.
             weight: see the class.
@@ -57,6 +57,9 @@ class Weighted(Component):
         self.repeatable = component.repeatable
         if not isinstance(self.weight, jax.core.Tracer) and not bool(jnp.all(jnp.isfinite(self.weight))):
             raise ValueError("Weighted: weight has values that are NaN or infinite; expected finite numbers.")
+
+    def check(self, network: Network, trace: Trace) -> None:
+        self.component.check(network, trace)
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return self._of_examples(network, trace) * checked_value(self.component, network, trace)
