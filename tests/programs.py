@@ -69,7 +69,7 @@ def nonlinear(draws, p, key, x):
 
 def embedding(draws, p, key, x):
     k1, k2 = jax.random.split(key)
-    z = draws.categorical(k1, (x @ p["in"])[:2, None] * jnp.asarray([0.5, -1.0, 0.3]))
+    z = draws.categorical(k1, jnp.outer((x @ p["in"])[:2], jnp.asarray([0.5, -1.0, 0.3], x.dtype)))
     rows = p["square"][z]
     h = draws.bernoulli(k2, rows.sum(0) + jax.nn.one_hot(z, 3).reshape(-1)[:3])
     return jnp.sum(h * p["bias"]) + p["square"][z[0], z[1]] + jnp.sum(jnp.where(z == 1, p["bias"][:2], 0.0))
@@ -138,8 +138,8 @@ def counts(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     z = draws.categorical(k1, jnp.stack([x[:3], p["bias"]], axis=-1))
     number = jnp.sum(z == 1)
-    h = draws.bernoulli(k2, number / 3 * p["bias"][0] + 0.1)
-    return (number.astype(x.dtype) - p["bias"][1]) ** 2 * h + jnp.argmax(z) * 0.1
+    h = draws.bernoulli(k2, number.astype(x.dtype) / 3 * p["bias"][0] + 0.1)
+    return (number.astype(x.dtype) - p["bias"][1]) ** 2 * h + jnp.argmax(z).astype(x.dtype) * 0.1
 
 
 def scalar_draws(draws, p, key, x):

@@ -57,6 +57,7 @@ from .programs import entropy as entropy
 from .programs import explain as explain
 from .programs import grad as grad
 from .programs import log_prob as log_prob
+from .programs import log_weight as log_weight
 from .programs import observed as observed
 from .programs import value_and_grad as value_and_grad
 from .units import Bernoulli as Bernoulli

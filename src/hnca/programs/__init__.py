@@ -10,6 +10,7 @@ from hnca.programs.draws import categorical as categorical
 from hnca.programs.explaining import explain as explain
 from hnca.programs.likelihoods import entropy as entropy
 from hnca.programs.likelihoods import log_prob as log_prob
+from hnca.programs.observing import log_weight as log_weight
 from hnca.programs.observing import observed as observed
 from hnca.programs.transforms import credited as credited
 from hnca.programs.transforms import grad as grad

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators import Estimator
 from hnca.estimators._estimate import Combined
+from hnca.network import Trace
 from hnca.programs.arguments import Flat, InAxes, flatten
 from hnca.programs.equations import Program
-from hnca.programs.model import Model, Pass, layer_logits, model_of, run_pass
+from hnca.programs.model import Pass, layer_logits, model_of, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.tracing import trace_program
 
@@ -104,15 +105,13 @@ def credited_call(
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
     model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape)
-    state = estimator.init(model.network, model.objective) if state is None else state
-    passes = estimator.passes(model.network, model.trace, key)
-    trace = model.trace if passes is None else passes.trace
-    credits, state = estimator.credit(model.network, model.objective, trace, None if passes is not None else key, state)
-    credits, state = _held((credits, state))
-    if passes is None:
-        value, outputs = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
+    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
+    credits, state = _held((found.credits, found.state))
+    if found.passes is None:
+        value = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
     else:
-        value, outputs = _over_passes(estimator, plan, flat, model, trace, credits, passes.weights)
+        _require_whole_values(estimator, plan, found.trace)
+        value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
     aux = compiled.structure.unflatten([value, *run.outputs[1:]])[1]
     return value, Credited(_held(aux), state)
 
@@ -132,7 +131,7 @@ def _surrogate(
     credits: Mapping[str, Array],
     batch_shape: tuple[int, ...],
     combined: Combined | None,
-) -> tuple[Float[Array, ""], Array]:
+) -> Float[Array, ""]:
     """Returns the value, with the derivative that the credits and the direct part make.
 
     `run` has the axes of `batch_shape`; with passes in front, `combined` says what they come to.
@@ -149,18 +148,27 @@ def _surrogate(
         total += jnp.sum(product) / jnp.asarray(max(outputs.size, 1), product.dtype)
     # The value of `value`, the derivative of `total`.
     value = jax.lax.stop_gradient(value).astype(total.dtype)
-    return value + (total - jax.lax.stop_gradient(total)), outputs
+    return value + (total - jax.lax.stop_gradient(total))
+
+
+def _require_whole_values(estimator: Estimator, plan: Plan, trace: Trace) -> None:
+    """Raises a ValueError for passes in which a categorical draw takes no category but a mixture of them."""
+    for draw in plan.program.draws.values():
+        if draw.values is None and jnp.issubdtype(trace[draw.name].dtype, jnp.floating):
+            raise ValueError(
+                f"{type(estimator).__name__}: evaluates the program at mixtures of categories, and draw {draw.name!r} at "
+                f"{draw.line} is a whole number to it; use StraightThroughGumbelSoftmax, StraightThrough or HNCA."
+            )
 
 
 def _over_passes(
     estimator: Estimator,
     plan: Plan,
     flat: Flat,
-    model: Model,
-    trace: Any,
+    trace: Trace,
     credits: Mapping[str, Array],
     weights: Array,
-) -> tuple[Float[Array, ""], Array]:
+) -> Float[Array, ""]:
     """Runs the program again with the values of every pass."""
     count, program = trace.batch_shape[0], plan.program
     given = {

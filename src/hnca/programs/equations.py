@@ -126,6 +126,9 @@ class Program:
         draws: by the number of the value they draw, in order.
         outputs: the function's results, flattened.
         known: values that follow from the text of the program alone (an iota, a literal's sum), by number.
+        producers: the equation that makes a value, by number.
+        steps: equations and draws, in an order in which they can be computed.
+        log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
     """
 
     avals: list[jax.core.ShapedArray] = field(default_factory=list)
@@ -137,6 +140,7 @@ class Program:
     known: dict[int, np.ndarray] = field(default_factory=dict)
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
+    log_weight: tuple[Atom, Atom] | None = None
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:
         """Returns the number of a new value."""

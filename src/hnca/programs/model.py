@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -132,6 +133,25 @@ def layer_logits(plan: Plan, draw: int, logits: Array, batched: bool, batch_shap
     return jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype)
 
 
+class ProgramObjective(Objective):
+    """A program's components; what reads no draw is not among them.
+
+    Attributes:
+        components: the terms.
+        weighs: whether the program says that its result is a log weight.
+    """
+
+    weighs: bool = eqx.field(static=True)
+
+    def __init__(self, components: Sequence[Component], weighs: bool):
+        super().__init__(*components)
+        self.weighs = weighs
+
+    def is_log_weight(self, network: Network) -> bool:
+        """Returns whether the program's result is `hnca.log_weight`."""
+        return self.weighs
+
+
 class Model(NamedTuple):
     """What an estimator takes."""
 
@@ -173,7 +193,8 @@ def model_of(
     network = Network(layers, inputs={} if seen is None else {"example": seen.shape[-1]})
     logits = jax.lax.stop_gradient(logits)
     components = _components(plan, run, marks, saved, features, batch_shape)
-    return Model(network, Objective(*components), Trace(values, logits, batch_shape))
+    objective = ProgramObjective(components, plan.is_log_weight)
+    return Model(network, objective, Trace(values, logits, batch_shape))
 
 
 def _layer(draw: Draw, conditional: object) -> Layer:

@@ -82,6 +82,25 @@ class Plan:
         return depends_on(self.program, observed, through_draws=False) if observed else set()
 
     @cached_property
+    def is_log_weight(self) -> bool:
+        """Whether the program says that its result is the log of an importance weight.
+
+        Raises:
+            ValueError: if its `log_q` leaves a draw out.
+        """
+        if self.program.log_weight is None or self.program.log_weight[0] != self.program.outputs[0]:
+            return False
+        log_q = self.program.log_weight[1]
+        scored = self.kinds.get(log_q, {}) if isinstance(log_q, int) else {}
+        missing = [draw for output, draw in self.program.draws.items() if output not in scored]
+        if missing:
+            raise ValueError(
+                f"hnca.log_weight: log_q does not depend on draw {missing[0].name!r} at {missing[0].line}; expected the "
+                "log-probability of every draw, such as jnp.sum(hnca.log_prob(logits, draw))."
+            )
+        return True
+
+    @cached_property
     def layers(self) -> dict[int, Lowering]:
         """How every draw's logits are made, by the draw's output."""
         found = {}

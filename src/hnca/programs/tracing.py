@@ -16,6 +16,7 @@ from hnca.programs import primitives
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Atom, Draw, Equation, Program
+from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
 """How many draws a program may have once its scans are unrolled."""
@@ -80,6 +81,10 @@ class _Writer:
         name = equation.primitive.name
         if equation.primitive is draw_p:
             return [self._write_draw(equation, inputs)]
+        if equation.primitive is log_weight_p:
+            difference = self._computed(jnp.subtract, *inputs)
+            self.program.log_weight = (difference, inputs[1])
+            return [difference]
         if name == "stack":
             axis = equation.params["axis"]
             return [self._computed(lambda *arrays: _put_together(arrays, axis), *inputs)]
