@@ -2,6 +2,8 @@
 
 import os
 
+import equinox
+import jaxtyping
 from jax.extend import source_info_util
 
 from hnca.programs.checking import check_unbiased as check_unbiased
@@ -17,4 +19,5 @@ from hnca.programs.transforms import grad as grad
 from hnca.programs.transforms import value_and_grad as value_and_grad
 
 # What is told of a draw is the user's line, not ours.
-source_info_util.register_exclusion(os.path.dirname(__file__))
+for _file in (__file__, equinox.__file__, jaxtyping.__file__):
+    source_info_util.register_exclusion(os.path.dirname(_file))

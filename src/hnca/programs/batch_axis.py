@@ -42,7 +42,9 @@ def places_of(whole: Program, single: Program, batched: Sequence[int], size: int
         ValueError: if the two are not alike, or an equation may mix examples. The message gives its line.
     """
     if [type(step) for step in whole.steps] != [type(step) for step in single.steps]:
-        raise ValueError("hnca: the function does other things for a batch of another size, so it cannot be taken apart.")
+        raise ValueError(
+            "hnca: the function does other things for a batch of another size, so it cannot be taken apart."
+        )
     places: dict[int, Place] = dict.fromkeys(batched, 0)
     for step, alike in zip(whole.steps, single.steps, strict=True):
         if isinstance(step, Draw):

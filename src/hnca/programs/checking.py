@@ -132,7 +132,9 @@ def log_probability(plan: Plan, logits: dict[int, Array], given: dict[int, Array
     total = jnp.zeros((), plan.dtype)
     for output, draw in plan.program.draws.items():
         family = family_of(draw.values, draw.categories)
-        total += jnp.sum(family.log_prob(logits[output], given[output]).astype(plan.dtype))
+        shape = (draw.units,) if draw.values is not None else (draw.units, draw.categories)
+        scored = family.log_prob(logits[output].reshape(shape), given[output].reshape(draw.units))
+        total += jnp.sum(scored.astype(plan.dtype))
     return total
 
 

@@ -16,6 +16,7 @@ from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
 from hnca.programs.model import Pass, layer_logits, model_of, run_pass
 from hnca.programs.plan import Plan
+from hnca.programs.soft import finite
 from hnca.programs.tracing import trace_program
 
 
@@ -103,7 +104,9 @@ def compile_whole(
     """
     flat = flatten(owner, arguments, keywords, in_axes)
     if not flat.batch_shape or flat.batch_shape[0] < 2:
-        raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples.")
+        raise ValueError(
+            f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples."
+        )
     if flat.moved:
         raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected the batch as the first axis, 0.")
     (size,) = flat.batch_shape
@@ -212,15 +215,10 @@ def credited_whole(
     for output, logits in run.logits.items():
         moved = jnp.moveaxis(logits, whole.axes[output], 0)
         credit = credits[single.program.draws[names[output]].name].reshape(moved.shape).astype(moved.dtype)
-        product = jnp.sum(credit * _finite(moved)) * jnp.asarray(whole.scale, moved.dtype)
+        product = jnp.sum(credit * finite(moved)) * jnp.asarray(whole.scale, moved.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = whole.structure.unflatten([total, *run.outputs[1:]])[1]
     return total, Credited(_held(aux), state)
-
-
-def _finite(logits: Array) -> Array:
-    """Returns the logits; one of minus infinity is a constant, and its product with a credit of 0 would be no number."""
-    return jnp.where(jnp.isfinite(logits), logits, jax.lax.stop_gradient(jnp.zeros_like(logits)))
 
 
 def _held(tree: PyTree) -> PyTree:
@@ -249,7 +247,7 @@ def _surrogate(
     value = total if combined is None else jnp.mean(combined.value)
     for output, draw in plan.program.draws.items():
         logits = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
-        product = credits[draw.name] * _finite(logits)
+        product = credits[draw.name] * logits
         total += jnp.sum(product) / jnp.asarray(max(outputs.size, 1), product.dtype)
     # The value of `value`, the derivative of `total`.
     value = jax.lax.stop_gradient(value).astype(total.dtype)

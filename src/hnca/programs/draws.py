@@ -123,7 +123,12 @@ def draw_values(key: Array, logits: Array, values: tuple[float, ...] | None) -> 
     sample = family_of(values, logits.shape[-1] if values is None else 2).sample
     for _ in range(key.ndim):
         sample = jax.vmap(sample)
-    return sample(key, logits)
+    # A family's units are an axis: that of a scalar draw is put there, and taken away again.
+    scalar = logits.ndim - key.ndim < (2 if values is None else 1)
+    if not scalar:
+        return sample(key, logits)
+    axis = key.ndim
+    return jnp.squeeze(sample(key, jnp.expand_dims(logits, axis)), axis)
 
 
 @draw_p.def_impl

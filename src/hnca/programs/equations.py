@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from hnca.programs import primitives
@@ -25,13 +25,15 @@ class Equation:
         name: of the primitive.
         inputs: what it reads.
         outputs: the numbers of the values it makes.
-        original: the equation of the jaxpr it comes from, with its primitive, parameters and source line.
+        original: the equation of the jaxpr it comes from, with its primitive and parameters.
+        line: the user's source line, such as `model.py:12 (loss)`.
     """
 
     name: str
     inputs: tuple[Atom, ...]
     outputs: tuple[int, ...]
     original: Any
+    line: str
 
     @property
     def params(self) -> dict[str, Any]:
@@ -43,12 +45,7 @@ class Equation:
         """The values it reads, without literals."""
         return tuple(atom for atom in self.inputs if not isinstance(atom, Literal))
 
-    @property
-    def line(self) -> str:
-        """The user's source line, such as `model.py:12 (loss)`."""
-        return source_info_util.summarize(self.original.source_info)
-
-    def apply(self, values: Sequence[Array]) -> list[Array]:
+    def apply(self, values: Sequence[ArrayLike]) -> list[Array]:
         """Returns the results for one array an input (literals included); dtypes and shapes may be others."""
         primitive = self.original.primitive
         if self.name not in primitives.CALLS:
@@ -56,7 +53,8 @@ class Equation:
             return list(results) if primitive.multiple_results else [results]
         inner = self.original
         variables = list(dict.fromkeys(v for v in inner.invars if not isinstance(v, Literal)))
-        jaxpr = Jaxpr([], variables, inner.outvars, [inner], inner.effects)
+        debug = inner.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr.debug_info
+        jaxpr = Jaxpr([], variables, inner.outvars, [inner], inner.effects, debug)
         known = {v: value for v, value in zip(inner.invars, values, strict=True) if not isinstance(v, Literal)}
         return list(jaxpr_as_fun(ClosedJaxpr(jaxpr, []))(*(known[v] for v in variables)))
 
@@ -199,7 +197,7 @@ def run(program: Program, equations: Iterable[Equation], values: Mapping[int, Ar
 def read(program: Program, values: Mapping[int, Array], atom: Atom) -> Array:
     """Returns the array that an atom stands for."""
     if isinstance(atom, Literal):
-        return np.asarray(atom.val, atom.aval.dtype)
+        return jnp.asarray(np.asarray(atom.val, atom.aval.dtype))
     if atom in values:
         return values[atom]
     return jax.numpy.asarray(program.known[atom])

@@ -22,14 +22,9 @@ class ByUnit:
 
     Attributes:
         index: in the value's shape, the number of the unit, -1 where none is read.
-        entries: `[alternatives, *shape]`, the value for every alternative of the unit, where that follows from the
-            program's text alone; else None.
-        is_finite: whether no entry is known to be infinite, or made of what is, as a mask makes it.
     """
 
     index: np.ndarray
-    entries: np.ndarray | None = None
-    is_finite: bool = True
 
 
 LINEAR, NONLINEAR = "linear", "nonlinear"
@@ -44,7 +39,7 @@ def kinds_of(program: Program) -> Kinds:
     for step in program.steps:
         if isinstance(step, Draw):
             index = np.arange(step.units).reshape(step.shape)
-            kinds[step.output] = {step.output: ByUnit(index, alternatives_of(step, program.avals[step.output].dtype))}
+            kinds[step.output] = {step.output: ByUnit(index)}
             continue
         reads = list(dict.fromkeys(draw for value in step.read for draw in kinds.get(value, ())))
         for output in step.outputs:
@@ -59,42 +54,10 @@ def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind
     if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
         index = unit_index(program, equation, [kind.index if kind else None for kind in of_inputs])
         if index is not None:
-            entries = _known_entries(program, equation, of_inputs)
-            return ByUnit(index, entries, _is_finite(program, equation, of_inputs, entries))
+            return ByUnit(index)
     if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
         return LINEAR
     return NONLINEAR
-
-
-def alternatives_of(draw: Draw, dtype: np.dtype) -> np.ndarray:
-    """Returns the table of a draw's own value, `[alternatives, *shape]`."""
-    values = np.arange(draw.categories, dtype=np.int32) if draw.values is None else np.asarray(draw.values, dtype)
-    return np.broadcast_to(values.reshape(-1, *(1 for _ in draw.shape)), (draw.categories, *draw.shape))
-
-
-def _known_entries(program: Program, equation: Equation, of_inputs: Sequence[Kind | None]) -> np.ndarray | None:
-    if equation.name in primitives.CALLS:
-        return None
-    arguments, axes = [], []
-    for atom, kind in zip(equation.inputs, of_inputs, strict=True):
-        known = kind.entries if isinstance(kind, ByUnit) else program.known_value(atom)
-        if known is None:
-            return None
-        arguments.append(known if isinstance(kind, ByUnit) else np.asarray(known, program.aval(atom).dtype))
-        axes.append(0 if isinstance(kind, ByUnit) else None)
-    with jax.ensure_compile_time_eval():
-        return np.asarray(jax.vmap(lambda *given: equation.apply(given)[0], in_axes=axes)(*arguments))
-
-
-def _is_finite(
-    program: Program, equation: Equation, of_inputs: Sequence[Kind | None], entries: np.ndarray | None
-) -> bool:
-    if entries is not None:
-        return not np.issubdtype(entries.dtype, np.inexact) or bool(np.all(np.isfinite(entries)))
-    known = [program.known_value(atom) for atom in equation.inputs]
-    numbers = [k for k in known if k is not None and np.issubdtype(k.dtype, np.inexact)]
-    tables = [kind for kind in of_inputs if isinstance(kind, ByUnit)]
-    return all(table.is_finite for table in tables) and all(bool(np.all(np.isfinite(k))) for k in numbers)
 
 
 def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -> bool:
@@ -169,14 +132,14 @@ def _merged(indices: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.
         if np.any((merged >= 0) & (index >= 0) & (merged != index)):
             return None
         merged = np.maximum(merged, index)
-    return merged
+    return np.asarray(merged)
 
 
 def _reduced(index: np.ndarray | None, axes: tuple[int, ...]) -> np.ndarray | None:
     """Returns the units where all that is combined reads one."""
     if index is None:
         return None
-    highest = index.max(axis=axes, initial=-1)
+    highest = np.asarray(index.max(axis=axes, initial=-1))
     least = np.where(index < 0, np.iinfo(index.dtype).max, index).min(axis=axes, initial=np.iinfo(index.dtype).max)
     return highest if np.all((highest < 0) | (least == highest)) else None
 

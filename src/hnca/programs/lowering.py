@@ -18,6 +18,7 @@ from hnca.programs.equations import Program
 from hnca.programs.kinds import Kinds
 from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
+from hnca.programs.soft import finite
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Conditional
 
@@ -109,7 +110,7 @@ def conditional_of(
 
     def function(arrays: Mapping[int, Array], *seen: Array) -> Float[Array, " out"]:
         states = {d: state_of_features(program.draws[d], f) for d, f in zip(part.draws, seen, strict=True)}
-        return part.states(states, arrays)[lowering.value].reshape(-1)
+        return finite(part.states(states, arrays)[lowering.value].reshape(-1))
 
     sizes = tuple(features[name].shape[-1] for name in names)
     return Replay(saved.only(part.surroundings), function, names, sizes, size)
@@ -118,7 +119,7 @@ def conditional_of(
 def _flat(value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:
     """Returns a value as vectors, with batch axes where it differs by example."""
     array = saved.arrays[value]
-    return array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1)
+    return finite(array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1))
 
 
 def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Dense:
@@ -149,6 +150,6 @@ def _rest(rest: Part, first: Part) -> Callable[[Mapping[int, Array], Array], Arr
     """Returns the function from what is affine to the value."""
 
     def function(arrays: Mapping[int, Array], hidden: Array) -> Array:
-        return rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1)
+        return finite(rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1))
 
     return function

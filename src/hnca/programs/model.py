@@ -16,6 +16,7 @@ from hnca.programs.draws import draw_values
 from hnca.programs.equations import Draw, Program, read
 from hnca.programs.lowering import conditional_of
 from hnca.programs.plan import Plan
+from hnca.programs.soft import finite
 from hnca.programs.splitting import Term, as_array
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical, Layer
@@ -130,7 +131,7 @@ def layer_logits(plan: Plan, draw: int, logits: Array, batched: bool, batch_shap
     drawn = plan.program.draws[draw]
     shape = (drawn.units,) if drawn.values is not None else (drawn.units, drawn.categories)
     reshaped = jnp.reshape(logits, (*(batch_shape if batched else ()), *shape))
-    return jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype)
+    return finite(jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype))
 
 
 class ProgramObjective(Objective):

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program, read
 from hnca.programs.kinds import ByUnit, Kinds
-from hnca.programs.soft import Table, apply_to_tables, table_of_draw
+from hnca.programs.soft import Table, apply_to_tables, finite, table_of_draw
 
 MAXIMUM_ROWS = 2**26
 """How many numbers the rows of one value may be."""
@@ -74,7 +74,7 @@ def _as_rows(program: Program, held: Table | Array, draw: int, dtype: jnp.dtype)
     units = np.arange(drawn.units).reshape(-1, *(1 for _ in index.shape))
     reads = np.asarray(units == index)
     if drawn.values is None:
-        entries = jnp.asarray(held.entries).astype(dtype)
+        entries = finite(jnp.asarray(held.entries).astype(dtype))
         rows = jnp.where(reads[:, None], entries[None], jnp.zeros((), dtype))
         return rows.reshape(-1, *index.shape)
     return jnp.where(reads, _slope(held, drawn.values, dtype)[None], jnp.zeros((), dtype))
@@ -94,10 +94,10 @@ def _check_size(program: Program, draw: int, size: int) -> None:
 
 def _slope(table: Table, values: tuple[float, ...], dtype: jnp.dtype) -> Array | np.ndarray:
     """Returns what one more of a Bernoulli unit's value adds: numbers, where they are known beforehand."""
-    if isinstance(table.entries, np.ndarray):
+    if isinstance(table.entries, np.ndarray) and np.all(np.isfinite(table.entries.astype(np.float64))):
         low, high = table.entries.astype(np.float64)
         return ((high - low) / (values[1] - values[0])).astype(dtype)
-    low, high = jnp.asarray(table.entries).astype(dtype)
+    low, high = finite(jnp.asarray(table.entries).astype(dtype))
     return (high - low) / jnp.asarray(values[1] - values[0], dtype)
 
 
@@ -127,7 +127,7 @@ def _contracted(
     index = np.transpose(table.index, (*axes, *(a for a in range(table.index.ndim) if a not in axes))).ravel()
     order = np.argsort(index, kind="stable")
     weight = jnp.moveaxis(other, contracting[1 - place], range(len(axes)))
-    weight = weight.reshape(index.size, -1).astype(dtype)
+    weight = finite(weight.reshape(index.size, -1).astype(dtype))
     weight = weight if np.array_equal(order, np.arange(index.size)) else weight[order]
     flat = Table(draw, index, _flat_entries(table, axes)[:, order])
     shape = program.avals[equation.outputs[0]].shape
@@ -156,7 +156,7 @@ def _weighted(
         if np.array_equal(entries, np.broadcast_to(np.eye(count, dtype=entries.dtype)[:, None], entries.shape)):
             return weight
     by_unit = weight.reshape(units, -1, weight.shape[-1])
-    return jnp.einsum("kum,umo->uko", jnp.asarray(entries).astype(dtype), by_unit).reshape(units * count, -1)
+    return jnp.einsum("kum,umo->uko", finite(jnp.asarray(entries).astype(dtype)), by_unit).reshape(units * count, -1)
 
 
 def _pushed(

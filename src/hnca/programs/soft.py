@@ -16,7 +16,7 @@ from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.programs.kinds import ByUnit, Kinds, alternatives_of, is_linear
+from hnca.programs.kinds import ByUnit, Kinds, is_linear
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,28 @@ class Table:
     entries: Array | np.ndarray
 
 
+IMPOSSIBLE = 200.0
+"""The logit, in nats, that stands for an infinite one: what is masked has a probability of e^-200, which nothing can
+tell from 0, and can be added, subtracted and multiplied with 0."""
+
+
+def finite(array: Array) -> Array:
+    """Returns the array with infinities of either sign replaced by `IMPOSSIBLE`; integers as they are."""
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return array
+    bound = jnp.asarray(IMPOSSIBLE, array.dtype)
+    return jnp.where(jnp.isinf(array), jnp.sign(array) * bound, array)
+
+
 def table_of_draw(draw: Draw, dtype: jnp.dtype) -> Table:
     """Returns the table of a draw's own value."""
     return Table(draw.output, np.arange(draw.units).reshape(draw.shape), alternatives_of(draw, dtype))
+
+
+def alternatives_of(draw: Draw, dtype: np.dtype) -> np.ndarray:
+    """Returns the table of a draw's own value, `[alternatives, *shape]`."""
+    values = np.arange(draw.categories, dtype=np.int32) if draw.values is None else np.asarray(draw.values, dtype)
+    return np.broadcast_to(values.reshape(-1, *(1 for _ in draw.shape)), (draw.categories, *draw.shape))
 
 
 def evaluate(
@@ -76,7 +95,7 @@ def at_state(table: Table, states: Mapping[int, Array]) -> Array:
     """Returns a table read at the states of its draw's units: floats, also for integers."""
     state, index = states[table.draw], table.index
     units = state.shape[0]
-    entries = jnp.asarray(table.entries).astype(state.dtype)
+    entries = finite(jnp.asarray(table.entries).astype(state.dtype))
     in_order = index.size == units and np.array_equal(index.ravel(), np.arange(units))
     by_element = state.reshape(*index.shape, *state.shape[1:]) if in_order else state[np.maximum(index, 0)]
     if state.ndim == 1:
@@ -84,16 +103,11 @@ def at_state(table: Table, states: Mapping[int, Array]) -> Array:
         if isinstance(table.entries, np.ndarray) and np.all(low == 0) and np.all(high == 1):
             return jnp.where(index < 0, jnp.zeros((), state.dtype), by_element) if np.any(index < 0) else by_element
         # Not low + state (high - low): at a corner that may miss the value by an ulp.
-        return _weighted(entries[0], 1 - by_element) + _weighted(entries[1], by_element)
-    return jnp.sum(_weighted(jnp.moveaxis(entries, 0, -1), by_element), axis=-1)
+        return entries[0] * (1 - by_element) + entries[1] * by_element
+    return jnp.sum(jnp.moveaxis(entries, 0, -1) * by_element, axis=-1)
 
 
-def _weighted(entry: Array, weight: Array) -> Array:
-    """Returns the product, 0 where the weight is 0: what is not taken may be infinite, as a mask makes it."""
-    return jnp.where(jnp.isfinite(entry) | (weight != 0), entry, jnp.zeros((), entry.dtype)) * weight
-
-
-def apply_to_tables(equation: Equation, operands: list[Array | Table]) -> Array | np.ndarray:
+def apply_to_tables(equation: Equation, operands: list[Array | np.ndarray | Table]) -> Array | np.ndarray:
     """Returns the entries of the result: the equation applied for every alternative."""
     entries = [operand.entries if isinstance(operand, Table) else operand for operand in operands]
     axes = [0 if isinstance(operand, Table) else None for operand in operands]
@@ -104,7 +118,7 @@ def apply_to_tables(equation: Equation, operands: list[Array | Table]) -> Array 
     return mapped(*entries)
 
 
-def _operand(program: Program, held: Mapping[int, Array | Table], atom: int | Literal) -> Array | Table:
+def _operand(program: Program, held: Mapping[int, Array | Table], atom: int | Literal) -> Array | np.ndarray | Table:
     known = program.known_value(atom)
     if known is not None and atom not in held if not isinstance(atom, Literal) else True:
         return np.asarray(known, program.aval(atom).dtype)
@@ -115,7 +129,7 @@ def _by_unit(
     program: Program,
     kinds: Kinds,
     equation: Equation,
-    operands: list[Array | Table],
+    operands: list[Array | np.ndarray | Table],
     states: Mapping[int, Array],
 ) -> Table | None:
     """Returns the result as a table of one of the draws read, if it is one; other draws' tables are read."""
@@ -141,14 +155,14 @@ def _by_unit(
     return None
 
 
-def _is_stand_in(program: Program, atom: int | Literal, operand: Array | Table) -> bool:
+def _is_stand_in(program: Program, atom: int | Literal, operand: Array | np.ndarray | Table) -> bool:
     """Returns whether floats stand for what is an integer or boolean to the program."""
     if isinstance(operand, Table):
         return False
     return jnp.issubdtype(operand.dtype, jnp.inexact) and not jnp.issubdtype(program.aval(atom).dtype, jnp.inexact)
 
 
-def _cast(program: Program, atom: int | Literal, array: Array) -> Array:
+def _cast(program: Program, atom: int | Literal, array: Array | np.ndarray) -> Array:
     """Returns the array in the dtype the program has it in."""
     dtype = program.aval(atom).dtype
     if array.dtype == dtype or jnp.issubdtype(dtype, jax.dtypes.extended):
@@ -158,7 +172,9 @@ def _cast(program: Program, atom: int | Literal, array: Array) -> Array:
     return array > 0.5 if dtype == np.bool_ else jnp.round(array).astype(dtype)
 
 
-def _apply(program: Program, kinds: Kinds, equation: Equation, arrays: list[Array], dtype: jnp.dtype) -> list[Array]:
+def _apply(
+    program: Program, kinds: Kinds, equation: Equation, arrays: list[Array | np.ndarray], dtype: jnp.dtype
+) -> list[Array]:
     stand_ins = [_is_stand_in(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
     if any(stand_ins):
         dependent = [not isinstance(a, Literal) and bool(kinds.get(a)) for a in equation.inputs]

@@ -59,21 +59,26 @@ class _Writer:
         self.key_numbers: dict[int, Any] = {}
         self.used_keys: dict[Any, Draw] = {}
         self.random: set[int] = set()
+        self.line = "an unknown line"
 
     def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Atom]) -> list[Atom]:
         """Writes a jaxpr applied to arguments, and returns what its results are."""
         environment: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, constant in zip(jaxpr.constvars, constants, strict=True):
             number = self.program.new_value(variable.aval)
-            self.program.constants[number] = constant
+            self.program.constants[number] = jnp.asarray(constant)
             environment[variable] = number
 
         def look_up(atom: Any) -> Atom:
             return atom if isinstance(atom, Literal) else environment[atom]
 
+        around = self.line
         for equation in jaxpr.eqns:
             inputs = [look_up(atom) for atom in equation.invars]
+            # What a library has compiled before tells no line: then it is that of the call.
+            self.line = source_info_util.summarize(equation.source_info) or around
             results = self._write_equation(equation, inputs)
+            self.line = around
             environment.update(zip(equation.outvars, results, strict=True))
         return [look_up(atom) for atom in jaxpr.outvars]
 
@@ -101,7 +106,7 @@ class _Writer:
         draws = count_draws(equation)
         if not draws:
             return self._write_plain(equation, inputs)
-        line = source_info_util.summarize(equation.source_info)
+        line = self.line
         if name in primitives.INLINED_AROUND_DRAWS:
             inner = equation.params[primitives.INLINED_AROUND_DRAWS[name]]
             jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
@@ -121,7 +126,7 @@ class _Writer:
         if together is not None:
             return [self._distributed(equation, inputs, *together)]
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
-        written = Equation(equation.primitive.name, tuple(inputs), tuple(outputs), equation)
+        written = Equation(equation.primitive.name, tuple(inputs), tuple(outputs), equation, self.line)
         self._add(written)
         return outputs
 
@@ -145,13 +150,12 @@ class _Writer:
                 arguments.append(part)
             shape = tuple(size if a == axis else length for a, length in enumerate(whole.shape))
             output = self.program.new_value(jax.core.ShapedArray(shape, whole.dtype))
-            self._add(Equation(equation.primitive.name, tuple(arguments), (output,), equation))
+            self._add(Equation(equation.primitive.name, tuple(arguments), (output,), equation, self.line))
             parts.append(output)
         return self._computed(lambda *arrays: jax.lax.concatenate(arrays, axis), *parts)
 
     def _write_draw(self, equation: Any, inputs: list[Atom]) -> int:
         program, params = self.program, equation.params
-        line = source_info_util.summarize(equation.source_info)
         kind = "categorical" if params["values"] is None else "bernoulli"
         name = params["name"] or kind
         count = self.names[name] = self.names.get(name, -1) + 1
@@ -159,7 +163,7 @@ class _Writer:
             name = f"{name}_{count}"
         if params["shared"]:
             raise ValueError(
-                f"hnca.{kind}: draw {name!r} at {line} uses one key for everything that jax.vmap maps over, so that "
+                f"hnca.{kind}: draw {name!r} at {self.line} uses one key for everything that jax.vmap maps over, so that "
                 "its units would not be independent; map over keys too (jax.random.split(key, n)), or draw the whole "
                 "array at once."
             )
@@ -167,7 +171,7 @@ class _Writer:
         output = program.new_value(equation.outvars[0].aval)
         aval = program.avals[logits]
         categories = aval.shape[-1] if params["values"] is None else 2
-        draw = Draw(name, key, logits, output, params["values"], program.avals[output].shape, categories, line)
+        draw = Draw(name, key, logits, output, params["values"], program.avals[output].shape, categories, self.line)
         if given:
             draw = replace(draw, given=given[0])
         else:
