@@ -49,6 +49,17 @@ from .objectives import Objective as Objective
 from .objectives import Reward as Reward
 from .objectives import SampledEntropy as SampledEntropy
 from .objectives import Weighted as Weighted
+from .programs import bernoulli as bernoulli
+from .programs import categorical as categorical
+from .programs import check_unbiased as check_unbiased
+from .programs import credited as credited
+from .programs import entropy as entropy
+from .programs import explain as explain
+from .programs import grad as grad
+from .programs import log_prob as log_prob
+from .programs import log_weight as log_weight
+from .programs import observed as observed
+from .programs import value_and_grad as value_and_grad
 from .units import Bernoulli as Bernoulli
 from .units import Categorical as Categorical
 from .units import Conditional as Conditional

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,6 +23,22 @@ from hnca.objectives import Component, Objective, as_objective
 # So that a key which drew the trace gives the estimator other numbers. Far from any number a user would fold in, and
 # from 0, 1, ...: folding in i is what `jax.random.split` does for its i-th key.
 OWN_KEYS = 0x686E6361
+
+
+class Attribution(NamedTuple):
+    """What an estimator finds before any backpropagation.
+
+    Attributes:
+        credits: of every layer.
+        state: for the next call.
+        trace: the forward pass, or passes, that the credits belong to.
+        passes: these passes, where the estimator made them; None for the pass it was given.
+    """
+
+    credits: Credits
+    state: PyTree
+    trace: Trace
+    passes: Passes | None
 
 
 class Estimator(eqx.Module):
@@ -85,19 +101,34 @@ class Estimator(eqx.Module):
         whole = as_objective(objective)
         for component in whole.components:
             component.check(network, trace)
-        state = self.init(network, whole) if state is None else state
+        found = self.attribute(network, whole, trace, key=key, state=state)
         # Under a caller's `jax.grad` nothing here is differentiated: that is what `surrogate` is for.
-        given = trace
-        network, whole, trace = held_fixed((network, whole, trace))
+        network, whole, passed = held_fixed((network, whole, found.trace))
+        combine = None if found.passes is None else partial(self.combine, weights=found.passes.weights)
+        (gradient, objective_gradient), combined = gradient_of((network, whole), passed, found.credits, combine)
+        trace = with_inputs_of(network, trace, passed)
+        return Estimate(
+            gradient, objective_gradient, found.credits, combined.value, found.state, trace, combined.weights
+        )
+
+    def attribute(
+        self,
+        network: Network,
+        objective: Objective,
+        trace: Trace,
+        *,
+        key: Key[Array, ""] | None = None,
+        state: PyTree = None,
+    ) -> Attribution:
+        """Returns the credits alone, for a caller that does its own backpropagation; arguments as for `__call__`."""
+        state = self.init(network, objective) if state is None else state
+        network, objective, trace = held_fixed((network, objective, trace))
         key = None if key is None else jax.random.fold_in(key, OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:
             key, trace = None, passes.trace  # that key has been used
-        credits, state = self.credit(network, whole, trace, key, state)
-        combine = None if passes is None else partial(self.combine, weights=passes.weights)
-        (gradient, objective_gradient), combined = gradient_of((network, whole), trace, credits, combine)
-        trace = with_inputs_of(network, given, trace)
-        return Estimate(gradient, objective_gradient, credits, combined.value, state, trace, combined.weights)
+        credits, state = self.credit(network, objective, trace, key, state)
+        return Attribution(credits, state, trace, passes)
 
 
 def estimate(

@@ -13,7 +13,7 @@ from hnca.estimators._downstream import scored
 from hnca.estimators._passes import checked_samples, with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import ELBO, Component, LogProb, Objective, SampledEntropy, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class VIMCO(Estimator):
@@ -82,16 +82,13 @@ class VIMCO(Estimator):
 def _require_log_weight(network: Network, objective: Objective) -> None:
     """Raises a ValueError unless the objective's value is the log of the importance weight."""
     roles(network, objective.components)  # names layers that the network has not
-    components = objective.components
-    sampled = {component.layer for component in components if isinstance(component, SampledEntropy)}
-    bound = isinstance(objective, ELBO) and sampled == set(network.layers)
-    likelihood = all(isinstance(c, LogProb) and c.value_name not in network.layers for c in components)
-    if not (bound or likelihood):
-        kinds = ", ".join(map(str, components))
+    if not objective.is_log_weight(network):
+        kinds = ", ".join(map(str, objective.components))
         raise ValueError(
             "VIMCO: estimates the bound log 1/K sum w, so the objective's value has to be the log weight "
-            "log p - log q; expected hnca.ELBO(encoder, decoder, hnca.SampledEntropy), or hnca.LogProb of observed "
-            f"inputs with the network as the proposal, and not the sum of {kinds}."
+            "log p - log q; expected hnca.ELBO(encoder, decoder, hnca.SampledEntropy), hnca.LogProb of observed "
+            "inputs with the network as the proposal, or a program that returns hnca.log_weight, and not the sum of "
+            f"{kinds}."
         )
 
 

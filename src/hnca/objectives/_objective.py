@@ -9,6 +9,7 @@ from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._checked import checked_value
 from hnca.objectives.explanation import explanation
+from hnca.objectives.log_prob import LogProb
 
 
 class Objective(eqx.Module):
@@ -43,6 +44,10 @@ class Objective(eqx.Module):
         """Returns the sum of some components, by their places, for every example; errors as for `values`."""
         values = [checked_value(self.components[place], network, trace) for place in members]
         return sum(values[1:], values[0])
+
+    def is_log_weight(self, network: Network) -> bool:
+        """Returns whether the value is the log of an importance weight, the network being the proposal."""
+        return all(isinstance(c, LogProb) and c.value_name not in network.layers for c in self.components)
 
     def explain(self, network: Network) -> str:
         """Returns a table of how each component reaches each layer of the network; print it.

@@ -12,6 +12,7 @@ from hnca.objectives._objective import Objective
 from hnca.objectives._observed import check_scored
 from hnca.objectives.entropy import Entropy
 from hnca.objectives.log_prob import LogProb
+from hnca.objectives.sampled_entropy import SampledEntropy
 from hnca.units import Categorical
 
 
@@ -72,6 +73,11 @@ class ELBO(Objective):
         """
         generated = [checked_value(term, encoder, trace) for term in self._generated]
         return sum(generated[1:], generated[0]) - encoder.log_prob(trace)
+
+    def is_log_weight(self, encoder: Network) -> bool:
+        """Returns whether every entropy is sampled, so that the value is the log weight at the sample."""
+        sampled = {component.layer for component in self.components if isinstance(component, SampledEntropy)}
+        return sampled == set(encoder.layers)
 
     @property
     def _generated(self) -> list[LogProb]:
