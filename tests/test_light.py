@@ -35,7 +35,8 @@ class Used:
         return getattr(hnca, name)
 
 h, k = Used(), jax.random.key(0)
-encoder = h.Network({"a": h.Bernoulli(h.Dense("x", 3, 2, key=k)), "b": h.Bernoulli(h.Dense("a", 2, 2, key=k))}, {"x": 3})
+layers = {"a": h.Bernoulli(h.Dense("x", 3, 2, key=k)), "b": h.Bernoulli(h.Dense("a", 2, 2, key=k))}
+encoder = h.Network(layers, {"x": 3})
 decoder = h.Network({
     "b": h.Bernoulli(h.Free(2)),
     "a": h.Bernoulli(h.Sequential(h.Dense("b", 2, 2, key=k), jnp.tanh)),
@@ -47,7 +48,7 @@ inputs = {"x": jnp.ones((2, 3))}
 def estimated(estimator, objective=bound):
     assert isinstance(estimator, h.Estimator)
     state = estimator.init(encoder, objective)
-    return h.value_and_grad(estimator, encoder, objective, inputs, key=k, state=state)[1]
+    return h.estimate(estimator, encoder, objective, inputs, key=k, state=state)[1]
 
 for estimator in (
     h.HNCA(h.RunningMean()), h.REINFORCE(h.LearnedBaseline()), h.NVIL(), h.LeaveOneOut(), h.IndependentLeaveOneOut(),
@@ -66,7 +67,7 @@ terms = [
     h.Linear("a", jnp.ones((2, 1)), jnp.ones(1)), h.LogProb(decoder.layers["x"], "x", inputs=("x",)),
 ]
 assert all(isinstance(term, h.Component) for term in terms)
-objective = h.Objective(*terms[:2])
+objective = h.Objective(terms[0], h.Weighted(terms[1], 0.5))
 estimate = h.HNCA()(encoder, objective, trace)
 h.surrogate(encoder, objective, trace, estimate.credits)
 h.direct_credits(encoder, bound, trace)

@@ -14,7 +14,7 @@ import hnca
 from hnca.estimators._base import OWN_KEYS
 from hnca.estimators._relaxation import relaxation_of
 from hnca.exact import gradient, moments
-from hnca.experiments.timing.backpropagation import relaxed_trace
+from hnca.experiments.experiment import straight_through as relaxed_trace
 
 pytestmark = pytest.mark.usefixtures("float64")
 ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax()]

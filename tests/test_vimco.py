@@ -223,4 +223,4 @@ def test_other_objectives_are_refused_with_the_reason():
 def test_the_command_line_needs_sampled_entropies():
     with pytest.raises(SettingsError, match="--estimators vimco: expected --entropy sampled"):
         VAESettings(estimators=("hnca", "vimco"))
-    assert VAESettings(estimators=("hnca", "vimco"), entropy="sampled").methods == ("hnca", "vimco")
+    assert VAESettings(estimators=("hnca", "vimco"), entropy="sampled").all_estimators == ("hnca", "vimco")

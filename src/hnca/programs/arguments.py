@@ -18,12 +18,14 @@ class Flat(NamedTuple):
         arrays: the array leaves of the arguments; what is no array is part of the function.
         mapped: which of them have a batch axis, moved to the front.
         batch_shape: `(batch,)`, or nothing.
+        moved: whether a batch axis was another than the first.
         rebuild: from arrays back to positional and keyword arguments.
     """
 
     arrays: list[Array]
     mapped: list[bool]
     batch_shape: tuple[int, ...]
+    moved: bool
     rebuild: Callable[[Sequence[Array]], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
@@ -61,7 +63,8 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
             structure, [next(moving) if array else leaf for leaf, array in zip(leaves, is_array, strict=True)]
         )
 
-    return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), rebuild)
+    moved = any(axis not in (None, 0) for axis in array_axes)
+    return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
 
 
 def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> list[int | None]:

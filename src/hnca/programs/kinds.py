@@ -94,7 +94,7 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
         indices: for every argument, which unit its elements read; None for an argument that reads none.
     """
     name = equation.name
-    if name in primitives.ELEMENTWISE or (name in primitives.CALLS and _keeps_shape(program, equation)):
+    if name in primitives.ELEMENTWISE or is_elementwise_call(equation):
         return _merged(indices, program.aval(equation.outputs[0]).shape)
     if name in primitives.REDUCTIONS or name in ("argmax", "argmin"):
         return _reduced(indices[0], tuple(equation.params["axes"]))
@@ -107,10 +107,12 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
     return None
 
 
-def _keeps_shape(program: Program, equation: Equation) -> bool:
-    """Returns whether a call (a function with a derivative of its own) may be taken for elementwise: it is looked at."""
+def is_elementwise_call(equation: Equation) -> bool:
+    """Returns whether an equation is a function with a derivative of its own that is elementwise: it is looked at."""
+    if equation.name not in primitives.CALLS or len(equation.outputs) != 1:
+        return False
     inner = equation.params[primitives.CUSTOM_DERIVATIVES[equation.name]]
-    return len(equation.outputs) == 1 and all(_is_elementwise(e) for e in inner.jaxpr.eqns)
+    return all(_is_elementwise(each) for each in inner.jaxpr.eqns)
 
 
 def _is_elementwise(equation: object) -> bool:

@@ -45,17 +45,19 @@ class Plan:
         batch_axes: 1, or 0 for a program of one example.
     """
 
-    def __init__(self, program: Program, mapped: Sequence[int]):
+    def __init__(self, program: Program, mapped: Sequence[int], *, keyed: bool = True):
         """Args:
         program: the program.
         mapped: the inputs that have a batch axis outside.
+        keyed: whether its draws are made, so that each example needs a key of its own; else they are given.
         """
         self.program = program
         self.by_example: frozenset[int] = frozenset(depends_on(program, set(mapped), through_draws=True))
         self.batch_axes = int(bool(mapped))
         self.dtype = jnp.result_type(*(program.avals[draw.logits].dtype for draw in program.draws.values()))
         self.kinds: Kinds = kinds_of(program)
-        self._check_keys(set(mapped))
+        if keyed:
+            self._check_keys(set(mapped))
 
     def _check_keys(self, mapped: set[int]) -> None:
         if not self.batch_axes:

@@ -4,6 +4,7 @@ A product that contracts all of a draw gives the other factor itself, at no cost
 linear equations one by one.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import jax
@@ -16,6 +17,9 @@ from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program, read
 from hnca.programs.kinds import ByUnit, Kinds
 from hnca.programs.soft import Table, apply_to_tables, table_of_draw
+
+MAXIMUM_ROWS = 2**26
+"""How many numbers the rows of one value may be."""
 
 
 def rows_of(
@@ -65,6 +69,7 @@ def rows_of(
 def _as_rows(program: Program, held: Table | Array, draw: int, dtype: jnp.dtype) -> Array:
     if not isinstance(held, Table):
         return held
+    _check_size(program, draw, held.index.size)
     drawn, index = program.draws[draw], held.index
     units = np.arange(drawn.units).reshape(-1, *(1 for _ in index.shape))
     reads = np.asarray(units == index)
@@ -73,6 +78,18 @@ def _as_rows(program: Program, held: Table | Array, draw: int, dtype: jnp.dtype)
         rows = jnp.where(reads[:, None], entries[None], jnp.zeros((), dtype))
         return rows.reshape(-1, *index.shape)
     return jnp.where(reads, _slope(held, drawn.values, dtype)[None], jnp.zeros((), dtype))
+
+
+def _check_size(program: Program, draw: int, size: int) -> None:
+    """Raises a ValueError where the rows of a value would fill the memory."""
+    drawn = program.draws[draw]
+    features = drawn.units * (1 if drawn.values is not None else drawn.categories)
+    if features * size > MAXIMUM_ROWS:
+        raise ValueError(
+            f"hnca: draw {drawn.name!r} at {drawn.line} has {features} features, and {size} numbers are linear in them, which "
+            f"makes a weight of more than {MAXIMUM_ROWS} numbers. If an axis of it is the batch, write the function for "
+            "one example and give in_axes, or give in_axes and whole_batch=True."
+        )
 
 
 def _slope(table: Table, values: tuple[float, ...], dtype: jnp.dtype) -> Array | np.ndarray:
@@ -152,6 +169,7 @@ def _pushed(
     dtype: jnp.dtype,
 ) -> Array:
     """Returns the rows of the result of a linear equation, one after another pushed through it."""
+    _check_size(program, draw, math.prod(program.avals[equation.outputs[0]].shape))
     additive = equation.name in primitives.ADDITIVE
     fixed: list[Array | None] = []
     for place, atom in enumerate(equation.inputs):

@@ -11,7 +11,7 @@ from jaxtyping import Array, Key, PyTree
 
 from hnca.estimators import HNCA, Estimator
 from hnca.programs.arguments import InAxes
-from hnca.programs.crediting import compile_call, credited_call
+from hnca.programs.crediting import compile_call, compile_whole, credited_call, credited_whole
 
 
 def credited(
@@ -21,6 +21,7 @@ def credited(
     has_aux: bool = False,
     estimator: Estimator | None = None,
     stateful: bool = False,
+    whole_batch: bool = False,
 ) -> Callable[..., Any]:
     """Returns a function whose ordinary derivative is an unbiased estimate of the gradient of `function`'s expectation.
 
@@ -35,6 +36,9 @@ def credited(
         has_aux: whether `function` returns a pair of the value and something that is handed through.
         estimator: how credits are estimated; by default `hnca.HNCA()`.
         stateful: whether the estimator's state is returned too: `(value, state)`, or `(value, (aux, state))`.
+        whole_batch: whether `function` is of the whole batch, with `in_axes` saying which arguments have it as their
+            first axis, and returns a sum or mean over it; one key may draw for all. It is credited example by example,
+            and refused where it is not certain that no step mixes examples.
 
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
@@ -52,8 +56,11 @@ def credited(
     def call(
         *arguments: Any, estimator_key: Key[Array, ""] | None = None, estimator_state: PyTree = None, **keywords: Any
     ) -> Any:
-        compiled = compile_call(_name(function), function, arguments, keywords, in_axes, has_aux)
-        value, rest = credited_call(estimator, compiled, estimator_key, estimator_state)
+        given = _name(function), function, arguments, keywords, in_axes, has_aux
+        if whole_batch:
+            value, rest = credited_whole(estimator, compile_whole(*given), estimator_key, estimator_state)
+        else:
+            value, rest = credited_call(estimator, compile_call(*given), estimator_key, estimator_state)
         if stateful:
             return value, ((rest.aux, rest.state) if has_aux else rest.state)
         return (value, rest.aux) if has_aux else value
@@ -69,6 +76,7 @@ def value_and_grad(
     in_axes: InAxes = None,
     estimator: Estimator | None = None,
     stateful: bool = False,
+    whole_batch: bool = False,
 ) -> Callable[..., Any]:
     """Returns a function that gives the value of `function` and an unbiased estimate of its expectation's gradient.
 
@@ -91,6 +99,7 @@ def value_and_grad(
             examples share, or, alone, for no batch at all. Keyword arguments are shared.
         estimator: how credits are estimated; by default `hnca.HNCA()`.
         stateful: whether the estimator's state is returned beside the value.
+        whole_batch: whether `function` is of the whole batch, as for `hnca.credited`.
 
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
@@ -101,7 +110,14 @@ def value_and_grad(
     Raises:
         ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
     """
-    scalar = credited(function, in_axes=in_axes, has_aux=has_aux, estimator=estimator, stateful=stateful)
+    scalar = credited(
+        function,
+        in_axes=in_axes,
+        has_aux=has_aux,
+        estimator=estimator,
+        stateful=stateful,
+        whole_batch=whole_batch,
+    )
     places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @wraps(function)
@@ -128,13 +144,22 @@ def grad(
     in_axes: InAxes = None,
     estimator: Estimator | None = None,
     stateful: bool = False,
+    whole_batch: bool = False,
 ) -> Callable[..., Any]:
     """Returns a function that gives an unbiased estimate of the gradient of `function`'s expectation.
 
     Arguments and errors as for `hnca.value_and_grad`. It returns the gradient; with `has_aux` a pair of it and the aux,
     if it is stateful of it and the state, with both `(gradient, (aux, state))`.
     """
-    both = value_and_grad(function, argnums, has_aux, in_axes=in_axes, estimator=estimator, stateful=stateful)
+    both = value_and_grad(
+        function,
+        argnums,
+        has_aux,
+        in_axes=in_axes,
+        estimator=estimator,
+        stateful=stateful,
+        whole_batch=whole_batch,
+    )
 
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:

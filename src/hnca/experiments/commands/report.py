@@ -8,20 +8,19 @@ from typing import Any
 
 from rich.console import Console
 
-from hnca.experiments.figures.curves import COLOURS, paper_figure
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.figures.curves import paper_figure
 from hnca.experiments.figures.tables import final_cells
-from hnca.experiments.methods import is_ablation, label
+from hnca.experiments.methods import place
+from hnca.experiments.registry import experiment_class
 from hnca.experiments.report.drawings import as_image, as_svg, page_style
 from hnca.experiments.report.page import figure, note, page, pictures, section, table
 from hnca.experiments.runs.failures import refused
 from hnca.experiments.settings import ReportSettings, SettingsError
 from hnca.experiments.store import Configuration, Row, distinct, read_metrics, read_rows, stored_runs, write_atomically
 
-_HEADINGS = {
-    "bandit": {"train_accuracy": ("train accuracy", 4), "test_accuracy": ("test accuracy", 4)},
-    "vae": {"train_elbo": ("train ELBO", 2), "test_elbo": ("test ELBO", 2), "test_bound": ("test bound", 2)},
-}
-_VARIANCE = {"log_gradient_variance": ("ln variance of the gradient", 3)}
+_VARIANCE = "log_gradient_variance"
+_DIGITS_OF_VARIANCE = 3
 
 
 def write_report(settings: ReportSettings, console: Console) -> None:
@@ -46,48 +45,38 @@ def write_report(settings: ReportSettings, console: Console) -> None:
 
 
 def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
-    """Returns the runs by depth, then as the figures know the estimators, not as their names are spelled."""
-    place = {method: number for number, method in enumerate(COLOURS)}
-    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place[label(run[1]["method"])], run[0])))
+    """Returns the runs by depth, then as the estimators stand in their table, not as their names are spelled."""
+    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place(run[1]["method"]), run[0])))
 
 
-def report(name: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
+def report(directory: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
     """Returns the page.
 
     Args:
-        name: of the directory, for the title.
+        directory: its name, for the title.
         runs: the configurations by directory.
         rows: the metrics of all of them.
     """
     sections = []
-    for experiment in distinct(rows, "experiment"):
-        chosen = [row for row in rows if row["experiment"] == experiment]
+    for name in distinct(rows, "experiment"):
+        chosen, experiment = [row for row in rows if row["experiment"] == name], experiment_class(name)
         sections += [_figures(experiment, chosen, runs), _final_values(experiment, chosen)]
     sections += [_pace(runs), _pictures(runs), _settings(runs)]
-    return page(f"hnca: {name}", [part for part in sections if part])
+    return page(f"hnca: {directory}", [part for part in sections if part])
 
 
-def _figures(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
-    numbers = _numbers(experiment, rows, runs)
+def _figures(experiment: type[Experiment], rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
     data = ", ".join(dict.fromkeys(run["data"]["name"] for run in runs.values()))
+    panels = [experiment.panels[number] for number in experiment.figures(rows)]
     with page_style():
-        drawn = [figure(as_svg(paper_figure(number, rows, data))) for number in numbers]
+        drawn = [figure(as_svg(paper_figure(each, experiment.units, rows, data))) for each in panels]
     return section("Figures", *drawn)
 
 
-def _numbers(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> tuple[int, ...]:
-    if experiment == "vae":
-        return (3, 6) if any(map(is_ablation, rows)) else (3,)
-    if any(run["settings"].get("torso") == "conv" for run in runs.values()):
-        return (5,)
-    return (4,) if all(row.get("baseline", "none") != "none" for row in rows) else (1,)
-
-
-def _final_values(experiment: str, rows: Sequence[Row]) -> str:
-    fields = {**_HEADINGS[experiment], **_VARIANCE}
-    digits = {field: places for field, (_, places) in fields.items()}
-    lines = [[depth, method, *cells] for depth, method, cells in final_cells(rows, digits)]
-    headings = ["layers", "estimator", *(heading for heading, _ in fields.values())]
+def _final_values(experiment: type[Experiment], rows: Sequence[Row]) -> str:
+    digits = {**dict.fromkeys(experiment.headings, experiment.digits), _VARIANCE: _DIGITS_OF_VARIANCE}
+    lines = [[depth, estimator, *cells] for depth, estimator, cells in final_cells(rows, digits)]
+    headings = ["layers", "estimator", *{**experiment.headings, _VARIANCE: "ln variance of the gradient"}.values()]
     seeds = len(distinct(rows, "seed"))
     said = "one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval (Student's t)"
     return section("Final values", note(f"The last epoch of each run; {said}."), table(headings, lines))

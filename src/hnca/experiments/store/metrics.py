@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hnca.experiments.store.configuration import stored_runs
-from hnca.experiments.store.rows import Row
+from hnca.experiments.store.rows import Row, up_to_date
 
 NAME = "metrics.jsonl"
 
@@ -113,5 +113,5 @@ def _whole_lines(path: Path) -> list[tuple[Row, int]]:
         if not line.endswith(b"\n") or not isinstance(row, dict) or not {"epoch", "seed"} <= row.keys():
             break
         end += len(line)
-        found.append((row, end))
+        found.append((up_to_date(row), end))
     return found

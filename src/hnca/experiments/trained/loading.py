@@ -49,7 +49,7 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
     found = parameters_of_run(path, seed) if path.is_dir() else _parameters_of_file(path)
     try:
         modules = with_parameters(untrained(found.configuration), found.arrays)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: was trained by another version of hnca ({error})") from None
     network, objective = (modules, None) if isinstance(modules, Network) else modules
     return TrainedModel(network, objective, found.epoch, found.seed)
