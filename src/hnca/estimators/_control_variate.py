@@ -14,6 +14,7 @@ from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
 from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
+from hnca.estimators._relaxation import finite
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, roles
@@ -134,7 +135,7 @@ class RelaxedControlVariate(Estimator):
         logits = trace.logits[name]
         if not members:
             return jnp.zeros_like(logits)
-        relaxation = noisy[name].relaxation
+        relaxation, logits = noisy[name].relaxation, finite(logits)
         hard, mean = relaxation.point(trace[name], logits), relaxation.soft(logits)
         temperature = jnp.exp(parameters.log_temperature)
 

@@ -74,7 +74,7 @@ def contrast_of_changes(
     above, values = network.layers[parent], trace[parent]
     count = above.alternatives
     alternatives = above.alternative_values(trace.logits[parent].dtype)
-    taken = jnp.argmax(values[..., None] == over_units(alternatives, values), axis=-1)
+    taken = above.index(values).astype(jnp.result_type(int))
 
     def further_on(unit_and_step: tuple[Array, Array]) -> Float[Array, "*batch"]:
         unit, step = unit_and_step

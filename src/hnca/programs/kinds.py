@@ -22,9 +22,18 @@ class ByUnit:
 
     Attributes:
         index: in the value's shape, the number of the unit, -1 where none is read.
+        entries: `[alternatives, *shape]`, the value for every alternative of the unit, where that follows from the
+            program's text alone; else None.
     """
 
     index: np.ndarray
+    entries: np.ndarray | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no entry is known to be infinite, as a mask makes it."""
+        floating = self.entries is not None and np.issubdtype(self.entries.dtype, np.inexact)
+        return not floating or bool(np.all(np.isfinite(self.entries)))
 
 
 LINEAR, NONLINEAR = "linear", "nonlinear"
@@ -38,7 +47,8 @@ def kinds_of(program: Program) -> Kinds:
     kinds: Kinds = {}
     for step in program.steps:
         if isinstance(step, Draw):
-            kinds[step.output] = {step.output: ByUnit(np.arange(step.units).reshape(step.shape))}
+            index = np.arange(step.units).reshape(step.shape)
+            kinds[step.output] = {step.output: ByUnit(index, alternatives_of(step, program.avals[step.output].dtype))}
             continue
         reads = list(dict.fromkeys(draw for value in step.read for draw in kinds.get(value, ())))
         for output in step.outputs:
@@ -53,10 +63,30 @@ def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind
     if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
         index = unit_index(program, equation, [kind.index if kind else None for kind in of_inputs])
         if index is not None:
-            return ByUnit(index)
+            return ByUnit(index, _known_entries(program, equation, of_inputs))
     if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
         return LINEAR
     return NONLINEAR
+
+
+def alternatives_of(draw: Draw, dtype: np.dtype) -> np.ndarray:
+    """Returns the table of a draw's own value, `[alternatives, *shape]`."""
+    values = np.arange(draw.categories, dtype=np.int32) if draw.values is None else np.asarray(draw.values, dtype)
+    return np.broadcast_to(values.reshape(-1, *(1 for _ in draw.shape)), (draw.categories, *draw.shape))
+
+
+def _known_entries(program: Program, equation: Equation, of_inputs: Sequence[Kind | None]) -> np.ndarray | None:
+    if equation.name in primitives.CALLS:
+        return None
+    arguments, axes = [], []
+    for atom, kind in zip(equation.inputs, of_inputs, strict=True):
+        known = kind.entries if isinstance(kind, ByUnit) else program.known_value(atom)
+        if known is None:
+            return None
+        arguments.append(known if isinstance(kind, ByUnit) else np.asarray(known, program.aval(atom).dtype))
+        axes.append(0 if isinstance(kind, ByUnit) else None)
+    with jax.ensure_compile_time_eval():
+        return np.asarray(jax.vmap(lambda *given: equation.apply(given)[0], in_axes=axes)(*arguments))
 
 
 def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -> bool:

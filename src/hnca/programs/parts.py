@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program, needed, run
-from hnca.programs.kinds import NONLINEAR, Kinds
+from hnca.programs.kinds import NONLINEAR, ByUnit, Kind, Kinds
 from hnca.programs.rows import rows_of
 from hnca.programs.soft import evaluate
 from hnca.programs.surroundings import Surroundings
@@ -56,7 +56,7 @@ class Part:
 
     def is_linear(self) -> bool:
         """Returns whether every output is linear in every draw it reads, taken one by one."""
-        return all(kind != NONLINEAR for output in self.outputs for kind in self.kinds.get(output, {}).values())
+        return all(_has_rows(kind) for output in self.outputs for kind in self.kinds.get(output, {}).values())
 
     def has_fixed_rows(self, by_example: frozenset[int], dtype: jnp.dtype) -> bool:
         """Returns whether the rows depend on no draw's value and are the same for all examples."""
@@ -132,6 +132,11 @@ def features_of_state(draw: Draw, state: Array) -> Float[Array, " features"]:
         return state.reshape(-1)
     low, high = (jnp.asarray(value, state.dtype) for value in draw.values)
     return state if draw.values == (0.0, 1.0) else low + (high - low) * state
+
+
+def _has_rows(kind: Kind) -> bool:
+    """Returns whether what is so can be written as rows: linear, and nowhere infinite, as a mask makes it."""
+    return kind.is_finite if isinstance(kind, ByUnit) else kind != NONLINEAR
 
 
 def flat(part: Part, values: Mapping[int, Array]) -> Float[Array, " size"]:

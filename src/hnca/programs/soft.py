@@ -16,7 +16,7 @@ from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.programs.kinds import ByUnit, Kinds, is_linear
+from hnca.programs.kinds import ByUnit, Kinds, alternatives_of, is_linear
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,7 @@ class Table:
 
 def table_of_draw(draw: Draw, dtype: jnp.dtype) -> Table:
     """Returns the table of a draw's own value."""
-    alternatives = np.arange(draw.categories, dtype=np.int32) if draw.values is None else np.asarray(draw.values, dtype)
-    entries = np.broadcast_to(alternatives.reshape(-1, *(1 for _ in draw.shape)), (draw.categories, *draw.shape))
-    return Table(draw.output, np.arange(draw.units).reshape(draw.shape), entries)
+    return Table(draw.output, np.arange(draw.units).reshape(draw.shape), alternatives_of(draw, dtype))
 
 
 def evaluate(
@@ -86,8 +84,13 @@ def at_state(table: Table, states: Mapping[int, Array]) -> Array:
         if isinstance(table.entries, np.ndarray) and np.all(low == 0) and np.all(high == 1):
             return jnp.where(index < 0, jnp.zeros((), state.dtype), by_element) if np.any(index < 0) else by_element
         # Not low + state (high - low): at a corner that may miss the value by an ulp.
-        return entries[0] * (1 - by_element) + entries[1] * by_element
-    return jnp.sum(jnp.moveaxis(entries, 0, -1) * by_element, axis=-1)
+        return _weighted(entries[0], 1 - by_element) + _weighted(entries[1], by_element)
+    return jnp.sum(_weighted(jnp.moveaxis(entries, 0, -1), by_element), axis=-1)
+
+
+def _weighted(entry: Array, weight: Array) -> Array:
+    """Returns the product, 0 where the weight is 0: what is not taken may be infinite, as a mask makes it."""
+    return jnp.where(jnp.isfinite(entry) | (weight != 0), entry, jnp.zeros((), entry.dtype)) * weight
 
 
 def apply_to_tables(equation: Equation, operands: list[Array | Table]) -> Array | np.ndarray:
