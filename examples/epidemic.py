@@ -12,8 +12,6 @@ import optax
 
 import hnca
 
-NEVER = -30.0
-
 
 def simulate(rates, key, days=10, people=20):
     """Returns how many people are ill on each day; two were on the day before."""
@@ -21,9 +19,9 @@ def simulate(rates, key, days=10, people=20):
 
     def day(state, key):
         stays_well, stays_ill = -infection * jnp.mean(state == 1) - 1e-6, -recovery  # log-probabilities
-        of_susceptible = jnp.stack([stays_well, jnp.log(-jnp.expm1(stays_well)), NEVER])
-        of_ill = jnp.stack([NEVER, stays_ill, jnp.log(-jnp.expm1(stays_ill))])
-        logits = jnp.stack([of_susceptible, of_ill, jnp.array([NEVER, NEVER, 0.0])])  # a row for each state before
+        of_susceptible = jnp.stack([stays_well, jnp.log(-jnp.expm1(stays_well)), -jnp.inf])
+        of_ill = jnp.stack([-jnp.inf, stays_ill, jnp.log(-jnp.expm1(stays_ill))])
+        logits = jnp.stack([of_susceptible, of_ill, jnp.array([-jnp.inf, -jnp.inf, 0.0])])  # a row a state before
         state = hnca.categorical(key, logits[state])
         return state, jnp.sum(state == 1)
 
@@ -38,17 +36,18 @@ def loss(rates, key, counts):
 def fit(updates, counts, simulations=16, learning_rate=0.05):
     """Returns the logarithms of the rates, and the loss of every update."""
     rates, optimiser = {"infection": jnp.log(0.3), "recovery": jnp.log(0.5)}, optax.adam(learning_rate)
+    both = hnca.value_and_grad(loss, in_axes=(None, 0, None), estimator=hnca.HNCA(hnca.RunningMean()), stateful=True)
 
     @jax.jit
-    def update(rates, opt_state, key):
+    def update(rates, opt_state, baselines, key):
         keys = jax.random.split(key, simulations)
-        value, gradient = hnca.value_and_grad(loss, in_axes=(None, 0, None))(rates, keys, counts)
+        (value, baselines), gradient = both(rates, keys, counts, estimator_state=baselines)
         steps, opt_state = optimiser.update(gradient, opt_state)
-        return optax.apply_updates(rates, steps), opt_state, value
+        return optax.apply_updates(rates, steps), opt_state, baselines, value
 
-    opt_state, losses = optimiser.init(rates), []
+    opt_state, baselines, losses = optimiser.init(rates), None, []
     for key in jax.random.split(jax.random.key(1), updates):
-        rates, opt_state, value = update(rates, opt_state, key)
+        rates, opt_state, baselines, value = update(rates, opt_state, baselines, key)
         losses.append(float(value))
     return rates, losses
 
