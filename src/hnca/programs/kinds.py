@@ -24,16 +24,12 @@ class ByUnit:
         index: in the value's shape, the number of the unit, -1 where none is read.
         entries: `[alternatives, *shape]`, the value for every alternative of the unit, where that follows from the
             program's text alone; else None.
+        is_finite: whether no entry is known to be infinite, or made of what is, as a mask makes it.
     """
 
     index: np.ndarray
     entries: np.ndarray | None = None
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no entry is known to be infinite, as a mask makes it."""
-        floating = self.entries is not None and np.issubdtype(self.entries.dtype, np.inexact)
-        return not floating or bool(np.all(np.isfinite(self.entries)))
+    is_finite: bool = True
 
 
 LINEAR, NONLINEAR = "linear", "nonlinear"
@@ -63,7 +59,8 @@ def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind
     if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
         index = unit_index(program, equation, [kind.index if kind else None for kind in of_inputs])
         if index is not None:
-            return ByUnit(index, _known_entries(program, equation, of_inputs))
+            entries = _known_entries(program, equation, of_inputs)
+            return ByUnit(index, entries, _is_finite(program, equation, of_inputs, entries))
     if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
         return LINEAR
     return NONLINEAR
@@ -87,6 +84,17 @@ def _known_entries(program: Program, equation: Equation, of_inputs: Sequence[Kin
         axes.append(0 if isinstance(kind, ByUnit) else None)
     with jax.ensure_compile_time_eval():
         return np.asarray(jax.vmap(lambda *given: equation.apply(given)[0], in_axes=axes)(*arguments))
+
+
+def _is_finite(
+    program: Program, equation: Equation, of_inputs: Sequence[Kind | None], entries: np.ndarray | None
+) -> bool:
+    if entries is not None:
+        return not np.issubdtype(entries.dtype, np.inexact) or bool(np.all(np.isfinite(entries)))
+    known = [program.known_value(atom) for atom in equation.inputs]
+    numbers = [k for k in known if k is not None and np.issubdtype(k.dtype, np.inexact)]
+    tables = [kind for kind in of_inputs if isinstance(kind, ByUnit)]
+    return all(table.is_finite for table in tables) and all(bool(np.all(np.isfinite(k))) for k in numbers)
 
 
 def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -> bool:

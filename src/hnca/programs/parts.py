@@ -83,9 +83,8 @@ class Part:
         Empty where the draws themselves are among them, so that nothing would be gained.
         """
         inside = {output for equation in self.equations for output in equation.outputs}
-        linear = {v for v in inside if self.kinds.get(v) and all(k != NONLINEAR for k in self.kinds[v].values())} | set(
-            self.draws
-        )
+        linear = {v for v in inside if self.kinds.get(v) and all(map(_has_rows, self.kinds[v].values()))}
+        linear |= set(self.draws)
         after: list[Equation] = [e for e in self.equations if not set(e.outputs) <= linear]
         found = {v for equation in after for v in equation.read if v in linear}
         found |= {output for output in self.outputs if output in linear}
