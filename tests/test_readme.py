@@ -13,11 +13,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_examples_run_as_written():
-    first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    program, first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     names = {}
     # Optax's Adam needs what the suite otherwise forbids.
     with jax.numpy_dtype_promotion("standard"):
+        exec(program, names)
         exec(first, names)
+    assert float(jnp.max(jnp.abs(names["gradient"]["encoder"]))) > 0
     started = hnca.Dense("image", 784, 200, key=names["k1"]).weights[0]
     moved = names["network"].layers["hidden"].conditional.weights[0]
     assert 0 < float(jnp.max(jnp.abs(moved - started))) < 2e-3

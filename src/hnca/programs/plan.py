@@ -110,8 +110,8 @@ class Plan:
             if draw.logits in self.opaque:
                 raise ValueError(
                     f"hnca: the logits of draw {draw.name!r} at {draw.line} read what hnca.observed (or a callback) "
-                    "made of an earlier draw; only what the function returns may depend on it. Replay the episode "
-                    "with its observations as data instead: hnca.replay."
+                    "made of an earlier draw; only what the function returns may depend on it. Store the "
+                    "episode, and credit it with its observations as data and its draws as given=."
                 )
             found[output] = lower(self.program, self.kinds, draw.logits, self.by_example, self.dtype)
         return found
