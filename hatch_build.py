@@ -32,7 +32,6 @@ class KernelHook(BuildHookInterface):
         library = build_to_ship(Path(self._folder.name))
         build_data["force_include"][str(library)] = f"hnca/messages/compiled/{library.name}"
         build_data["pure_python"] = False
-        platform = next(
-            tag for tag in platform_tags() if not tag.startswith("linux_")
-        )  # which says nothing of its libc
+        # One that begins with `linux_` does not say which C library it needs.
+        platform = next(tag for tag in platform_tags() if not tag.startswith("linux_"))
         build_data["tag"] = f"py3-none-{platform}"

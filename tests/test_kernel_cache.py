@@ -1,10 +1,11 @@
-"""What may lie in the kernel's cache, and what a compiler may do: nothing foreign or damaged is loaded, nothing hangs."""
+"""What may lie in the kernel's cache, and what a compiler may do: nothing foreign is loaded, and nothing hangs."""
 
 import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +82,7 @@ DAMAGE = {
 def test_what_is_not_what_was_written_is_built_anew(how, kept, whole, tmp_path):
     DAMAGE[how](kept)
     again = build.built_library()
-    assert again.read_bytes() == open(whole, "rb").read()
+    assert again.read_bytes() == Path(whole).read_bytes()
     assert calls(tmp_path) == 2
 
 
@@ -97,7 +98,7 @@ def test_what_another_user_has_put_there_is_not_loaded(kept, tmp_path):
 
 def test_a_folder_that_others_can_write_is_not_used(kept):
     kept.parent.chmod(0o777)
-    with pytest.raises(library.BuildError, match="can be written by others; expected .* chmod 700"):
+    with pytest.raises(library.BuildError, match=r"can be written by others; expected .* chmod 700"):
         build.built_library()
     kept.parent.chmod(0o700)
     kept.parent.rename(kept.parent.parent / "real")
@@ -170,7 +171,7 @@ def test_what_one_that_was_killed_has_left_is_cleared_away(compiler, whole, tmp_
 
 
 def test_a_library_that_came_with_the_package_is_used_if_it_is_whole(whole, tmp_path, monkeypatch):
-    content = open(whole, "rb").read()
+    content = Path(whole).read_bytes()
     kind = library.shipped_kind()
     path = tmp_path / library.library_name(kind, content)
     path.write_bytes(content)

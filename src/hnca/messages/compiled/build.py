@@ -51,7 +51,7 @@ def built_library() -> Path:
 
 
 def build_to_ship(folder: Path) -> Path:
-    """Compiles into an empty folder, and returns a library to be put into a package; it needs nothing of the compiler's.
+    """Compiles into an empty folder, and returns a library to be shipped, which needs no library of the compiler's.
 
     Raises:
         BuildError: if it cannot be compiled.
