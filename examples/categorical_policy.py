@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 import hnca
-from hnca.data import load_mnist
+from hnca.experiments.data import load_mnist
 
 
 def policy(key):

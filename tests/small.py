@@ -7,7 +7,7 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 
-from hnca.experiments.images import Images
+from hnca.experiments.data.images import Images
 
 COMMON = ["--width", "4", "--batch-size", "10", "--learning-rate", "0.01", "--seeds", "2"]
 BANDIT = ["bandit", *COMMON, "--layers", "1", "--estimators", "hnca+baseline"]
@@ -27,7 +27,7 @@ def start(arguments, before="", **environment):
     script = (
         # Where the tests run in the background, interruptions are ignored, and children inherit that.
         "import signal, sys, small\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from hnca.__main__ import command\nfrom hnca.experiments import trainer\n"
+        "from hnca.__main__ import command\nfrom hnca.experiments.runs import trainer\n"
         f"trainer.on_device = small.images\n{before}\n"
         f"sys.argv[1:] = {[str(a) for a in arguments]!r}\ncommand()"
     )

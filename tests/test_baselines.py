@@ -9,7 +9,7 @@ from objectives import OBJECTIVES
 
 import hnca
 from hnca.baselines import RunningMean
-from hnca.experiments.estimators import estimator, kind_and_baseline, label, with_baseline
+from hnca.experiments.methods import estimator, kind_and_baseline, label, with_baseline
 from hnca.experiments.settings import BanditSettings, VAESettings
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hnca.cli import COMMANDS, main
+from hnca.experiments.commands.main import COMMANDS, main
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.messages import compiled
 
@@ -126,7 +126,7 @@ def test_output_that_nobody_reads_any_more_ends_the_command_quietly():
 
 def test_help_does_not_import_jax():
     code = (
-        "import sys; from hnca.cli import main\n"
+        "import sys; from hnca.experiments.commands.main import main\n"
         "try: main(['bandit', '--help'])\n"
         "finally: assert 'jax' not in sys.modules"
     )
@@ -150,7 +150,7 @@ def test_what_is_said_of_a_command_that_was_interrupted(monkeypatch, capsys):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hnca.cli._run", interrupt)
+    monkeypatch.setattr("hnca.experiments.commands.main._run", interrupt)
     for command, kept in ((["data", "get", "kmnist"], "; what has come so far is kept"), (["compare"], "\n")):
         with pytest.raises(SystemExit):
             main(command)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hnca.cli import main
+from hnca.experiments.commands.main import main
 from hnca.experiments.comparison.moments import Drawn
 from hnca.experiments.comparison.rows import relative_bias
 from hnca.experiments.settings.compare import GROUPS

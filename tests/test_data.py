@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import hnca.data
-from hnca.data import DataError, load_mnist
-from hnca.data._idx import parse_idx
-from hnca.data.binarise import binarise, thresholds
+import hnca.experiments.data
+from hnca.experiments.data import DataError, load_mnist
+from hnca.experiments.data._collection import parse_idx
+from hnca.experiments.data.images import binarise, thresholds
 
-EMBEDDED = Path(hnca.data.__file__).parent / "files" / "mnist"
+EMBEDDED = Path(hnca.experiments.data.__file__).parent / "files" / "mnist"
 LABELS = "t10k-labels-idx1-ubyte.gz"
 
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from hnca.cli import main
-from hnca.data import DataError, Facts, load_dataset
-from hnca.data import _collection as collection_module
-from hnca.data._collection import Collection, read_idx_files
-from hnca.data._files import DataFile
-from hnca.data.catalogue import CATALOGUE
-from hnca.data.download import download
-from hnca.data.omniglot import read_omniglot
+from hnca.experiments.commands.main import main
+from hnca.experiments.data import DataError, Facts, load_dataset
+from hnca.experiments.data import _collection as collection_module
+from hnca.experiments.data._collection import Collection, read_idx_files
+from hnca.experiments.data._files import DataFile
+from hnca.experiments.data.catalogue import CATALOGUE
+from hnca.experiments.data.download import download
+from hnca.experiments.data.omniglot import read_omniglot
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SHAPES = {
@@ -50,8 +50,8 @@ def clothes(monkeypatch, tmp_path):
     facts = Facts("fashion-mnist", "fashion-mnist", 300, (6, 5), 3)
     clothes = Collection(facts, "clothes", "MIT", tuple(files), ("fashion-mnist", "FashionMNIST/raw"), read_idx_files)
     monkeypatch.setitem(CATALOGUE, "fashion-mnist", clothes)
-    monkeypatch.setattr("hnca.data.places._SYSTEM", tmp_path / "system")
-    monkeypatch.setattr("hnca.data.places.user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr("hnca.experiments.data.places._SYSTEM", tmp_path / "system")
+    monkeypatch.setattr("hnca.experiments.data.places.user_cache_path", lambda name: tmp_path / "cache" / name)
     monkeypatch.delenv("HNCA_DATA", raising=False)
     return clothes
 
@@ -221,7 +221,7 @@ class TestDownload:
         main(["data", "get", "mnist", "fashion-mnist", *where, "--mirror", address(server)])
         assert capsys.readouterr().out.splitlines()[0] == "mnist: in the package"
         # Not MNIST's, whose files have other shapes than these.
-        monkeypatch.setattr("hnca.experiments.data_sets.CATALOGUE", {"fashion-mnist": clothes})
+        monkeypatch.setattr("hnca.experiments.commands.data.CATALOGUE", {"fashion-mnist": clothes})
         main(["data", "check", *where])
         lines = capsys.readouterr().out.splitlines()
         assert [line.partition(":")[0] for line in lines] == ["fashion-mnist"]

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from hnca.cli import main
-from hnca.experiments.devices import Placement
+from hnca.experiments.commands.main import main
 from hnca.experiments.settings import SettingsError
+from hnca.experiments.training.devices import Placement
 
 TINY = ["--width", "8", "--batch-size", "60", "--epochs", "2", "--learning-rate", "0.01"]
 BANDIT = ["bandit", *TINY, "--layers", "1", "--estimators", "hnca"]
@@ -21,7 +21,7 @@ VAE = ["vae", *TINY, "--layers", "2", "--estimators", "hnca+baseline", "--bound-
 
 DIVIDED = """
 import jax
-from hnca.experiments.devices import Placement
+from hnca.experiments.training.devices import Placement
 placement = Placement(4, 2, 8)
 batches = jax.jit(placement.over_seeds(placement.divided, 0))(jax.numpy.zeros((2, 8), int))
 assert batches.sharding.shard_shape(batches.shape) == (1, 4), batches.sharding
@@ -40,7 +40,8 @@ def images(tmp_path_factory):
 
 def start(*commands, before="", **environment):
     """Starts a process that runs these commands one after another."""
-    script = f"{before}\nfrom hnca.cli import main\nfor c in {[list(map(str, c)) for c in commands]!r}: main(c)"
+    listed = [list(map(str, command)) for command in commands]
+    script = f"{before}\nfrom hnca.experiments.commands.main import main\nfor c in {listed!r}: main(c)"
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **environment}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -128,7 +129,7 @@ class FakeDevice:
 )
 def test_seeds_are_divided_first(monkeypatch, count, seeds, batch_size, shape):
     monkeypatch.setattr(jax, "devices", lambda: [FakeDevice() for _ in range(4)])
-    monkeypatch.setattr("hnca.experiments.devices.Mesh", lambda table, names, axis_types: table)
+    monkeypatch.setattr("hnca.experiments.training.devices.Mesh", lambda table, names, axis_types: table)
     if shape is None:
         with pytest.raises(SettingsError, match=r"--devices 3: 1 seed.* leave 3 devices to a batch"):
             Placement(count, seeds, batch_size)

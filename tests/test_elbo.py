@@ -8,7 +8,7 @@ from objectives import OBJECTIVES
 
 import hnca
 from hnca.exact import expectation, joint_states
-from hnca.experiments.likelihood import importance_weighted_bound
+from hnca.experiments.vae import importance_weighted_bound
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 

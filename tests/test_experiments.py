@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from hnca.data.mnist import MNIST
-from hnca.experiments import agents, bandit
-from hnca.experiments.devices import Placement
-from hnca.experiments.display import LiveDisplay, PlainDisplay, display
-from hnca.experiments.epochs import train
-from hnca.experiments.estimators import estimator
-from hnca.experiments.images import Images
-from hnca.experiments.intervals import confidence_interval
-from hnca.experiments.runs import experiment_of
+from hnca.experiments import bandit
+from hnca.experiments.data.images import Images
+from hnca.experiments.data.mnist import MNIST
+from hnca.experiments.figures.intervals import confidence_interval
+from hnca.experiments.figures.tables import final_table
+from hnca.experiments.methods import estimator
+from hnca.experiments.runs.display import LiveDisplay, PlainDisplay, display
+from hnca.experiments.runs.running import experiment_of
 from hnca.experiments.settings import BanditSettings, VAESettings
-from hnca.experiments.tables import final_table
+from hnca.experiments.training.devices import Placement
+from hnca.experiments.training.epochs import train
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -59,7 +59,7 @@ def trained(name, **changes):
 
 
 def test_the_agent_is_the_papers():
-    network = agents.agent(3, 200, jax.random.key(0))
+    network = bandit.agent(3, 200, jax.random.key(0))
     assert network.order == ("hidden1", "hidden2", "hidden3", "action")
     assert [network.layers[name].units for name in network.order] == [200, 200, 200, 1]
     assert network.layers["hidden2"].values == (-1.0, 1.0)
@@ -68,7 +68,7 @@ def test_the_agent_is_the_papers():
 
 
 def test_the_torso_is_the_papers():
-    network = agents.agent(1, 200, jax.random.key(0), "conv")
+    network = bandit.agent(1, 200, jax.random.key(0), "conv")
     first, _, second, _, head = network.layers["hidden1"].conditional.stages
     assert first.weight.shape == (3, 3, 1, 16)
     assert second.weight.shape == (3, 3, 16, 16)

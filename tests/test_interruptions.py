@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hnca.interruptions import interruptible, postponed
+from hnca.experiments.commands.interruptions import interruptible, postponed
 
 
 @pytest.fixture(autouse=True)

@@ -1,28 +1,35 @@
 """The folder tree is the architecture: imports point one way, and a file fits in the head."""
 
 import ast
+import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
-LEVELS = [
+CORE = [
     {"units", "_graph", "baselines"},
     {"conditionals"},
     {"network"},
     {"messages", "joint_states"},
     {"objectives"},
     {"estimators"},
-    {"exact", "variance", "training"},
-    {"experiments", "data"},
-    {"interruptions"},
-    {"cli"},
-    {"__main__"},
+    {"exact", "variance"},
 ]
-OUTSIDE_THE_CORE = {"experiments", "data", "interruptions", "cli", "__main__"}
-PRESENTATION = {"rich", "tyro", "matplotlib"}
+LABORATORY = [
+    {"data", "methods"},
+    {"store", "settings"},
+    {"experiment", "figures"},
+    {"bandit", "vae", "report"},
+    {"training", "trained"},
+    {"runs", "timing"},
+    {"comparison"},
+    {"commands"},
+]
+LIGHT = {"jax", "jaxlib", "equinox", "optax", "jaxtyping", "numpy", "lazy_loader", "platformdirs"}
+"""What the core may import, beside Python's own library."""
 
 
-def part_of(path):
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+def part_of(path, root):
+    return path.relative_to(root).parts[0].removesuffix(".py")
 
 
 def imports(path):
@@ -33,31 +40,34 @@ def imports(path):
             yield from ([f"hnca.{alias.name}" for alias in node.names] if node.module == "hnca" else [node.module])
 
 
-def modules():
-    return [path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.name != "__init__.py"]
+def modules(root):
+    return [path for path in root.rglob("*.py") if path.parent != root or path.name != "__init__.py"]
+
+
+def check_levels(root, package, levels):
+    level = {part: height for height, parts in enumerate(levels) for part in parts}
+    for path in modules(root):
+        part = part_of(path, root)
+        for name in imports(path):
+            if name.startswith(package) and (other := name.removeprefix(package).split(".")[0]) != part:
+                assert level[other] < level[part], f"{path.name} imports {name}"
 
 
 def test_every_part_has_a_level():
-    assert {part_of(path) for path in modules()} == set.union(*LEVELS)
+    assert {part_of(path, SOURCE) for path in modules(SOURCE)} == {*set.union(*CORE), "experiments", "__main__"}
+    assert {part_of(path, SOURCE / "experiments") for path in modules(SOURCE / "experiments")} == set.union(*LABORATORY)
 
 
 def test_imports_point_one_way():
-    level = {part: height for height, parts in enumerate(LEVELS) for part in parts}
-    for path in modules():
-        part = part_of(path)
-        for name in imports(path):
-            if name.startswith("hnca.") and name.split(".")[1] != part:
-                assert level[name.split(".")[1]] < level[part] or {part, name.split(".")[1]} == {
-                    "experiments",
-                    "data",
-                }, f"{path.name} imports {name}"
+    check_levels(SOURCE, "hnca.", [*CORE, {"experiments"}, {"__main__"}])
+    check_levels(SOURCE / "experiments", "hnca.experiments.", LABORATORY)
 
 
-def test_the_core_imports_no_console_plotting_or_data_code():
-    for path in modules():
-        if part_of(path) not in OUTSIDE_THE_CORE:
-            found = {name.split(".")[0] for name in imports(path)} & PRESENTATION
-            assert not found, f"{path.name} imports {found}"
+def test_the_core_imports_next_to_nothing():
+    core = [path for path in modules(SOURCE) if part_of(path, SOURCE) in set.union(*CORE)]
+    for path in [SOURCE / "__init__.py", *core]:
+        found = {name.split(".")[0] for name in imports(path)} - LIGHT - sys.stdlib_module_names - {"hnca"}
+        assert not found, f"{path.name} imports {found}"
 
 
 def test_no_file_is_over_300_lines():

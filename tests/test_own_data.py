@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import hnca
-from hnca.cli import main
-from hnca.data import DataError, facts_of, load_dataset
+from hnca.experiments.commands.main import main
+from hnca.experiments.data import DataError, facts_of, load_dataset
 
 
 def own(path, **changes):
@@ -82,7 +82,7 @@ SIZES = ["--layers", "1", "--width", "3", "--epochs", "1", "--seeds", "1", "--ba
 class TestTraining:
     @pytest.mark.parametrize("command", ["bandit", "vae"])
     def test_on_images_of_ones_own_and_loading_what_was_trained(self, command, tmp_path, monkeypatch):
-        monkeypatch.setattr("hnca.experiments.runs.draw_figure", lambda *_: [])
+        monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", lambda *_: [])
         name = own(tmp_path / "own.npz")
         main([command, *SIZES, "--estimators", "hnca", "--dataset", name, "--out", str(tmp_path / "runs")])
         run = tmp_path / "runs" / "1-hnca"
@@ -98,7 +98,7 @@ class TestTraining:
             assert (run / "samples.png").exists()
 
     def test_a_run_on_other_images_is_refused(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr("hnca.experiments.runs.draw_figure", lambda *_: [])
+        monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", lambda *_: [])
         arguments = ["bandit", *SIZES, "--estimators", "hnca", "--out", str(tmp_path / "runs"), "--dataset"]
         first = own(tmp_path / "own.npz")
         main([*arguments, first])

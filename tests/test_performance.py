@@ -6,12 +6,11 @@ import jax.numpy as jnp
 import pytest
 
 import hnca
-from hnca.data import load_mnist
-from hnca.experiments.auto_encoders import auto_encoder
 from hnca.experiments.bandit import Bandit
-from hnca.experiments.benchmark.updates import Shape, time_updates
-from hnca.experiments.images import on_device
-from hnca.experiments.vae import VAE
+from hnca.experiments.data import load_mnist
+from hnca.experiments.data.images import on_device
+from hnca.experiments.timing.updates import Shape, time_updates
+from hnca.experiments.vae import VAE, auto_encoder
 
 SLACK = 2.5
 """Times the ratio that is aimed at: other processes share the machine while this is measured."""

@@ -13,7 +13,7 @@ from test_exact import arrays, largest_difference
 import hnca
 from hnca.estimators._relaxation import relaxation_of
 from hnca.exact import gradient, moments
-from hnca.experiments.benchmark.straight_through import relaxed_trace
+from hnca.experiments.timing.backpropagation import relaxed_trace
 
 pytestmark = pytest.mark.usefixtures("float64")
 ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax()]

@@ -8,17 +8,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hnca.cli import main
-from hnca.data.mnist import MNIST
-from hnca.experiments.estimators import label
-from hnca.experiments.events import EventFiles
-from hnca.experiments.figures import COLOURS, paper_figure
-from hnca.experiments.forecast import Forecast
-from hnca.experiments.paper import _remark
-from hnca.experiments.plan import runs_of
-from hnca.experiments.records import read_rows
+from hnca.experiments.commands.figure import _remark
+from hnca.experiments.commands.main import main
+from hnca.experiments.data.mnist import MNIST
+from hnca.experiments.figures.curves import COLOURS, paper_figure
+from hnca.experiments.methods import label
+from hnca.experiments.runs.events import EventFiles
+from hnca.experiments.runs.forecast import Forecast
+from hnca.experiments.runs.plan import runs_of
 from hnca.experiments.settings import ABLATIONS, BANDIT_ESTIMATORS, VAE_ESTIMATORS, FigureSettings
 from hnca.experiments.settings.vae import BOUND_ESTIMATORS
+from hnca.experiments.store import read_rows
 
 TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
 

@@ -12,20 +12,19 @@ import pytest
 from rich.console import Console
 from small import BANDIT, VAE, images
 
-from hnca.cli import main
-from hnca.data.mnist import MNIST
-from hnca.experiments import epochs
 from hnca.experiments.bandit import Bandit
-from hnca.experiments.estimators import estimator
-from hnca.experiments.plan import settings_of
-from hnca.experiments.records import read_rows
-from hnca.experiments.rows import rows_of
-from hnca.experiments.runs import experiment_of
-from hnca.experiments.serialisation import from_bytes
+from hnca.experiments.commands.main import main
+from hnca.experiments.data.mnist import MNIST
+from hnca.experiments.figures.tables import final_table
+from hnca.experiments.methods import estimator
+from hnca.experiments.runs.measured import rows_of
+from hnca.experiments.runs.plan import settings_of
+from hnca.experiments.runs.running import experiment_of
 from hnca.experiments.settings import KeepingSettings, SettingsError
-from hnca.experiments.store import Claim, MetricsFile, progress, read_checkpoint, read_metrics
-from hnca.experiments.tables import final_table
-from hnca.training import TrainingState
+from hnca.experiments.store import Claim, MetricsFile, progress, read_checkpoint, read_metrics, read_rows
+from hnca.experiments.store.serialisation import from_bytes
+from hnca.experiments.training import epochs
+from hnca.experiments.training.minibatches import TrainingState
 
 CONFIGURATION = {"experiment": "bandit", "layers": 1, "method": "hnca", "settings": {"width": 4, "torso": "none"}}
 
@@ -46,8 +45,8 @@ def programs(tmp_path_factory):
 
 @pytest.fixture
 def small_images(monkeypatch):
-    monkeypatch.setattr("hnca.experiments.trainer.on_device", images)
-    monkeypatch.setattr("hnca.experiments.runs.draw_figure", drawn)
+    monkeypatch.setattr("hnca.experiments.runs.trainer.on_device", images)
+    monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", drawn)
 
 
 def drawn(number, rows, directory, remark):
@@ -237,7 +236,7 @@ def test_too_little_memory_says_what_to_lower(tmp_path, capsys, monkeypatch):
     def no_memory(*arguments, **others):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99999999999 bytes.")
 
-    monkeypatch.setattr("hnca.experiments.trainer.train", no_memory)
+    monkeypatch.setattr("hnca.experiments.runs.trainer.train", no_memory)
     error = fails(1, [*BANDIT, "--out", tmp_path], capsys)
     assert "out of memory; expected fewer --seeds" in error
     assert "--batch-size" in error

@@ -10,7 +10,7 @@ from test_exact import largest_difference
 
 import hnca
 from hnca.exact import gradient, moments
-from hnca.experiments.estimators import estimator as named
+from hnca.experiments.methods import estimator as named
 from hnca.experiments.settings import VAE_ESTIMATORS
 
 pytestmark = pytest.mark.usefixtures("float64")

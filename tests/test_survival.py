@@ -31,7 +31,8 @@ with Claim(directory).take():
 
 NEVER_ENDING = """
 import jax, jax.numpy as jnp
-from hnca.experiments import epochs, recording
+from hnca.experiments.training import epochs
+from hnca.experiments.runs import recording
 wait, write = epochs._wait_for, recording.Recorder.write_state
 
 def never(measures):

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from small import images
 
 import hnca
-from hnca.cli import main
+from hnca.experiments.commands.main import main
 
 TINY = ["--width", "6", "--batch-size", "10", "--epochs", "1", "--seeds", "2", "--learning-rate", "0.01"]
 
@@ -19,7 +19,7 @@ TINY = ["--width", "6", "--batch-size", "10", "--epochs", "1", "--seeds", "2", "
 def runs(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hnca.experiments.trainer.on_device", images)
+        patch.setattr("hnca.experiments.runs.trainer.on_device", images)
         main(["bandit", *TINY, "--layers", "1", "--estimators", "hnca", "--out", str(out / "bandit")])
         vae = ["vae", *TINY, "--layers", "2", "--estimators", "reinforce", "--bound-samples", "1"]
         main([*vae, "--out", str(out / "vae")])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hnca
-from hnca.training import TrainingState, apply_gradient, ascent, initial_state, train_epoch
+from hnca.experiments.training.minibatches import TrainingState, apply_gradient, ascent, initial_state, train_epoch
 
 
 def test_an_epoch_visits_every_example_once_in_a_new_order():

@@ -4,22 +4,28 @@ Young 2022, Section 1.3 and Appendix E: hidden units are -1 or 1, pixels 0 or 1 
 reward is 1 for the image's label and 0 for any other action.
 """
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.data.binarise import binarise
+from hnca.conditionals import Conv, Dense, Sequential
 from hnca.estimators import Estimator
-from hnca.experiments.agents import Torso, agent
-from hnca.experiments.estimators import kind_and_baseline
+from hnca.experiments.data.images import Images, binarise, largest_divisor
 from hnca.experiments.experiment import Credited, Experiment, Measures
-from hnca.experiments.images import Images, largest_divisor
-from hnca.experiments.records import Row
+from hnca.experiments.methods import kind_and_baseline
+from hnca.experiments.store import Row
 from hnca.network import Network
 from hnca.objectives import Objective, Reward
+from hnca.units import Bernoulli, Categorical, Layer
 
+Torso = Literal["none", "conv"]
+
+_CHANNELS = 16
 _TEST_CHUNKS = 10
 """At least so many, so that a tenth of the images is the most that is held at a time."""
 
@@ -84,3 +90,46 @@ def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> F
     parts = count // largest_divisor(count, max(1, count // _TEST_CHUNKS))
     chunks = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), images)
     return jnp.mean(jax.lax.map(chunk, (chunks, jax.random.split(key, parts))))
+
+
+def agent(
+    layers: int,
+    width: int,
+    key: Key[Array, ""],
+    torso: Torso = "none",
+    image_shape: tuple[int, int] = (28, 28),
+    actions: int = 10,
+) -> Network:
+    """Returns the paper's agent: `layers` layers of `width` units of -1 or 1, then a softmax over the actions.
+
+    With a torso, the first of them reads what two layers of convolutions make of the image (Appendix F).
+    """
+    keys = jax.random.split(key, layers + 1)
+    network: dict[str, Layer] = {}
+    pixels = math.prod(image_shape)
+    parent, size = "image", pixels
+    for depth in range(layers):
+        name = f"hidden{depth + 1}"
+        of_image = torso == "conv" and parent == "image"
+        affine = Dense(parent, size, width, key=keys[depth])
+        conditional = _convolved(image_shape, width, keys[depth]) if of_image else affine
+        network[name] = Bernoulli(conditional, values=(-1, 1))
+        parent, size = name, width
+    network["action"] = Categorical(Dense(parent, size, actions, key=keys[-1]))
+    return Network(network, inputs={"image": pixels})
+
+
+def _convolved(image_shape: tuple[int, int], width: int, key: Key[Array, ""]) -> Sequential:
+    """Two 3x3 convolutions of 16 channels without padding, each rectified, then a dense map."""
+    k1, k2, k3 = jax.random.split(key, 3)
+    first = _fan_in(Conv("image", (*image_shape, 1), _CHANNELS, 3, key=k1), k1)
+    second = _fan_in(Conv("previous", first.out_shape, _CHANNELS, 3, key=k2), k2)
+    head = Dense("previous", second.out_features, width, key=k3)
+    return Sequential(first, jax.nn.relu, second, jax.nn.relu, head)
+
+
+def _fan_in(conv: Conv, key: Key[Array, ""]) -> Conv:
+    """Returns the convolution with weights of a truncated normal distribution of scale `fan_in ** -0.5`."""
+    shape = conv.weight.shape
+    weight = jax.random.truncated_normal(key, -2, 2, shape, conv.weight.dtype) / math.prod(shape[:-1]) ** 0.5
+    return eqx.tree_at(lambda c: c.weight, conv, weight)

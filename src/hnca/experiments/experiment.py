@@ -5,19 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.data.binarise import binarise
 from hnca.estimators import Estimate, Estimator
-from hnca.experiments.images import Images
-from hnca.experiments.records import Row
+from hnca.experiments.data.images import Images
+from hnca.experiments.store import Row
 from hnca.network import Network
-from hnca.training import TrainingState, apply_gradient
-from hnca.variance import mean_gradient_variance
 
 Measures = Mapping[str, Float[Array, ""]]
 
@@ -44,7 +37,7 @@ class Experiment(ABC):
     Attributes:
         name: on the command line and in the rows.
         units: what its layers are called: "hidden" or "latent".
-        train_fields: what `update` measures beside `gradient_variance`.
+        train_fields: what an update measures beside `gradient_variance`.
         test_fields: what `test` measures.
         headings: of the table's columns, by field.
         digits: decimals of what is shown.
@@ -83,36 +76,6 @@ class Experiment(ABC):
             keys: for the pass, and for the estimator.
             state: the estimator's.
         """
-
-    def update(
-        self,
-        static: PyTree,
-        method: Estimator,
-        optimiser: optax.GradientTransformation,
-        images: Images,
-        state: TrainingState,
-        batch: Int[Array, " batch"],
-        key: Key[Array, ""],
-    ) -> tuple[TrainingState, Measures]:
-        """Learns from one batch and returns the new state, the first of `train_fields` and `gradient_variance`.
-
-        Args:
-            static: what of the trained modules is no array of numbers to learn.
-            method: the estimator.
-            optimiser: goes uphill.
-            images: all of the training images.
-            state: before the update.
-            batch: indices of the images.
-            key: for binarisation, samples and the estimator.
-        """
-        binarise_key, *keys = jax.random.split(key, 3)
-        trained = eqx.combine(state.parameters, static)
-        binary = Images(binarise(binarise_key, images.pixels[batch]), images.labels[batch])
-        network, estimate, credits, gradient = self.estimate(trained, method, binary, tuple(keys), state.estimator)
-        variance = mean_gradient_variance(network, estimate.trace, credits, estimate.gradient, estimate.passes)
-        measures = {self.train_fields[0]: jnp.mean(estimate.value), "gradient_variance": variance}
-        parameters = eqx.filter(gradient, eqx.is_inexact_array)
-        return apply_gradient(state, parameters, estimate.state, optimiser), measures
 
     @abstractmethod
     def test(self, trained: PyTree, images: Images, key: Key[Array, ""]) -> Measures:

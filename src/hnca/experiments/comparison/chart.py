@@ -10,9 +10,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from hnca.experiments.comparison.rows import SURE
 from hnca.experiments.comparison.table import title_of
-from hnca.experiments.estimators import label
-from hnca.experiments.records import distinct
-from hnca.experiments.store import Row
+from hnca.experiments.methods import label
+from hnca.experiments.store import Row, distinct
 
 _COLUMNS = 4
 _BLUE = "#0072b2"

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators import Estimator
+from hnca.experiments.data.images import Images
 from hnca.experiments.experiment import Credited, Experiment
-from hnca.experiments.images import Images
 from hnca.experiments.settings.compare import GROUPS
 from hnca.variance import mean_gradient_variance
 

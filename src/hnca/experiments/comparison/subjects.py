@@ -9,17 +9,17 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
-from hnca.experiments.benchmark.updates import Shape
-from hnca.experiments.devices import Placement
-from hnca.experiments.epochs import train
-from hnca.experiments.estimators import estimator
+from hnca.experiments.data.images import Images
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.images import Images
-from hnca.experiments.plan import settings_of
-from hnca.experiments.runs import experiment_of
+from hnca.experiments.methods import estimator
+from hnca.experiments.runs.plan import settings_of
+from hnca.experiments.runs.running import experiment_of
 from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, VAESettings
 from hnca.experiments.store import StoredRunError, read_configuration
+from hnca.experiments.timing.updates import Shape
 from hnca.experiments.trained.loading import load
+from hnca.experiments.training.devices import Placement
+from hnca.experiments.training.epochs import train
 
 
 class Subject(NamedTuple):

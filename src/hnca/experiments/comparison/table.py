@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from hnca.experiments.comparison.rows import SURE
-from hnca.experiments.estimators import label
-from hnca.experiments.records import distinct
-from hnca.experiments.store import Row
+from hnca.experiments.methods import label
+from hnca.experiments.store import Row, distinct
 
 _HEADINGS = ("relative bias", "ln variance by layer", "passes", "evaluations", "ms", "variance x ms")
 _WITHIN = "ln within a batch"

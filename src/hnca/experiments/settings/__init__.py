@@ -8,12 +8,12 @@ from hnca.experiments.settings.bench import BenchSettings as BenchSettings
 from hnca.experiments.settings.compare import CompareSettings as CompareSettings
 from hnca.experiments.settings.data import DataSettings as DataSettings
 from hnca.experiments.settings.data_sets import DataSetSettings as DataSetSettings
-from hnca.experiments.settings.export import ExportSettings as ExportSettings
 from hnca.experiments.settings.figure import FigureSettings as FigureSettings
-from hnca.experiments.settings.info import InfoSettings as InfoSettings
-from hnca.experiments.settings.keeping import KeepingSettings as KeepingSettings
-from hnca.experiments.settings.processes import ProcessSettings as ProcessSettings
-from hnca.experiments.settings.report import ReportSettings as ReportSettings
+from hnca.experiments.settings.looking import ExportSettings as ExportSettings
+from hnca.experiments.settings.looking import InfoSettings as InfoSettings
+from hnca.experiments.settings.looking import ReportSettings as ReportSettings
+from hnca.experiments.settings.running import KeepingSettings as KeepingSettings
+from hnca.experiments.settings.running import ProcessSettings as ProcessSettings
 from hnca.experiments.settings.vae import ABLATIONS as ABLATIONS
 from hnca.experiments.settings.vae import VAE_ESTIMATORS as VAE_ESTIMATORS
 from hnca.experiments.settings.vae import VAESettings as VAESettings

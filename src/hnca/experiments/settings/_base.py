@@ -9,8 +9,7 @@ import tyro
 
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
 from hnca.experiments.settings.data import DataSettings
-from hnca.experiments.settings.keeping import KeepingSettings
-from hnca.experiments.settings.processes import ProcessSettings
+from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
 
 
 @dataclass(frozen=True)

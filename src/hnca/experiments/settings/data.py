@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from hnca.data import DataError, Facts, facts_of
-from hnca.data.catalogue import CATALOGUE
-from hnca.data.places import require
+from hnca.experiments.data import DataError, Facts, facts_of
+from hnca.experiments.data.catalogue import CATALOGUE
+from hnca.experiments.data.places import require
 from hnca.experiments.settings._checks import SettingsError
 
 

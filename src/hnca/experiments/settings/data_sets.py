@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hnca.data.catalogue import CATALOGUE
-from hnca.data.loading import is_file
+from hnca.experiments.data.catalogue import CATALOGUE
+from hnca.experiments.data.loading import is_file
 from hnca.experiments.settings._checks import SettingsError
 
 

@@ -8,8 +8,7 @@ import tyro
 
 from hnca.experiments.settings._checks import check_count, check_each, check_names
 from hnca.experiments.settings.bandit import BanditSettings
-from hnca.experiments.settings.keeping import KeepingSettings
-from hnca.experiments.settings.processes import ProcessSettings
+from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
 from hnca.experiments.settings.vae import ABLATIONS, VAESettings
 
 

@@ -5,11 +5,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+from hnca.experiments.store.configuration import stored_runs
+from hnca.experiments.store.rows import Row
 
 NAME = "metrics.jsonl"
-
-Row = dict[str, Any]
 
 
 class MetricsFile:
@@ -60,6 +60,22 @@ class MetricsFile:
 def read_metrics(directory: Path) -> list[Row]:
     """Returns the rows of a run in order, up to the first line that is not whole; none if there is no file."""
     return [row for row, _ in _whole_lines(directory / NAME)]
+
+
+def read_rows(out: Path, first: Sequence[Path] = ()) -> list[Row]:
+    """Returns the rows of all runs below a directory, by depth, then by name.
+
+    Args:
+        out: the directory that a command was given as `--out`.
+        first: directories of runs that come before others of their depth, in this order.
+
+    Raises:
+        StoredRunError: if the configuration of a run is damaged.
+    """
+    place = {directory: number for number, directory in enumerate(first)}
+    runs = stored_runs(out)
+    order = sorted(runs, key=lambda path: (runs[path]["layers"], place.get(path, len(place)), path))
+    return [row for directory in order for row in read_metrics(directory)]
 
 
 def whole_epochs(rows: Sequence[Row], seeds: int) -> int:

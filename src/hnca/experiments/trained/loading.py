@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from hnca.experiments.serialisation import arrays_of
 from hnca.experiments.store import StoredRunError, progress, read_checkpoint, read_configuration
+from hnca.experiments.store.serialisation import arrays_of
 from hnca.experiments.trained.model import TrainedModel, untrained, with_parameters
 from hnca.network import Network
 
@@ -44,6 +43,7 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
     Raises:
         ValueError: if nothing that was trained is there, it is damaged, or the run has no such seed.
         OSError: if it cannot be read.
+        ImportError: for a file, if the extra `experiments` is not installed.
     """
     path = Path(path)
     found = parameters_of_run(path, seed) if path.is_dir() else _parameters_of_file(path)
@@ -84,6 +84,10 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
 
 
 def _parameters_of_file(path: Path) -> Parameters:
+    try:
+        from safetensors import SafetensorError, safe_open  # here, since a run's directory is loaded without it
+    except ModuleNotFoundError:
+        raise ImportError(f"{path}: expected safetensors to read it; pip install 'hnca[experiments]'") from None
     try:
         with safe_open(path, "np") as file:
             description = json.loads((file.metadata() or {}).get("hnca", "{}"))

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from hnca.experiments.agents import agent
-from hnca.experiments.auto_encoders import auto_encoder
+from hnca.experiments.bandit import agent
+from hnca.experiments.vae import auto_encoder
 from hnca.network import Network
 from hnca.objectives import Objective
 

@@ -1,8 +1,0 @@
-"""Data sets and their loaders. Importing this imports no JAX."""
-
-from hnca.data._dataset import DataError as DataError
-from hnca.data._dataset import Dataset as Dataset
-from hnca.data._dataset import Facts as Facts
-from hnca.data.loading import facts_of as facts_of
-from hnca.data.loading import load_dataset as load_dataset
-from hnca.data.mnist import load_mnist as load_mnist

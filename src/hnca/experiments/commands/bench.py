@@ -1,0 +1,89 @@
+"""Runs the benchmark from its settings to its table and its rows on disk."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hnca.experiments.bandit import Bandit
+from hnca.experiments.data import load_mnist
+from hnca.experiments.data.images import on_device
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.runs.environment import device_line
+from hnca.experiments.settings import BANDIT_ESTIMATORS, BenchSettings, SettingsError
+from hnca.experiments.store import Row
+from hnca.experiments.timing.chart import draw_depths
+from hnca.experiments.timing.messages import time_messages
+from hnca.experiments.timing.updates import Shape, time_updates
+from hnca.experiments.vae import VAE
+
+
+def run_benchmark(settings: BenchSettings, console: Console) -> None:
+    """Times what the settings ask for, prints a table as each shape is done, and writes the rows.
+
+    Raises:
+        SettingsError: if the file cannot be written.
+    """
+    console.print(f"{device_line()}; medians of {settings.repeats}")
+    if settings.messages:
+        rows = time_messages(settings.repeats)
+        console.print(_table("message kernel", rows))
+        _write(settings, rows)
+        return
+    images, _ = on_device(load_mnist())
+    rows = []
+    for name, *sizes in itertools.product(
+        settings.experiments, settings.layers, settings.width, settings.batch_size, settings.seeds
+    ):
+        shape = Shape(*sizes)
+        estimators = [e for e in settings.estimators if name == "vae" or e in BANDIT_ESTIMATORS]
+        experiment = _experiment(name, shape.width, settings)
+        new = time_updates(experiment, shape, estimators, images, settings.updates, settings.repeats)
+        title = f"{name}: {shape.layers} layers of {shape.width}, batch {shape.batch_size}, {shape.seeds} seed(s)"
+        shown = ("estimator", "measure_variance", "milliseconds_per_update", "ratio_to_backprop", "peak_bytes")
+        console.print(_table(title, [{field: row[field] for field in shown} for row in new]))
+        rows += new
+        _write(settings, rows)
+    if settings.plot is not None:
+        with _told("plot", settings.plot):
+            draw_depths(rows, settings.plot)
+
+
+def _experiment(name: str, width: int, settings: BenchSettings) -> Experiment:
+    return VAE(width, bound_samples=1, entropy=settings.entropy) if name == "vae" else Bandit(width)
+
+
+def _table(title: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=title)
+    for field in rows[0]:
+        is_text = isinstance(rows[0][field], str)
+        table.add_column(field.replace("_", " "), justify="left" if is_text else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_shown, row.values()))
+    return table
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _write(settings: BenchSettings, rows: Sequence[Row]) -> None:
+    if settings.json is not None:
+        with _told("json", settings.json):
+            settings.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@contextmanager
+def _told(flag: str, path: Path) -> Iterator[None]:
+    """Makes the directory of a file, and turns a failure to write into what the user is told."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise SettingsError(f"--{flag} {path}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,105 @@
+"""What `hnca compare` does: for every depth and epoch all estimators at the same parameters, a table, rows, a chart."""
+
+import json
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Key, PyTree
+from rich.console import Console
+
+from hnca.baselines import RunningMean
+from hnca.estimators import HNCA, LeaveOneOutHNCA
+from hnca.experiments.comparison.chart import draw_chart
+from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
+from hnca.experiments.comparison.rows import measured_row
+from hnca.experiments.comparison.subjects import subjects
+from hnca.experiments.comparison.table import markdown_tables, terminal_table
+from hnca.experiments.data import load_dataset
+from hnca.experiments.data.images import Images, binarise, on_device
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.methods import estimator
+from hnca.experiments.runs.environment import device_line
+from hnca.experiments.settings import CompareSettings, SettingsError
+from hnca.experiments.store import Row, write_atomically
+from hnca.experiments.timing.updates import Shape, time_updates
+from hnca.experiments.training.devices import require_devices
+
+_UPDATES = 20
+"""In one timed call."""
+
+
+def compare(settings: CompareSettings, console: Console) -> None:
+    """Measures, prints a table for every depth and epoch, and writes the rows after each.
+
+    Raises:
+        SettingsError: if the directory cannot be written, or a run not be loaded.
+    """
+    require_devices()
+    images, _ = on_device(load_dataset(settings.data.dataset, settings.data.data_dir))
+    _write(settings, [])
+    console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")
+    rows: list[Row] = []
+    for experiment, shape, networks in subjects(settings, images):
+        times = _times(experiment, shape, settings, images)
+        for epoch, trained in networks:
+            new = _rows(experiment, shape.layers, epoch, trained, settings, images, times)
+            rows += sorted(new, key=lambda row: row["variance_times_milliseconds"])
+            console.print(terminal_table(rows[-len(new) :]))
+            _write(settings, rows)
+    written = settings.out / "comparison.json", settings.out / "comparison.md", draw_chart(rows, settings.out)
+    console.print(", ".join(map(str, written)), soft_wrap=True)
+
+
+def _rows(
+    experiment: Experiment,
+    layers: int,
+    epoch: int,
+    trained: PyTree,
+    settings: CompareSettings,
+    images: Images,
+    times: dict[str, float],
+) -> list[Row]:
+    batch_key, reference_key, key = jax.random.split(jax.random.key(1), 3)
+    pixels = binarise(batch_key, images.pixels[: settings.batch_size])
+    batch = Images(pixels, images.labels[: settings.batch_size])
+    reference = _reference(experiment, trained, batch, reference_key, settings)
+    rows = []
+    for name, own_key in zip(settings.names, jax.random.split(key, len(settings.names)), strict=True):
+        draw = draw_of(experiment, estimator(name), trained, batch)
+        adapt_key, draw_key = jax.random.split(own_key)
+        state = adapted(draw, experiment.estimator_state(trained, estimator(name)), adapt_key, settings.adaptation)
+        drawn = moments(draw, state, draw_key, settings.draws)
+        row = measured_row(drawn, reference)
+        cost = estimator(name).cost(eqx.filter_eval_shape(draw, state, draw_key).network)
+        common = {"experiment": settings.experiment, "layers": layers, "epoch": epoch, "estimator": name}
+        time = {"milliseconds": times[name], "variance_times_milliseconds": row["variance"] * times[name]}
+        rows.append({**common, **row, **cost._asdict(), **time})
+    return rows
+
+
+def _reference(
+    experiment: Experiment, trained: PyTree, batch: Images, key: Key[Array, ""], settings: CompareSettings
+) -> Drawn:
+    """Draws of an unbiased estimator of low variance."""
+    method = LeaveOneOutHNCA(2) if settings.experiment == "vae" else HNCA(RunningMean())
+    draw = draw_of(experiment, method, trained, batch)
+    adapt_key, draw_key = jax.random.split(key)
+    state = adapted(draw, experiment.estimator_state(trained, method), adapt_key, settings.adaptation)
+    return moments(draw, state, draw_key, settings.reference_draws)
+
+
+def _times(experiment: Experiment, shape: Shape, settings: CompareSettings, images: Images) -> dict[str, float]:
+    """Milliseconds an update, without measuring the variance."""
+    timed = time_updates(experiment, shape, settings.names, images, _UPDATES, settings.repeats, measured=(False,))
+    return {row["estimator"]: row["milliseconds_per_update"] for row in timed}
+
+
+def _write(settings: CompareSettings, rows: Sequence[Row]) -> None:
+    try:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        content = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
+        write_atomically(settings.out / "comparison.json", [content.encode()])
+        write_atomically(settings.out / "comparison.md", [markdown_tables(rows).encode()])
+    except OSError as error:
+        raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,42 @@
+"""What `hnca figure` does: every run that a figure of the paper needs, and the figure."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from rich.console import Console
+
+from hnca.experiments.methods import label, method_label
+from hnca.experiments.runs.plan import Run, refuse_other_settings, runs_of
+from hnca.experiments.runs.running import Drawing, run
+from hnca.experiments.settings import FigureSettings
+from hnca.experiments.store import Row, distinct, progress
+
+
+def run_figure(settings: FigureSettings, console: Console) -> None:
+    """Trains what is not on disk yet and draws the figure, or only lists the runs.
+
+    Raises:
+        SettingsError: as `hnca.experiments.runs.running.run`.
+        RunFailure: likewise.
+    """
+    training = settings.training
+    if not settings.dry_run:
+        run(training, console, Drawing((settings.number,), partial(_remark, settings)))
+        return
+    runs = runs_of(training, training.data.facts(training.batch_size))
+    refuse_other_settings(training.out, runs, settings.overwrite)
+    for one in runs:
+        console.print(_state(one), soft_wrap=True, highlight=False)
+
+
+def _remark(settings: FigureSettings, rows: Sequence[Row]) -> str:
+    """Returns what the caption says of a figure of these rows, which may be of more runs than this command's."""
+    shown = distinct(rows, "epoch"), distinct(rows, "seed"), distinct(rows, "layers")
+    epochs, seeds, depths = map(len, shown)
+    labels = set(map(method_label, rows))
+    return settings.remark(epochs, seeds, sum(label(name) in labels for name in settings.all_methods), depths)
+
+
+def _state(run: Run) -> str:
+    done = progress(run.directory, run.seeds).epoch
+    return f"{run.directory}: {run.seeds} seed(s), {min(done, run.epochs)} of {run.epochs} epochs"

@@ -1,0 +1,191 @@
+"""The command line. Parses first and imports JAX only when there is something to train."""
+
+import contextlib
+import functools
+import io
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import tyro
+from rich.console import Console
+
+from hnca.experiments.commands.interruptions import interruptible, postponed
+from hnca.experiments.data import DataError
+from hnca.experiments.runs.failures import RunFailure
+from hnca.experiments.settings import (
+    BanditSettings,
+    BenchSettings,
+    CompareSettings,
+    DataSetSettings,
+    ExportSettings,
+    FigureSettings,
+    InfoSettings,
+    ReportSettings,
+    SettingsError,
+    VAESettings,
+)
+
+Training = BanditSettings | VAESettings
+Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
+Settings = Training | CompareSettings | FigureSettings | Looking
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "bandit": BanditSettings,
+    "vae": VAESettings,
+    "compare": CompareSettings,
+    "figure": FigureSettings,
+    "report": ReportSettings,
+    "export": ExportSettings,
+    "data": DataSetSettings,
+    "bench": BenchSettings,
+    "info": InfoSettings,
+}
+
+FAILED = 1
+WRONG_USE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command given on the command line; every end that is not the right one is told in one line.
+
+    The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C and 143
+    after SIGTERM.
+    """
+    if sys.stdout is None:  # closed by whoever started the process
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    settings = None
+    try:
+        with interruptible(lambda: _kept(settings)):
+            settings = _parse(sys.argv[1:] if arguments is None else arguments)
+            _run(settings)
+    except (SettingsError, DataError) as error:
+        _end(str(error), WRONG_USE)
+    except RunFailure as error:
+        _end(str(error), FAILED)
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough; Python would complain of it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(FAILED) from None
+    except OSError as error:
+        _end(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
+
+
+def _kept(settings: Settings | None) -> str:
+    """Returns what there is to say of a command that was stopped."""
+    if isinstance(settings, Training | FigureSettings):
+        return "; the epochs finished so far are kept, and the same command goes on from there"
+    if isinstance(settings, DataSetSettings):
+        return "; what has come so far is kept, and the same command goes on from there"
+    return ""
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"hnca: {message}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _parse(arguments: Sequence[str]) -> Settings:
+    """Returns the settings; --help prints and exits."""
+    boxed, shown = io.StringIO(), _Shown()
+    try:
+        with contextlib.redirect_stderr(boxed), contextlib.redirect_stdout(shown):
+            return tyro.extras.subcommand_cli_from_dict(
+                dict(COMMANDS),
+                prog="hnca",
+                description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
+                args=list(arguments),
+                config=(tyro.conf.OmitSubcommandPrefixes,),
+            )
+    except SystemExit as error:
+        if not error.code:
+            print(shown.folded(), end="")
+            raise
+        raise SettingsError(_first_paragraph(boxed.getvalue())) from None
+
+
+class _Shown(io.StringIO):
+    """Takes help, which has boxes as wide as the terminal, and above them lines of any length."""
+
+    def __init__(self):
+        super().__init__()
+        self._stdout = sys.stdout
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Makes the parser draw its boxes everywhere, since an error is taken out of one."""
+        return "utf-8"
+
+    def isatty(self) -> bool:
+        """Returns whether it will be shown on a terminal, and may be coloured."""
+        return self._stdout.isatty()
+
+    def folded(self) -> str:
+        """Returns the help with the long lines broken between words, and without boxes where they cannot be shown."""
+        width = shutil.get_terminal_size().columns
+        fold = functools.partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
+        lines = self.getvalue().splitlines()
+        text = "".join((fold(line) if "│" not in line and len(line) > width else line) + "\n" for line in lines)
+        shows_boxes = (self._stdout.encoding or "").lower().startswith("utf")
+        return text if shows_boxes else text.translate(str.maketrans("╭╮╰╯│─•", "++++|-*"))
+
+
+def _first_paragraph(boxed: str) -> str:
+    """Returns the message of an error box as one line: what stands between its top edge and its first rule."""
+    lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
+    rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
+    # Of a setting in a group the parser names the class that it has made for it.
+    return re.sub(r"^Error parsing [\w.][\w.-]*: ", "", " ".join(lines[:rule]))
+
+
+def _run(settings: Settings) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no sign for plus or minus shows another, and the run goes on.
+        sys.stdout.reconfigure(errors="replace")
+    # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if isinstance(settings, FigureSettings | BanditSettings | VAESettings):
+        console.quiet = settings.keeping.quiet
+    with postponed():
+        action = _action(settings)
+    action(settings, console)
+
+
+def _action(settings: Settings) -> Callable[[Any, Console], None]:
+    """Imports what the command is done by, and returns it."""
+    # Imported here and not above: the import of JAX would make --help and every mistake wait.
+    if isinstance(settings, BenchSettings):
+        from hnca.experiments.commands.bench import run_benchmark
+
+        return run_benchmark
+    if isinstance(settings, InfoSettings):
+        from hnca.experiments.commands.info import print_information
+
+        return lambda _, console: print_information(console)
+    if isinstance(settings, CompareSettings):
+        from hnca.experiments.commands.compare import compare
+
+        return compare
+    if isinstance(settings, FigureSettings):
+        from hnca.experiments.commands.figure import run_figure
+
+        return run_figure
+    if isinstance(settings, ReportSettings):
+        from hnca.experiments.commands.report import write_report
+
+        return write_report
+    if isinstance(settings, DataSetSettings):
+        from hnca.experiments.commands.data import look_after_data
+
+        return look_after_data
+    if isinstance(settings, ExportSettings):
+        from hnca.experiments.commands.export import export_run
+
+        return export_run
+    from hnca.experiments.runs.running import run
+
+    return run

@@ -1,0 +1,145 @@
+"""What `hnca report` does: reads the runs of a directory and writes the page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+
+from hnca.experiments.figures.curves import COLOURS, paper_figure
+from hnca.experiments.figures.tables import final_cells
+from hnca.experiments.methods import is_ablation, label
+from hnca.experiments.report.drawings import as_image, as_svg, page_style
+from hnca.experiments.report.page import figure, note, page, pictures, section, table
+from hnca.experiments.runs.failures import refused
+from hnca.experiments.settings import ReportSettings, SettingsError
+from hnca.experiments.store import Configuration, Row, distinct, read_metrics, read_rows, stored_runs, write_atomically
+
+_HEADINGS = {
+    "bandit": {"train_accuracy": ("train accuracy", 4), "test_accuracy": ("test accuracy", 4)},
+    "vae": {"train_elbo": ("train ELBO", 2), "test_elbo": ("test ELBO", 2), "test_bound": ("test bound", 2)},
+}
+_VARIANCE = {"log_gradient_variance": ("ln variance of the gradient", 3)}
+
+
+def write_report(settings: ReportSettings, console: Console) -> None:
+    """Writes the page and says where.
+
+    Raises:
+        SettingsError: if there are no runs, or one cannot be read, or the page cannot be written.
+    """
+    path = settings.directory / "report.html" if settings.out is None else settings.out
+    with refused(settings.directory):
+        runs = _in_order(stored_runs(settings.directory))
+        rows = read_rows(settings.directory, list(runs))
+    if not rows:
+        raise SettingsError(f"{settings.directory}: holds no runs; expected what a command was given as --out")
+    content = report(str(settings.directory), runs, rows)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, [content.encode()])
+    except OSError as error:
+        raise SettingsError(f"--out {path}: cannot be written ({error.strerror or error})") from None
+    console.print(f"{path}: {len(runs)} run{'s' if len(runs) > 1 else ''}", soft_wrap=True, highlight=False)
+
+
+def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
+    """Returns the runs by depth, then as the figures know the estimators, not as their names are spelled."""
+    place = {method: number for number, method in enumerate(COLOURS)}
+    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place[label(run[1]["method"])], run[0])))
+
+
+def report(name: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
+    """Returns the page.
+
+    Args:
+        name: of the directory, for the title.
+        runs: the configurations by directory.
+        rows: the metrics of all of them.
+    """
+    sections = []
+    for experiment in distinct(rows, "experiment"):
+        chosen = [row for row in rows if row["experiment"] == experiment]
+        sections += [_figures(experiment, chosen, runs), _final_values(experiment, chosen)]
+    sections += [_pace(runs), _pictures(runs), _settings(runs)]
+    return page(f"hnca: {name}", [part for part in sections if part])
+
+
+def _figures(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
+    numbers = _numbers(experiment, rows, runs)
+    data = ", ".join(dict.fromkeys(run["data"]["name"] for run in runs.values()))
+    with page_style():
+        drawn = [figure(as_svg(paper_figure(number, rows, data))) for number in numbers]
+    return section("Figures", *drawn)
+
+
+def _numbers(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> tuple[int, ...]:
+    if experiment == "vae":
+        return (3, 6) if any(map(is_ablation, rows)) else (3,)
+    if any(run["settings"].get("torso") == "conv" for run in runs.values()):
+        return (5,)
+    return (4,) if all(row.get("baseline", "none") != "none" for row in rows) else (1,)
+
+
+def _final_values(experiment: str, rows: Sequence[Row]) -> str:
+    fields = {**_HEADINGS[experiment], **_VARIANCE}
+    digits = {field: places for field, (_, places) in fields.items()}
+    lines = [[depth, method, *cells] for depth, method, cells in final_cells(rows, digits)]
+    headings = ["layers", "estimator", *(heading for heading, _ in fields.values())]
+    seeds = len(distinct(rows, "seed"))
+    said = "one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval (Student's t)"
+    return section("Final values", note(f"The last epoch of each run; {said}."), table(headings, lines))
+
+
+def _pace(runs: Mapping[Path, Configuration]) -> str:
+    lines = []
+    for directory, run in runs.items():
+        measured = read_metrics(directory)
+        if not measured:
+            continue
+        done = max(row["epoch"] for row in measured)
+        # The first epoch of every start has the compilation in it; the median does not mind.
+        seconds = median(row["seconds"] for row in measured)
+        updates = run["data"]["train_images"] // run["settings"]["batch_size"]
+        each = f"{1e3 * seconds / updates:.2f}"
+        state = "finished" if done >= run["epochs"] else "not finished"
+        epochs, seeds = f"{done} of {run['epochs']}", run["settings"]["seeds"]
+        lines.append([directory.name, state, epochs, seeds, f"{seconds:.1f}", each])
+    headings = ["run", "state", "epochs", "seeds", "seconds an epoch", "ms an update, all seeds, testing included"]
+    return section("Time", table(headings, lines))
+
+
+def _pictures(runs: Mapping[Path, Configuration]) -> str:
+    found = {}
+    for directory in runs:
+        for path in sorted(directory.glob("*.png")):
+            found[f"{directory.name}: {path.stem}"] = as_image(path)
+    return section("Samples and reconstructions", pictures(found)) if found else ""
+
+
+def _settings(runs: Mapping[Path, Configuration]) -> str:
+    """Settings and machines, each set of them once, with the runs that have it."""
+    groups: dict[str, list[str]] = {}
+    for directory, run in runs.items():
+        machine = _flat(run.get("environment", {}))
+        about = {"experiment": run["experiment"], "dataset": run["data"]["name"]}
+        described = json.dumps({**about, **run["settings"], **machine})
+        groups.setdefault(described, []).append(directory.name)
+    parts = []
+    for described, names in groups.items():
+        lines = [[name, _shown(value)] for name, value in json.loads(described).items()]
+        parts += [note(", ".join(names)), table(["setting", "value"], lines, numbers=False)]
+    return section("Settings and machine", *parts)
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in environment.items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

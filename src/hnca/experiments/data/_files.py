@@ -1,0 +1,55 @@
+"""Files that are known to the byte: as their publishers have them, and what is in them."""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hnca.experiments.data._dataset import DataError
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a data set.
+
+    Attributes:
+        name: of the file; one that ends in `.gz` is gzipped.
+        shape: of the array in it; empty if it holds several.
+        address: where its publisher has it.
+        size: in bytes, as published; None if it is not known.
+        published: digest of the file as published, such as `sha256:...`.
+        content: SHA-256 of what is in it, decompressed; None if only the published file is known.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    address: str
+    size: int | None
+    published: str
+    content: str | None
+
+
+def verified_content(path: Path, file: DataFile) -> bytes:
+    """Returns what is in a file, decompressed, once its digest is seen to be the expected one.
+
+    That of the content where it is known, so that files that were compressed anew are good too.
+
+    Raises:
+        DataError: naming the file, if it cannot be read, or is damaged or another.
+    """
+    expected = f"sha256:{file.content}" if file.content else file.published
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{path}: cannot be read ({reason}); expected a file with content of {expected}") from None
+    try:
+        content = gzip.decompress(packed) if file.name.endswith(".gz") else packed
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be decompressed ({error}): the file is damaged") from None
+    algorithm = expected.partition(":")[0]
+    found = hashlib.new(algorithm, content if file.content else packed, usedforsecurity=False).hexdigest()
+    if f"{algorithm}:{found}" != expected:
+        raise DataError(f"{path}: {len(packed)} bytes of {algorithm}:{found}; expected {expected}: the file is damaged")
+    return content

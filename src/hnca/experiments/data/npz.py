@@ -1,0 +1,85 @@
+"""A user's own images, in a file of NumPy's format `.npz`."""
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hnca.experiments.data._dataset import DataError, Dataset, Facts
+
+_IMAGES = ("train_images", "test_images")
+_LABELS = ("train_labels", "test_labels")
+_MOST_CLASSES = 65536
+"""What is labelled by numbers beyond, such as identities or hashes, would make a bandit of more actions than memory."""
+
+
+def read_npz(path: Path) -> tuple[Dataset, Facts]:
+    """Returns the data set in a file, and the facts about it.
+
+    The file has `train_images` and `test_images`, uint8 `[images, height, width]`, and may have `train_labels` and
+    `test_labels`, integers `[images]` or `[images, 1]` from 0 on. Other arrays are left alone.
+
+    Raises:
+        DataError: naming the file, the array, and what was expected of it.
+    """
+    arrays, digest = _arrays(path)
+    images = [_checked_images(path, name, arrays) for name in _IMAGES]
+    if images[0].shape[1:] != images[1].shape[1:]:
+        sizes = " and ".join(" by ".join(map(str, each.shape[1:])) for each in images)
+        raise DataError(f"{path}: train_images and test_images are {sizes}; expected one height and width")
+    labels = [_checked_labels(path, *names, arrays) for names in zip(_LABELS, _IMAGES, strict=True)]
+    if (labels[0] is None) != (labels[1] is None):
+        raise DataError(f"{path}: has labels of one part only; expected train_labels and test_labels, or neither")
+    dataset = Dataset(images[0], labels[0], images[1], labels[1])
+    classes = None if labels[0] is None or labels[1] is None else 1 + int(max(labels[0].max(), labels[1].max()))
+    height, width = images[0].shape[1:]
+    return dataset, Facts(path.name, f"sha256:{digest}", len(images[0]), (int(height), int(width)), classes)
+
+
+def _arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: holds one array; expected a .npz file with {' and '.join(_IMAGES)}")
+            return {name: file[name] for name in (*_IMAGES, *_LABELS) if name in file.files}, digest
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); expected a .npz file") from None
+    except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        # NumPy's own words advise to load pickled objects, which may run anything.
+        reason = "pickled objects, or something else, in it" if "pickle" in str(error) else error
+        raise DataError(f"{path}: is damaged, or no .npz file of numbers ({reason})") from None
+
+
+def _checked_images(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    if name not in arrays:
+        found = ", ".join(arrays) or "none of them"
+        raise DataError(f"{path}: has no {name} (found {found}); expected {' and '.join(_IMAGES)}")
+    images = arrays[name]
+    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape:
+        raise DataError(
+            f"{path}: {name} is {images.dtype} of shape {images.shape}; expected uint8 of (images, height, width)"
+        )
+    if images.max() <= 1:
+        raise DataError(f"{path}: {name} has no value above {images.max()}; expected grey values from 0 to 255")
+    return images
+
+
+def _checked_labels(path: Path, name: str, of: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    if name not in arrays:
+        return None
+    labels, count = arrays[name], len(arrays[of])
+    if labels.dtype.kind not in "iu" or labels.shape not in ((count,), (count, 1)):
+        raise DataError(
+            f"{path}: {name} is {labels.dtype} of shape {labels.shape}; expected {count} integers, one for each of {of}"
+        )
+    if not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise DataError(f"{path}: {name} has {wrong}; expected 0, 1, ..., below {_MOST_CLASSES}")
+    return labels.reshape(count)

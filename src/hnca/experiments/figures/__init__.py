@@ -1,0 +1,1 @@
+"""What runs have measured, as figures, tables and pictures."""

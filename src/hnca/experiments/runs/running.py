@@ -1,0 +1,167 @@
+"""Runs an experiment from its settings to its metrics, its table and its figures."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from hnca.experiments.bandit import Bandit
+from hnca.experiments.data import Facts
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.figures.curves import draw_figure
+from hnca.experiments.figures.tables import final_table
+from hnca.experiments.runs.environment import device_line
+from hnca.experiments.runs.failures import RunFailure, refused
+from hnca.experiments.runs.forecast import Forecast
+from hnca.experiments.runs.plan import Run, Settings, of_shard, refuse_other_settings, runs_of
+from hnca.experiments.runs.shares import Share
+from hnca.experiments.runs.trainer import Trainer
+from hnca.experiments.settings import SettingsError, VAESettings
+from hnca.experiments.store import Claim, ClaimedError, Row, read_rows
+from hnca.experiments.training.devices import Placement, is_writer
+from hnca.experiments.training.processes import NOTHING_LEFT, join, next_run
+from hnca.experiments.vae import VAE
+
+
+class Drawing(NamedTuple):
+    """What to draw at the end.
+
+    Attributes:
+        numbers: of the paper's figures; None for those that the rows are for.
+        remark: what their captions say of the rows besides.
+    """
+
+    numbers: tuple[int, ...] | None = None
+    remark: Callable[[Sequence[Row]], str] = lambda _: ""
+
+    def on(self, facts: Facts) -> "Drawing":
+        """Returns the same, with a remark that names the data too."""
+        return self._replace(remark=lambda rows: ", ".join(filter(None, (facts.name, self.remark(rows)))))
+
+
+EVERYTHING = Drawing()
+_LEAST_SIDE = 5
+"""What two convolutions of 3 by 3 without padding leave a pixel of."""
+
+
+def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> None:
+    """Trains every depth with every estimator, as far as they are not on disk, and draws the figures.
+
+    Of several processes that train one network together the first writes and prints, and the others take part in the
+    training only. Several such commands can share a directory: each takes the next run that nobody has claimed.
+
+    Args:
+        settings: of the experiment.
+        console: where progress is shown.
+        drawing: what to draw at the end.
+
+    Raises:
+        SettingsError: if the output directory cannot be used, the devices or processes are not there, or other
+            processes are at work on all that is left.
+        RunFailure: if training cannot go on.
+    """
+    join(settings.sharing)
+    placement = Placement(settings.sharing.devices, settings.seeds, settings.batch_size)
+    facts = settings.data.facts(settings.batch_size)
+    experiment = experiment_of(settings, facts)
+    runs = runs_of(settings, facts)
+    trainer = Trainer(experiment, settings, placement, console, Forecast(runs))
+    if not is_writer():
+        _follow(trainer, runs)
+        return
+    try:
+        share = _lead(trainer, settings, runs, placement, console)
+    except (SettingsError, RunFailure):
+        next_run(NOTHING_LEFT, 0)
+        raise
+    next_run(NOTHING_LEFT, 0)
+    left = _left(settings, runs, share)
+    if left is None:
+        _draw(experiment, settings, runs, drawing.on(facts), console)
+    else:
+        console.print(left, soft_wrap=True, highlight=False)
+
+
+def experiment_of(settings: Settings, facts: Facts) -> Experiment:
+    """Returns the experiment that the settings are for, on the data of these facts.
+
+    Raises:
+        SettingsError: if the data are not fit for it.
+    """
+    shape = facts.image_shape
+    if isinstance(settings, VAESettings):
+        joints = settings.encoder, settings.decoder
+        return VAE(settings.width, settings.bound_samples, *joints, settings.entropy, shape)
+    if facts.classes is None:
+        raise SettingsError(f"--dataset {facts.name}: has no labels; expected labels, which the rewards are for")
+    if settings.torso == "conv" and min(shape) < _LEAST_SIDE:
+        size = " by ".join(map(str, shape))
+        raise SettingsError(f"--torso conv: images of {size} pixels; expected at least {_LEAST_SIDE} by {_LEAST_SIDE}")
+    return Bandit(settings.width, settings.torso, shape, facts.classes)
+
+
+def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: Placement, console: Console) -> Share:
+    """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
+    refuse_other_settings(settings.out, runs, settings.overwrite)
+    tell = partial(console.print, soft_wrap=True, highlight=False)
+    share = Share(of_shard(runs, settings.keeping.shard), settings.overwrite, tell)
+    taken = _next(share, settings.out)
+    for name in share.finished:
+        console.print(f"{name}: finished before", highlight=False)
+    if taken is not None:
+        console.print(f"{device_line()}; {placement}; writing {settings.out}", soft_wrap=True)
+    while taken is not None:
+        run, claim = taken
+        with claim:
+            # Before anything is written: no run of images that are not there may stand in the way of the next command.
+            settings.data.require()
+            trainer.lead(runs.index(run), run, claim)
+        taken = _next(share, settings.out)
+    return share
+
+
+def _next(share: Share, out: Path) -> tuple[Run, Claim] | None:
+    with refused(out):
+        return share.take()
+
+
+def _follow(trainer: Trainer, runs: Sequence[Run]) -> None:
+    """Takes part in the runs that the first process chooses."""
+    place, after = next_run(NOTHING_LEFT, 0)
+    while place != NOTHING_LEFT:
+        trainer.follow(runs[place], after)
+        place, after = next_run(NOTHING_LEFT, 0)
+
+
+def _left(settings: Settings, runs: Sequence[Run], share: Share) -> str | None:
+    """Returns a line that says what is left to others, or None if all is done.
+
+    Raises:
+        SettingsError: if they are at work on all of it.
+    """
+    left = [run.directory.name for run in runs if not run.is_finished()]
+    if not left:
+        return None
+    elsewhere = "; ".join(
+        f"{name} is claimed by {owner or 'another process'}" for name, owner in share.elsewhere.items()
+    )
+    if elsewhere and not share.done:
+        raise SettingsError(f"--out {settings.out}: {elsewhere}; expected to wait for it, or another directory")
+    others = elsewhere or "not of this shard"
+    return f"not finished: {', '.join(left)} ({others}); whoever finishes last draws the figures"
+
+
+def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], drawing: Drawing, console: Console) -> None:
+    rows = read_rows(settings.out, [run.directory for run in runs])
+    console.print(final_table(rows, experiment.headings, experiment.digits))
+    numbers = experiment.figures(rows) if drawing.numbers is None else drawing.numbers
+    try:
+        with refused(settings.out), Claim(settings.out).take():
+            remark = drawing.remark(rows)
+            paths = [path for number in numbers for path in draw_figure(number, rows, settings.out, remark)]
+    except ClaimedError as error:
+        console.print(f"figures: {error.owner or 'another process'} draws them", soft_wrap=True, highlight=False)
+        return
+    console.print(f"figures: {', '.join(map(str, paths))}", soft_wrap=True)
