@@ -15,6 +15,7 @@ CORE = [
     {"exact", "variance"},
 ]
 LABORATORY = [
+    {"files"},
     {"data", "methods"},
     {"store", "settings"},
     {"experiment", "figures"},

@@ -111,6 +111,14 @@ def method_label(row: dict[str, Any]) -> str:
     return label(with_baseline(row["estimator"], baseline) if baseline != "none" else row["estimator"])
 
 
+def is_known(row: dict[str, Any]) -> bool:
+    """Returns whether a row is of an estimator that has a label."""
+    try:
+        return bool(method_label(row))
+    except (KeyError, TypeError):
+        return False
+
+
 def is_ablation(row: dict[str, Any]) -> bool:
     """Returns whether a row is of HNCA without one of its prunings."""
     return row["estimator"].startswith("hnca-")

@@ -147,7 +147,8 @@ def _run(settings: Settings) -> None:
         # A terminal that has no sign for plus or minus shows another, and the run goes on.
         sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    # What stands in brackets in the name of a file is no markup.
+    console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
     if isinstance(settings, FigureSettings | BanditSettings | VAESettings):
         console.quiet = settings.keeping.quiet
     with postponed():

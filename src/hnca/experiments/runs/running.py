@@ -19,7 +19,7 @@ from hnca.experiments.runs.plan import Run, Settings, of_shard, refuse_other_set
 from hnca.experiments.runs.shares import Share
 from hnca.experiments.runs.trainer import Trainer
 from hnca.experiments.settings import SettingsError, VAESettings
-from hnca.experiments.store import Claim, ClaimedError, Row, read_rows
+from hnca.experiments.store import Claim, ClaimedError, Row, complete, read_rows
 from hnca.experiments.training.devices import Placement, is_writer
 from hnca.experiments.training.processes import NOTHING_LEFT, join, next_run
 from hnca.experiments.vae import VAE
@@ -96,6 +96,8 @@ def experiment_of(settings: Settings, facts: Facts) -> Experiment:
         return VAE(settings.width, settings.bound_samples, *joints, settings.entropy, shape)
     if facts.classes is None:
         raise SettingsError(f"--dataset {facts.name}: has no labels; expected labels, which the rewards are for")
+    if facts.classes < 2:
+        raise SettingsError(f"--dataset {facts.name}: all labels are 0; expected at least two classes to choose from")
     if settings.torso == "conv" and min(shape) < _LEAST_SIDE:
         size = " by ".join(map(str, shape))
         raise SettingsError(f"--torso conv: images of {size} pixels; expected at least {_LEAST_SIDE} by {_LEAST_SIDE}")
@@ -154,7 +156,8 @@ def _left(settings: Settings, runs: Sequence[Run], share: Share) -> str | None:
 
 
 def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], drawing: Drawing, console: Console) -> None:
-    rows = read_rows(settings.out, [run.directory for run in runs])
+    fields = (*experiment.train_fields, *experiment.test_fields)
+    rows = complete(read_rows(settings.out, [run.directory for run in runs]), fields)
     console.print(final_table(rows, experiment.headings, experiment.digits))
     numbers = experiment.figures(rows) if drawing.numbers is None else drawing.numbers
     try:

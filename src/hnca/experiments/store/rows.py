@@ -1,9 +1,47 @@
 """A row: what one seed's network measured in one epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Row = dict[str, Any]
+
+
+_WORDS = ("experiment", "estimator")
+_COUNTS = {"epoch": 1, "seed": 0, "layers": 1}
+"""And from where on they count."""
+
+
+def is_row(value: Any) -> bool:
+    """Returns whether JSON is a row: of an epoch and a seed, and beside text only numbers, or nothing."""
+    if not isinstance(value, dict) or not {"epoch", "seed"} <= value.keys():
+        return False
+    return all(
+        (type(field) is int and field >= _COUNTS[name])
+        if name in _COUNTS
+        else field is None or type(field) in (int, float, str)
+        for name, field in value.items()
+    )
+
+
+def identity(row: Row) -> tuple[object, ...]:
+    """Returns what all rows of a run have alike: its depth, and all that is text."""
+    return row.get("layers"), *((name, value) for name, value in row.items() if isinstance(value, str))
+
+
+def complete(rows: Sequence[Row], fields: Iterable[str]) -> list[Row]:
+    """Returns the rows that have all that tables and figures show; one in which a name was altered has not.
+
+    Args:
+        rows: of one experiment.
+        fields: what it measures, beside the variance.
+    """
+    numbers = {*fields, "log_gradient_variance", "seconds"}
+    names = {*_COUNTS, *_WORDS, *numbers}
+    return [
+        row
+        for row in rows
+        if names <= row.keys() and all(row[name] is None or type(row[name]) is float for name in numbers)
+    ]
 
 
 def distinct(rows: Sequence[Row], field: str) -> list[Any]:
