@@ -35,7 +35,8 @@ class Used:
         return getattr(hnca, name)
 
 h, k = Used(), jax.random.key(0)
-encoder = h.Network({"a": h.Bernoulli(h.Dense("x", 3, 2, key=k)), "b": h.Bernoulli(h.Dense("a", 2, 2, key=k))}, {"x": 3})
+layers = {"a": h.Bernoulli(h.Dense("x", 3, 2, key=k)), "b": h.Bernoulli(h.Dense("a", 2, 2, key=k))}
+encoder = h.Network(layers, {"x": 3})
 decoder = h.Network({
     "b": h.Bernoulli(h.Free(2)),
     "a": h.Bernoulli(h.Sequential(h.Dense("b", 2, 2, key=k), jnp.tanh)),

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hnca.experiments.figures.intervals import confidence_interval
 from hnca.experiments.figures.saving import legible, save_figure
-from hnca.experiments.methods import method_label
+from hnca.experiments.methods import is_ablation, method_label
 from hnca.experiments.store import Row, distinct
 
 COLOURS = {
