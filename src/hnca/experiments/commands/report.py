@@ -76,6 +76,10 @@ def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
     """
     place = {method: number for number, method in enumerate(COLOURS)}
     for directory, run in runs.items():
+        missing = [name for name in ("name", "train_images") if name not in run["data"]]
+        missing += [name for name in ("seeds", "batch_size") if name not in run["settings"]]
+        if missing:
+            raise StoredRunError(f"{directory}: its config.json does not say {', '.join(missing)}")
         if not is_known({"estimator": run["method"]}):
             raise StoredRunError(
                 f"{directory}: was trained by {shown(run['method'])}, which this version does not know"

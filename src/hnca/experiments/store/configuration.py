@@ -1,7 +1,7 @@
 """What a run was started with, and in what another start would differ."""
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class StoredRunError(Exception):
 def odd_parts(found: Mapping[str, Any]) -> list[str]:
     """Returns what of the description of a run is not as any version has written it, or beyond what can be trained.
 
+    What is missing of `data` and `settings` is left to those who need it.
+
     Args:
         found: JSON, in which `experiment`, `layers`, `method`, `data` and `settings` should be.
     """
@@ -40,18 +42,19 @@ def odd_parts(found: Mapping[str, Any]) -> list[str]:
     if odd:
         return odd
     data, settings = found["data"], found["settings"]
-    shape, classes = data.get("image_shape"), data.get("classes")
-    whole = {
-        "layers": _is_count(found["layers"], _MOST_LAYERS),
-        "name of the data": isinstance(data.get("name"), str),
-        "train_images": _is_count(data.get("train_images")),
-        "image_shape": isinstance(shape, list) and len(shape) == 2 and all(_is_count(n, _MOST_UNITS) for n in shape),
-        "classes": classes is None or _is_count(classes, _MOST_UNITS),
-        "width": _is_count(settings.get("width"), _MOST_UNITS),
-        **{name: _is_count(settings.get(name)) for name in ("seeds", "batch_size")},
-        **{name: _is_setting(value) for name, value in settings.items()},
+    checks: dict[str, Callable[[Any], bool]] = {
+        "name": lambda value: isinstance(value, str),
+        "train_images": _is_count,
+        "image_shape": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_size, value)),
+        "classes": lambda value: value is None or _is_size(value),
+        "width": _is_size,
+        **dict.fromkeys(("seeds", "batch_size"), _is_count),
     }
-    return [name for name, is_whole in whole.items() if not is_whole]
+    odd = [] if _is_count(found["layers"], _MOST_LAYERS) else ["layers"]
+    for name, value in (*data.items(), *settings.items()):
+        if not checks.get(name, _is_setting)(value):
+            odd.append(name)
+    return odd
 
 
 def _odd_history(found: Configuration) -> list[str]:
@@ -63,6 +66,10 @@ def _odd_history(found: Configuration) -> list[str]:
 
 def _is_count(value: Any, most: int = _MOST) -> bool:
     return type(value) is int and 0 < value <= most
+
+
+def _is_size(value: Any) -> bool:
+    return _is_count(value, _MOST_UNITS)
 
 
 def _is_setting(value: Any) -> bool:

@@ -104,7 +104,9 @@ def _parameters_of_file(path: Path) -> Parameters:
         raise ValueError(f"{path}: format {shown(found)}; expected {FORMAT}, as `hnca export` writes it")
     odd = odd_parts(description) + [name for name in ("epoch", "seed") if type(description.get(name)) is not int]
     if odd:
-        raise ValueError(f"{path}: {shown(', '.join(odd))}: not as `hnca export` writes it")
+        raise ValueError(
+            f"{path}: {shown(', '.join(odd))}: not as `hnca export` writes it, or by another version of hnca"
+        )
     return Parameters(description, description["epoch"], description["seed"], arrays)
 
 
