@@ -158,15 +158,14 @@ def test_a_browser_shows_the_page_and_runs_nothing(touched, runs, tmp_path):
     assert "Final values" in dom
     assert "<title>hnca: " in dom
     # The browser would say so: the same page, were names not escaped and had it no policy.
-    page.write_text(
-        touched.replace("Content-Security-Policy", "x").replace("</body>", f"<b a='{PLANTED}</script></body>")
-    )
+    unguarded = touched.replace("Content-Security-Policy", "x")
+    page.write_text(unguarded.replace("</body>", f'<b title="{PLANTED}/script></body>'))
     assert "<title>hacked</title>" in shown()
 
 
 def test_claims_of_other_versions_are_told_and_given_up(tmp_path):
     (tmp_path / "run").mkdir()
-    other = Claim(tmp_path / "run", lease_seconds=60).take()
+    other = Claim(tmp_path / "run", lease_seconds=60.0).take()
     ours = Claim(tmp_path / "run", lease_seconds=0.6)
     with pytest.raises(ClaimedError, match="claimed by process"):
         ours.take()
