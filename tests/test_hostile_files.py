@@ -9,6 +9,7 @@ import sys
 import zipfile
 
 import fuzzing
+import jax
 import numpy as np
 import pytest
 from fuzzing import faults
@@ -136,6 +137,7 @@ def test_mat(tmp_path):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of one epoch, and what is exported of it."""
+    jax.config.update("jax_disable_most_optimizations", True)
     out = tmp_path_factory.mktemp("trained")
     np.savez(out / "own.npz", **images())
     sizes = ["--layers", "1", "--width", "3", "--epochs", "1", "--seeds", "1", "--batch-size", "7"]
@@ -143,6 +145,7 @@ def trained(tmp_path_factory):
 
     main(["bandit", *sizes, "--estimators", "hnca", "--dataset", str(out / "own.npz"), "--out", str(out), "-q"])
     main(["export", str(out / "1-hnca"), "--out", str(out / "model.safetensors")])
+    jax.config.update("jax_disable_most_optimizations", False)
     return out / "1-hnca"
 
 
