@@ -13,12 +13,12 @@ from fuzzing import limited
 
 from hnca.experiments.data import DataError, Facts
 from hnca.experiments.data import download as module
-from hnca.experiments.data._collection import Collection
+from hnca.experiments.data._collection import Collection, read_idx_files
 from hnca.experiments.data._files import DataFile
 
 SIZE = 3000
 FILE = DataFile("images.gz", (20, 20), "https://nowhere.invalid/images.gz", SIZE, f"sha256:{0:064}", "0" * 64)
-COLLECTION = Collection(Facts("own", "own", 20, (4, 5), 3), "own", "MIT", (FILE,), ("own",), None)
+COLLECTION = Collection(Facts("own", "own", 20, (4, 5), 3), "own", "MIT", (FILE,), ("own",), read_idx_files)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
