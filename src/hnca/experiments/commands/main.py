@@ -53,8 +53,8 @@ WRONG_USE = 2
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command given on the command line; every end that is not the right one is told in one line.
 
-    The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C and 143
-    after SIGTERM.
+    The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C, 143
+    after SIGTERM and 129 after SIGHUP.
     """
     if sys.stdout is None:  # closed by whoever started the process
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
