@@ -56,18 +56,24 @@ def interruptible(kept: Callable[[], str] = lambda: "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
-    """Ends the process where it is interrupted, instead of waiting for what is still being computed."""
+def at_once(failures: bool = False) -> Iterator[None]:
+    """Ends the process where it is interrupted, instead of waiting for what is still being computed.
+
+    Args:
+        failures: whether also where a command has failed, instead of waiting for other processes of the run.
+    """
     try:
         yield
     except SystemExit as end:
-        if end.code not in (INTERRUPTED, TERMINATED, HUNG_UP):
+        if end.code not in (INTERRUPTED, TERMINATED, HUNG_UP) and not (
+            failures and isinstance(end.code, int) and end.code
+        ):
             raise
         with _ignored():
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError):  # the terminal may have gone
                     stream.flush()
-            os._exit(int(end.code))
+            os._exit(int(end.code or 0))
 
 
 @contextlib.contextmanager

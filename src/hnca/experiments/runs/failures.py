@@ -8,6 +8,7 @@ from hnca.experiments.settings import SettingsError
 from hnca.experiments.store import LostClaimError, StoredRunError
 
 _MEMORY = "RESOURCE_EXHAUSTED", "out of memory", "Out of memory"
+_PARTNER = "Gloo", "distributed service", "coordination service", "Socket closed"
 _GOES_ON = "what was written before is whole, and the same command goes on from there"
 
 
@@ -32,9 +33,12 @@ def told(directory: Path) -> Iterator[None]:
     except MemoryError as error:
         raise RunFailure(_too_little_memory(directory)) from error
     except RuntimeError as error:  # as JAX has it; not named, so that the command line need not import JAX
-        if not any(sign in str(error) for sign in _MEMORY):
-            raise
-        raise RunFailure(_too_little_memory(directory)) from error
+        if any(sign in str(error) for sign in _MEMORY):
+            raise RunFailure(_too_little_memory(directory)) from error
+        if any(sign in str(error) for sign in _PARTNER):
+            gone = "another process of this run is gone, or cannot be reached"
+            raise RunFailure(f"--out {directory}: {gone}; {_GOES_ON}") from error
+        raise
 
 
 @contextmanager
