@@ -35,10 +35,23 @@ def told(directory: Path) -> Iterator[None]:
     except RuntimeError as error:  # as JAX has it; not named, so that the command line need not import JAX
         if any(sign in str(error) for sign in _MEMORY):
             raise RunFailure(_too_little_memory(directory)) from error
-        if any(sign in str(error) for sign in _PARTNER):
-            gone = "another process of this run is gone, or cannot be reached"
-            raise RunFailure(f"--out {directory}: {gone}; {_GOES_ON}") from error
         raise
+
+
+@contextmanager
+def partners_there(directory: Path) -> Iterator[None]:
+    """Turns what a process meets whose partners are gone into a RunFailure.
+
+    Raises:
+        RunFailure: if another process of the run cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _PARTNER):
+            raise
+        gone = "another process of this run is gone, or cannot be reached"
+        raise RunFailure(f"--out {directory}: {gone}; {_GOES_ON}") from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from hnca.experiments.experiment import Experiment
 from hnca.experiments.figures.curves import draw_figure
 from hnca.experiments.figures.tables import final_table
 from hnca.experiments.runs.environment import device_line
-from hnca.experiments.runs.failures import RunFailure, refused
+from hnca.experiments.runs.failures import RunFailure, partners_there, refused
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import Run, Settings, of_shard, refuse_other_settings, runs_of
 from hnca.experiments.runs.shares import Share
@@ -68,15 +68,16 @@ def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> 
     experiment = experiment_of(settings, facts)
     runs = runs_of(settings, facts)
     trainer = Trainer(experiment, settings, placement, console, Forecast(runs))
-    if not is_writer():
-        _follow(trainer, runs)
-        return
-    try:
-        share = _lead(trainer, settings, runs, placement, console)
-    except (SettingsError, RunFailure):
+    with partners_there(settings.out):
+        if not is_writer():
+            _follow(trainer, runs)
+            return
+        try:
+            share = _lead(trainer, settings, runs, placement, console)
+        except (SettingsError, RunFailure):
+            next_run(NOTHING_LEFT, 0)
+            raise
         next_run(NOTHING_LEFT, 0)
-        raise
-    next_run(NOTHING_LEFT, 0)
     left = _left(settings, runs, share)
     if left is None:
         _draw(experiment, settings, runs, drawing.on(facts), console)
