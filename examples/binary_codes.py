@@ -60,7 +60,7 @@ def train(updates, batch_size=50, learning_rate=2e-3):
         batch_key, estimate_key = jax.random.split(key)
         batch = jax.random.randint(batch_key, (batch_size,), 0, len(pixels))
         images = (pixels[batch] > 127).astype(jnp.float32)
-        elbo, estimate = hnca.value_and_grad(hnca.HNCA(), encoder, objective, {"image": images}, key=estimate_key)
+        elbo, estimate = hnca.estimate(hnca.HNCA(), encoder, objective, {"image": images}, key=estimate_key)
         gradient = eqx.filter((estimate.gradient, estimate.objective_gradient), eqx.is_inexact_array)
         steps, opt_state = optimiser.update(gradient, opt_state)
         return (eqx.apply_updates(parameters, steps), opt_state), elbo

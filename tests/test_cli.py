@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, real files."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -7,14 +8,14 @@ import sys
 
 import pytest
 
-from hnca.experiments.commands.main import COMMANDS, main
+from hnca.experiments.commands.main import commands, main
+from hnca.experiments.methods import METHODS
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.messages import compiled
 
 FIELDS = [
     "experiment",
     "estimator",
-    "baseline",
     "torso",
     "layers",
     "seed",
@@ -108,11 +109,36 @@ def test_a_mistake_is_one_readable_line_and_exit_code_2(command, start, argument
     assert printed.out == ""
 
 
-def test_an_unknown_command_is_one_line():
-    result = hnca("bandid")
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "bandid" in result.stderr
+def test_an_unknown_command_is_one_line_that_names_the_known(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["bandid"])
+    assert exit_.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "bandid: no such command; expected bandit, vae, compare, " in printed
+
+
+def test_the_version_and_what_there_is(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"hnca {importlib.metadata.version('hnca')}\n"
+    with pytest.raises(SystemExit) as exit_:
+        main([])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in commands())
+
+
+def test_every_estimator_has_a_line_of_help(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    for command, learns_from in (("bandit", {"reward"}), ("vae", {"reward", "function", "bound"})):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = capsys.readouterr().out
+        for row in METHODS.values():
+            assert (f"{row.name}: {row.help}" in shown or f"{row.name}*: {row.help}" in shown) == (
+                row.needs in learns_from and row.ablates is None
+            ), row.name
 
 
 def test_output_that_nobody_reads_any_more_ends_the_command_quietly():
@@ -136,7 +162,7 @@ def test_help_does_not_import_jax():
         assert option in result.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", commands())
 def test_help_fits_the_terminal(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
@@ -176,7 +202,7 @@ def test_runs_are_written_drawn_and_not_trained_twice(tmp_path):
     rows = written(tmp_path)
     assert len(rows) == 2 * 2 * 2
     assert all(list(row) == FIELDS for row in rows)
-    assert {(row["estimator"], row["baseline"]) for row in rows} == {("hnca", "running mean"), ("reinforce", "none")}
+    assert {row["estimator"] for row in rows} == {"hnca+baseline", "reinforce"}
     assert all(0 < row["train_accuracy"] < 1 and row["seconds"] > 0 for row in rows)
     for name in ("figure1.png", "figure1.pdf"):
         assert (tmp_path / name).stat().st_size > 5000
@@ -233,10 +259,10 @@ def test_settings_are_checked_when_they_are_built():
     with pytest.raises(SettingsError, match="--width 0: expected a whole number of at least 1"):
         BanditSettings(width=0)
     settings = BanditSettings(estimators=("hnca", "hnca+baseline", "hnca"))
-    assert settings.methods == ("hnca", "hnca+baseline")
-    assert BanditSettings(baseline=True).methods == ("hnca+baseline", "reinforce+baseline")
+    assert settings.all_estimators == ("hnca", "hnca+baseline")
+    assert BanditSettings(baseline=True).all_estimators == ("hnca+baseline", "reinforce+baseline")
     ablated = VAESettings(estimators=("hnca+baseline", "loo"), ablations=("all-children", "full-reward"))
-    assert ablated.methods == ("hnca+baseline", "hnca-all-children+baseline", "hnca-full-reward+baseline", "loo")
+    assert ablated.all_estimators == ("hnca+baseline", "hnca-all-children+baseline", "hnca-full-reward+baseline", "loo")
     assert [epoch for epoch in range(1, 8) if VAESettings(epochs=7, test_epochs=(2, 5)).is_tested(epoch)] == [2, 5, 7]
 
 
@@ -259,13 +285,13 @@ def test_the_benchmark_prints_a_table_and_writes_rows(tmp_path, capsys):
     assert all(list(row) == BENCH_FIELDS for row in rows)
     timed = [(row["experiment"], row["estimator"], row["measure_variance"]) for row in rows]
     assert timed == [
-        ("bandit", "straight-through", False),
+        ("bandit", "backpropagation", False),
         *(("bandit", "hnca", measured) for measured in (False, True)),
-        ("vae", "straight-through", False),
+        ("vae", "backpropagation", False),
         *(("vae", name, measured) for name in ("hnca", "loo") for measured in (False, True)),
     ]
     assert all(row["milliseconds_per_update"] > 0 and row["peak_bytes"] > 1000 for row in rows)
-    assert [row["ratio_to_backprop"] for row in rows if row["estimator"] == "straight-through"] == [1.0, 1.0]
+    assert [row["ratio_to_backprop"] for row in rows if row["estimator"] == "backpropagation"] == [1.0, 1.0]
     assert "ratio to backprop" in capsys.readouterr().out
     assert (tmp_path / "plot.png").stat().st_size > 5000
     with pytest.raises(SystemExit):

@@ -42,7 +42,7 @@ MISTAKES = {
     ),
     "no layer of the decoder reads the encoder's layer 'high'": lambda: decoder(low=hnca.Bernoulli(hnca.Free(3))),
     r"the decoder's layers \['deep'\] are neither layers nor inputs": with_a_layer_of_its_own,
-    "the decoder's layer 'image' has 5 units; expected the encoder's 4": lambda: decoder(
+    "ELBO: the layer that scores 'image' has 5 units; expected its 4 numbers": lambda: decoder(
         image=dense("low", 3, 5, KEYS[2])
     ),
 }

@@ -105,13 +105,6 @@ class TestProtocol:
         scan(scan(state)[0])
         assert count == 1
 
-    def test_the_gradient_is_that_of_the_surrogate(self, case):
-        network, objective, trace, key = setting_for(case)
-        if case.estimator.passes(network, trace, key) is None:
-            estimate = eqx.filter_jit(case.estimator)(network, objective, trace, key=key)
-            by_hand = jax.jit(jax.grad(lambda n: hnca.surrogate(n, objective, estimate.trace, estimate.credits)))
-            assert_close(by_hand(network), estimate.gradient)
-
     def test_it_is_documented(self, case):
         text = inspect.getdoc(type(case.estimator))
         for heading in ("**Formula.**", "**Bias.**", "**Cost.**", "**Reference.**", "Example:"):
@@ -171,14 +164,21 @@ class TestFunctionOfTheTrace:
         assert_close(by_hand(network), eqx.filter_jit(estimator)(network, reward, trace).gradient)
 
 
-def test_value_and_grad_samples_with_one_key_and_estimates_with_another():
+def test_estimate_samples_with_one_key_and_estimates_with_another():
     network, reward, trace = setting()
     inputs = {"image": trace["image"]}
-    mean, estimate = hnca.value_and_grad(hnca.HNCA(), network, reward, inputs, key=jax.random.key(4))
+    mean, estimate = hnca.estimate(hnca.HNCA(), network, reward, inputs, key=jax.random.key(4))
     sample_key, _ = jax.random.split(jax.random.key(4))
     again = hnca.HNCA()(network, reward, network.sample(sample_key, inputs))
     assert_close(estimate.gradient, again.gradient)
     np.testing.assert_allclose(mean, jnp.mean(reward.observed), rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
+def test_a_state_begins_with_a_component_as_with_an_objective(case):
+    network, reward, _ = setting()
+    one = case.estimator.init(network, reward)
+    assert jax.tree.structure(one) == jax.tree.structure(case.estimator.init(network, hnca.Objective(reward)))
 
 
 def test_a_baseline_is_used_before_it_is_updated():

@@ -44,6 +44,36 @@ def test_both_branches_learn():
     assert start[1] < 0.45 < 0.8 < end[1]
 
 
+def test_a_gate_and_its_experts_learn():
+    _, errors = example("gate_over_experts").train(updates=300)
+    assert np.mean(errors[:20]) > 1.0
+    assert np.mean(errors[-100:]) < 0.1
+
+
+def test_an_epidemic_is_fitted_to_counts():
+    epidemic = example("epidemic")
+    counts = jax.numpy.array([3.0, 5.0])
+    rates, losses = epidemic.fit(updates=60, counts=counts, learning_rate=0.1)
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+    assert rates["infection"] > np.log(0.3)
+    assert rates["recovery"] < np.log(0.5)
+
+
+def test_a_policy_learns_from_stored_actions():
+    lengths = example("cartpole").train(updates=12, steps=500)
+    assert np.mean(lengths[-3:]) > 1.5 * np.mean(lengths[:3])
+
+
+def test_an_auto_encoder_of_flax_modules_learns():
+    _, losses = example("vae_flax").train(updates=60, images=200)
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 150
+
+
+def test_labels_are_recognised_though_few_are_known():
+    assert example("known_labels").train(updates=60) > 0.4
+
+
 def test_every_example_is_run():
-    run = {"categorical_policy", "binary_codes", "branching"}
+    run = {"categorical_policy", "binary_codes", "branching", "gate_over_experts", "epidemic", "cartpole", "vae_flax"}
+    run |= {"known_labels"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == run

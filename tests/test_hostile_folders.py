@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from test_report import make_up
 
+from hnca.experiments.bandit import Bandit
 from hnca.experiments.commands.main import main
 from hnca.experiments.data import Facts
 from hnca.experiments.data.loading import facts_of
@@ -108,9 +109,10 @@ def test_a_name_of_no_file_is_told(out, runs, capsys):
 )
 def test_the_name_of_data_is_text(name, runs, tmp_path):
     rows = read_rows(runs)
-    caption = paper_figure(1, rows, f"{name}$").texts[-1]
+    drawn = Bandit.panels[1], Bandit.units, rows
+    caption = paper_figure(*drawn, f"{name}$").texts[-1]
     assert not caption.get_parse_math()
-    assert all(path.stat().st_size > 5000 for path in draw_figure(1, rows, tmp_path, f"{name}$"))
+    assert all(path.stat().st_size > 5000 for path in draw_figure(1, *drawn, tmp_path, f"{name}$"))
 
 
 PLANTED = '"><img src=x onerror="document.title=`hacked`"><script>document.title=`hacked`<'

@@ -48,7 +48,7 @@ inputs = {"x": jnp.ones((2, 3))}
 def estimated(estimator, objective=bound):
     assert isinstance(estimator, h.Estimator)
     state = estimator.init(encoder, objective)
-    return h.value_and_grad(estimator, encoder, objective, inputs, key=k, state=state)[1]
+    return h.estimate(estimator, encoder, objective, inputs, key=k, state=state)[1]
 
 for estimator in (
     h.HNCA(h.RunningMean()), h.REINFORCE(h.LearnedBaseline()), h.NVIL(), h.LeaveOneOut(), h.IndependentLeaveOneOut(),
@@ -67,7 +67,7 @@ terms = [
     h.Linear("a", jnp.ones((2, 1)), jnp.ones(1)), h.LogProb(decoder.layers["x"], "x", inputs=("x",)),
 ]
 assert all(isinstance(term, h.Component) for term in terms)
-objective = h.Objective(*terms[:2])
+objective = h.Objective(terms[0], h.Weighted(terms[1], 0.5))
 estimate = h.HNCA()(encoder, objective, trace)
 h.surrogate(encoder, objective, trace, estimate.credits)
 h.direct_credits(encoder, bound, trace)

@@ -100,6 +100,58 @@ def test_sampling_agrees_with_evaluating_its_own_values():
         np.testing.assert_array_equal(trace.logits[name], again.logits[name])
 
 
+def test_values_that_are_missing_or_of_another_shape_are_refused():
+    """Actions that were stored as `[T]` would otherwise be scored against each other."""
+    network, inputs = branching(KEY)
+    many = {"image": jnp.stack([inputs["image"]] * 5)}
+    values = network.sample(KEY, many).values
+    with pytest.raises(ValueError, match=r"layer 'action' have shape \(5,\); expected \(5, 1\), the batch axes and"):
+        network.evaluate({**values, "action": values["action"][:, 0]}, (5,))
+    with pytest.raises(ValueError, match=r"the values of layer 'left' are missing; given are \['action'"):
+        network.evaluate({name: value for name, value in values.items() if name != "left"}, (5,))
+    with pytest.raises(ValueError, match=r"the values of input 'image' are missing"):
+        network.evaluate({name: values[name] for name in network.order}, (5,))
+    with pytest.raises(ValueError, match=r"input 'image' have shape \(3,\); expected \(5, 3\)"):
+        network.evaluate({**values, **inputs}, (5,))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_integers_are_not_taken_for_quantities(dtype):
+    """By a layer, and by a decoder's; one-hot labels, truth values and functions of the label are what is meant."""
+    inputs = {"x": jnp.ones((4, 3)), "label": jnp.array([[0], [1], [2], [9]], dtype)}
+    both = hnca.Bernoulli(hnca.Dense(("x", "label"), (3, 1), 2, key=KEY))
+    network = hnca.Network({"code": both}, inputs={"x": 3, "label": 1})
+    with pytest.raises(ValueError, match=rf"layer 'code' would take the integers of input 'label' \({dtype}\)"):
+        network.sample(KEY, inputs)
+    network = hnca.Network({"code": layer("x", 3)}, inputs={"x": 3, "label": 1})
+    term = hnca.LogProb(hnca.Bernoulli(hnca.Dense("label", 1, 2, key=KEY)), "code", inputs=("label",))
+    with pytest.raises(ValueError, match=r"log p\(code \| label\) would take the integers of input 'label'"):
+        hnca.HNCA()(network, term, network.sample(KEY, inputs))
+
+
+def test_inputs_may_have_any_shape():
+    rows = jnp.eye(10)[:, :4]
+    layers = {
+        "code": hnca.Bernoulli(hnca.Dense(("picture", "is_odd"), (4, 1), 3, key=KEY)),
+        "more": hnca.Bernoulli(hnca.Apply(lambda label: rows[label], "label", 4)),
+    }
+    network = hnca.Network(layers, inputs={"picture": (2, 2), "is_odd": (), "label": ()})
+    picture = jnp.arange(12.0).reshape(3, 2, 2)
+    inputs = {"picture": picture, "is_odd": jnp.array([True, False, True]), "label": jnp.array([1, 2, 3])}
+    logits = network.sample(KEY, inputs).logits
+    read = jnp.concatenate([picture.reshape(3, 4), jnp.array([[1.0], [0.0], [1.0]])], axis=-1)
+    np.testing.assert_allclose(logits["code"], read @ jnp.concatenate(layers["code"].conditional.weights), rtol=1e-5)
+    np.testing.assert_array_equal(logits["more"], rows[1:4])
+
+
+def test_a_name_that_is_misspelt_is_answered_with_the_near_one():
+    with pytest.raises(AttributeError, match="module 'hnca' has no name 'Bernouli'; did you mean 'Bernoulli'"):
+        hnca.Bernouli  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no name 'xyzzy'\."):
+        hnca.xyzzy  # noqa: B018
+    assert not hasattr(hnca, "__wrapped__")
+
+
 def test_dense_weights_fill_the_stated_interval():
     weight = hnca.Dense("image", 784, 200, key=KEY).weights[0]
     bound = (6 / 984) ** 0.5

@@ -11,9 +11,10 @@ from objectives import OBJECTIVES
 from test_exact import arrays, largest_difference
 
 import hnca
+from hnca.estimators._base import OWN_KEYS
 from hnca.estimators._relaxation import relaxation_of
 from hnca.exact import gradient, moments
-from hnca.experiments.timing.backpropagation import relaxed_trace
+from hnca.experiments.experiment import straight_through as relaxed_trace
 
 pytestmark = pytest.mark.usefixtures("float64")
 ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax()]
@@ -116,7 +117,8 @@ def noise_behind(estimator, estimate, network, trace, hard):
         points = {"choice": estimate.trace["choice"][0], "code": (estimate.trace["code"][0] + 1) / 2}
         scores = {"choice": jnp.log(points["choice"]), "code": jnp.log(points["code"] / (1 - points["code"]))}
         return {n: s * estimator.temperature - estimate.trace.logits[n][0] for n, s in scores.items()}
-    keys = dict(zip(network.order, jax.random.split(jax.random.key(2), 2), strict=True))
+    own_key = jax.random.fold_in(jax.random.key(2), OWN_KEYS)
+    keys = dict(zip(network.order, jax.random.split(own_key, 2), strict=True))
     noise = {}
     for name, key in keys.items():
         relaxation, logits = relaxation_of(estimator, network.layers[name]), trace.logits[name]

@@ -61,7 +61,7 @@ def adapted(method, network, objective, inputs, steps=150, batch=20):
     batched = {name: jnp.broadcast_to(value, (batch, *value.shape)) for name, value in inputs.items()}
 
     def step(state, key):
-        return hnca.value_and_grad(method, network, objective, batched, key=key, state=state)[1].state, None
+        return hnca.estimate(method, network, objective, batched, key=key, state=state)[1].state, None
 
     state = method.init(network, objective)
     return jax.jit(lambda keys: jax.lax.scan(step, state, keys)[0])(jax.random.split(jax.random.key(7), steps))
@@ -73,7 +73,7 @@ def draws_by_state(method, network, objective, inputs, states):
     @jax.jit
     def draw(state, keys):
         return jax.vmap(
-            lambda key: hnca.value_and_grad(method, network, objective, inputs, key=key, state=state)[1].gradient
+            lambda key: hnca.estimate(method, network, objective, inputs, key=key, state=state)[1].gradient
         )(keys)
 
     return [draw(state, jax.random.split(jax.random.key(1), COUNT)) for state in states]

@@ -8,17 +8,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from hnca.experiments.bandit import Bandit
 from hnca.experiments.commands.figure import _remark
 from hnca.experiments.commands.main import main
 from hnca.experiments.data.mnist import MNIST
-from hnca.experiments.figures.curves import COLOURS, paper_figure
-from hnca.experiments.methods import label
+from hnca.experiments.figures.curves import paper_figure
+from hnca.experiments.methods import METHODS
 from hnca.experiments.runs.events import EventFiles
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import runs_of
-from hnca.experiments.settings import ABLATIONS, BANDIT_ESTIMATORS, VAE_ESTIMATORS, FigureSettings
-from hnca.experiments.settings.vae import BOUND_ESTIMATORS
-from hnca.experiments.store import read_rows
+from hnca.experiments.settings import BanditSettings, FigureSettings, VAESettings
+from hnca.experiments.store import read_metrics, read_rows
+from hnca.experiments.vae import VAE
 
 TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
 
@@ -29,14 +30,12 @@ def make_up(settings, epochs, seeds):
     for run in runs_of(settings.training, MNIST.facts):
         run.directory.mkdir(parents=True)
         fields = ["train_accuracy", "test_accuracy"]
-        identity = {"estimator": run.method.split("+")[0], "baseline": "running mean" if "+" in run.method else "none"}
         if run.configuration["experiment"] == "vae":
-            fields, identity = ["train_elbo", "test_elbo", "test_bound"], {"estimator": run.method}
+            fields = ["train_elbo", "test_elbo", "test_bound"]
         rows = [
             {
                 "experiment": run.configuration["experiment"],
-                **identity,
-                **{"layers": run.layers, "seed": seed, "epoch": epoch},
+                **{"estimator": run.method, "layers": run.layers, "seed": seed, "epoch": epoch},
                 **{field: float(numbers.random()) for field in fields},
                 **{"log_gradient_variance": -float(numbers.random()), "seconds": 2.4},
             }
@@ -93,7 +92,7 @@ def test_the_page_is_whole_and_needs_no_network(number, figures, tmp_path, capsy
 
 
 def test_pictures_are_in_the_page(tmp_path):
-    make_up(FigureSettings(3, seeds=1, layers=(1,), methods=("hnca",), out=tmp_path), epochs=1, seeds=1)
+    make_up(FigureSettings(3, seeds=1, layers=(1,), estimators=("hnca",), out=tmp_path), epochs=1, seeds=1)
     (tmp_path / "1-hnca" / "samples.png").write_bytes(b"\x89PNG\r\n\x1a\npicture")
     main(["report", str(tmp_path), "--out", str(tmp_path / "deep" / "page.html")])
     page = (tmp_path / "deep" / "page.html").read_text()
@@ -115,8 +114,8 @@ def test_pictures_are_in_the_page(tmp_path):
         (["compare", "--draws", "50"], "--draws 50: expected a multiple of 20 from 40 on"),
         (["compare", "--estimators", "hnca", "no"], "--estimators no: expected some of"),
         (["compare", "--epochs", "-1"], "--epochs -1: expected whole numbers"),
-        (["figure", "2"], "number"),
-        (["figure", "1", "--methods", "loo"], "--methods loo: expected some of hnca, reinforce"),
+        (["figure", "2"], "figure 2: expected one of 1, 3, 4, 5, 6"),
+        (["figure", "1", "--methods", "loo"], "--estimators loo: expected some of hnca, reinforce"),
         (["figure", "1", "--epochs", "0"], "--epochs 0: expected"),
         (["figure", "1", "--layers"], "--layers (nothing): expected"),
     ],
@@ -145,12 +144,12 @@ def test_a_shrunk_figure_says_so():
     # It is drawn of all that is there, whatever this command was told to add to it.
     row = {"layers": 2, "seed": 0}
     rows = [{**row, "estimator": name, "epoch": epoch} for name in ("hnca", "loo") for epoch in (1, 2)]
-    told = _remark(FigureSettings(3, epochs=1, methods=("loo",)), rows)
+    told = _remark(FigureSettings(3, epochs=1, estimators=("loo",)), rows)
     assert told == "2 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
 
 
 def test_a_figure_is_drawn_and_what_is_there_is_skipped(tmp_path, capsys):
-    command = ["figure", "4", *TINY, "--methods", "hnca+baseline", "--out", str(tmp_path)]
+    command = ["figure", "4", *TINY, "--estimators", "hnca+baseline", "--out", str(tmp_path)]
     main([*command, "--tensorboard"])
     assert "epoch 1/1" in capsys.readouterr().out
     assert (tmp_path / "figure4.pdf").stat().st_size > 5000
@@ -163,18 +162,16 @@ def test_a_figure_is_drawn_and_what_is_there_is_skipped(tmp_path, capsys):
 
 
 def test_every_estimator_has_a_colour_of_its_own():
-    kinds = [name for name in VAE_ESTIMATORS if name.startswith("hnca")]
-    ablated = [name.replace("hnca", f"hnca-{ablation}", 1) for name in kinds for ablation in ABLATIONS]
-    labels = {label(name) for name in (*VAE_ESTIMATORS, *BOUND_ESTIMATORS, *BANDIT_ESTIMATORS, *ablated)}
-    assert labels == set(COLOURS)
-    assert len(set(COLOURS.values())) == len(COLOURS)
+    colours = [colour for row in METHODS.values() for colour in row.colours]
+    assert len(set(colours)) == len(colours)
+    assert len({row.label for row in METHODS.values()}) == len(METHODS)
 
 
 def test_a_caption_is_no_wider_than_its_figure(tmp_path):
-    settings = FigureSettings(6, epochs=2, seeds=2, layers=(2,), methods=("hnca",), out=tmp_path)
+    settings = FigureSettings(6, epochs=2, seeds=2, layers=(2,), estimators=("hnca",), out=tmp_path)
     make_up(settings, epochs=2, seeds=2)
     rows = read_rows(tmp_path)
-    figure = paper_figure(6, rows, _remark(settings, rows))
+    figure = paper_figure(VAE.panels[6], VAE.units, rows, _remark(settings, rows))
     parts = [*figure.texts, *figure.legends]
     assert all(0 <= part.get_window_extent().x0 < part.get_window_extent().x1 <= figure.bbox.x1 for part in parts)
 
@@ -196,3 +193,15 @@ def test_the_forecast_counts_what_is_left(tmp_path):
     assert "0:05:54" in forecast.line(runs[0], 2, 3.0)
     assert forecast.line(runs[0], 3, 3.0) is None
     assert Forecast(runs[:1]).line(runs[0], 2, 3.0) is None
+
+
+def test_bandits_with_baselines_are_figure_4_and_old_rows_are_understood(tmp_path):
+    old = {"estimator": "hnca", "baseline": "running mean", "torso": "none", "layers": 1, "seed": 0, "epoch": 1}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(old) + "\n")
+    (row,) = read_metrics(tmp_path)
+    assert row == {"estimator": "hnca+baseline", "torso": "none", "layers": 1, "seed": 0, "epoch": 1}
+    assert Bandit.figures([row]) == (4,)
+    assert Bandit.figures([row, {**row, "estimator": "hnca"}]) == (1,)
+    assert Bandit.figures([{**row, "torso": "conv"}]) == (5,)
+    assert all(number in Bandit.panels for number in BanditSettings.figures)
+    assert all(number in VAE.panels for number in VAESettings.figures)

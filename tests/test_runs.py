@@ -49,7 +49,7 @@ def small_images(monkeypatch):
     monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", drawn)
 
 
-def drawn(number, rows, directory, remark):
+def drawn(number, panels, units, rows, directory, remark):
     (directory / "figure.png").write_text(f"{len(rows)} rows")
     return [directory / "figure.png"]
 

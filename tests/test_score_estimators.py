@@ -11,7 +11,7 @@ from test_exact import largest_difference
 import hnca
 from hnca.exact import gradient, moments
 from hnca.experiments.methods import estimator as named
-from hnca.experiments.settings import VAE_ESTIMATORS
+from hnca.experiments.methods import names
 
 pytestmark = pytest.mark.usefixtures("float64")
 BERNOULLI = ["1-layer auto-encoder", "2-layer auto-encoder", "3-layer auto-encoder"]
@@ -153,6 +153,6 @@ def test_nvil_refuses_what_cannot_be(name, value):
         hnca.NVIL(**{name: value})
 
 
-@pytest.mark.parametrize("name", VAE_ESTIMATORS)
+@pytest.mark.parametrize("name", names({"reward", "function"}))
 def test_every_name_on_the_command_line_is_an_estimator(name):
     assert isinstance(named(name), hnca.Estimator)

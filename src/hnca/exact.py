@@ -115,4 +115,6 @@ def _objective(objective: ObjectiveOf, trace: Trace) -> Objective:
 
 
 def _mean(probabilities: Float[Array, " states"], leaf: Array) -> Array:
-    return jnp.tensordot(probabilities, leaf, axes=1)
+    # What cannot happen has no weight, were it infinite (a log-probability, say).
+    possible = (probabilities > 0).reshape(-1, *(1 for _ in leaf.shape[1:]))
+    return jnp.tensordot(probabilities, jnp.where(possible, leaf, 0), axes=1)

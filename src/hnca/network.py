@@ -1,14 +1,16 @@
 """A network: a directed acyclic graph of named layers over named inputs, and what one forward pass leaves behind."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from hnca._graph import ancestors_of, check_names, check_parents, topological_order
-from hnca.units import Layer
+from hnca.units import Conditional, Layer
 
 
 class Trace(eqx.Module):
@@ -81,15 +83,14 @@ class Network(eqx.Module):
         conditional = self.layers[name].conditional
         shapes = [self._feature_shape(parent) for parent in conditional.parents]
         for parent, size, shape in zip(conditional.parents, conditional.parent_sizes, shapes, strict=True):
-            if size is not None and shape != (size,):
+            if size is not None and math.prod(shape) != size:
                 raise ValueError(
                     f"Network: layer {name!r} expects {size} features of its parent {parent!r}, "
                     f"which has shape {shape}."
                 )
-        examples = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in shapes)
         if any(size is None for size in conditional.parent_sizes):
             try:
-                result = eqx.filter_eval_shape(conditional, examples, ()).shape
+                result = self._result_shape(conditional, shapes, self.dtype)
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"Network: the function of layer {name!r} cannot be applied to its parents "
@@ -100,6 +101,17 @@ class Network(eqx.Module):
                     f"Network: the function of layer {name!r} returns shape {result}; "
                     f"expected ({conditional.out_features},)."
                 )
+
+    def _result_shape(self, conditional: Conditional, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike) -> tuple:
+        """Returns the shape of what a conditional returns for inputs of this dtype, or of integers if needed."""
+        dtypes = [self.dtype if parent in self.layers else dtype for parent in conditional.parents]
+        examples = tuple(jax.ShapeDtypeStruct(*pair) for pair in zip(shapes, dtypes, strict=True))
+        try:
+            return eqx.filter_eval_shape(conditional, examples, ()).shape
+        except TypeError:
+            if not jnp.issubdtype(dtype, jnp.floating):
+                raise
+            return self._result_shape(conditional, shapes, jnp.int32)
 
     def _feature_shape(self, name: str) -> tuple[int, ...]:
         return (self.layers[name].features,) if name in self.layers else dict(self.inputs)[name]
@@ -135,8 +147,27 @@ class Network(eqx.Module):
 
     def layer_logits(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> Array:
         """Returns the logits of one layer given the values of its parents."""
-        layer = self.layers[name]
-        return layer.logits(tuple(self.features(values, p) for p in layer.conditional.parents), batch_shape)
+        return self.logits_of(self.layers[name], values, batch_shape, f"layer {name!r}")
+
+    def logits_of(
+        self, layer: Layer, values: Mapping[str, Array], batch_shape: tuple[int, ...], owner: str
+    ) -> Float[Array, "*logits"]:
+        """Returns the logits of a layer, of the network or not, whose parents are in it; `owner` is for messages.
+
+        Raises:
+            ValueError: if a conditional that counts its features (`Dense`, `Conv`) reads an input of integers.
+        """
+        conditional = layer.conditional
+        features = []
+        for parent, size in zip(conditional.parents, conditional.parent_sizes, strict=True):
+            seen = self.features(values, parent)
+            if size is not None and jnp.issubdtype(seen.dtype, jnp.integer):
+                raise ValueError(
+                    f"Network: {owner} would take the integers of input {parent!r} ({seen.dtype}) for quantities; "
+                    f"expected floats: jax.nn.one_hot(...) of labels, .astype(float) of pixels and counts."
+                )
+            features.append(seen.astype(self.dtype) if seen.dtype == bool else seen)
+        return layer.logits(tuple(features), batch_shape)
 
     def sample(
         self, key: Key[Array, ""], inputs: Mapping[str, Array], batch_shape: tuple[int, ...] | None = None
@@ -180,7 +211,16 @@ class Network(eqx.Module):
         """Returns the trace of a pass that took these values: inputs' and layers' values given, logits computed.
 
         Differentiable in the parameters at fixed values; what a network without samples of its own calls.
+
+        Args:
+            values: for every input `[*batch, *its shape]`, for every layer `[*batch, units]`.
+            batch_shape: the leading axes that all of them share.
+
+        Raises:
+            ValueError: for an input or layer whose values are missing or of another shape.
         """
+        for name in (*dict(self.inputs), *self.order):
+            self._check_values(values, name, batch_shape)
         logits = {name: self.layer_logits(values, name, batch_shape) for name in self.order}
         return Trace(dict(values), logits, batch_shape)
 
@@ -188,6 +228,22 @@ class Network(eqx.Module):
         """Returns the log-probability of all the layers' values given the inputs, in nats, `[*batch]`."""
         terms = [jnp.sum(self.layers[n].log_prob(trace.logits[n], trace[n]), axis=-1) for n in self.order]
         return sum(terms[1:], terms[0])
+
+    def _check_values(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> None:
+        kind = "layer" if name in self.layers else "input"
+        if name not in values:
+            raise ValueError(
+                f"Network.evaluate: the values of {kind} {name!r} are missing; given are {sorted(values)!r}."
+            )
+        found, shapes = jnp.shape(values[name]), [dict(self.inputs).get(name, ())]
+        if name in self.layers:
+            units = self.layers[name].units
+            shapes = [(units,), (units, self.layers[name].alternatives)]  # the latter of relaxed values
+        if found not in [(*batch_shape, *shape) for shape in shapes]:
+            raise ValueError(
+                f"Network.evaluate: the values of {kind} {name!r} have shape {found}; expected "
+                f"{(*batch_shape, *shapes[0])}, the batch axes and then {shapes[0]}."
+            )
 
     def _batch_shape(self, inputs: Mapping[str, Array], given: tuple[int, ...] | None) -> tuple[int, ...]:
         declared = dict(self.inputs)

@@ -21,5 +21,8 @@ def checked_size(owner: str, argument: str, size: int) -> int:
 
 
 def over_batch(vector: Array, batch_shape: tuple[int, ...]) -> Array:
-    """Returns a vector with a leading axis of 1 for every batch axis."""
-    return vector.reshape((1,) * len(batch_shape) + vector.shape)
+    """Returns a vector with a leading axis of 1 for every batch axis that it has not itself.
+
+    A vector for every example, `[*batch, size]`, is one for all passes of it too.
+    """
+    return vector.reshape((1,) * (len(batch_shape) + 1 - vector.ndim) + vector.shape)

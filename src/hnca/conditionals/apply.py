@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from hnca.conditionals._checks import checked_names, checked_size
+from hnca.conditionals._parametrised import Parametrised, parametrised
 from hnca.units import Conditional
 
 
@@ -23,24 +24,26 @@ class Apply(Conditional):
         ```
 
     Attributes:
-        function: takes one array a parent, without batch axes, and returns `[out_features]`.
+        function: takes one array a parent, without batch axes, and returns `[out_features]`; held as a
+            `Parametrised`, so that its leaves are its arrays alone.
     """
 
-    function: Callable[..., Float[Array, " out_features"]]
+    function: Parametrised
     parents: tuple[str, ...] = eqx.field(static=True)
     parent_sizes: tuple[None, ...] = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
 
     def __init__(self, function: Callable[..., Array], parents: str | Sequence[str], out_features: int):
         """Args:
-            function: see the class; its array leaves are parameters.
+            function: see the class. The arrays of an Equinox module are parameters, its other leaves static; arrays
+                that a plain function closes over are constants.
             parents: the name of the parent, or several.
             out_features: how many logits the function returns; checked when the network is built.
 
         Raises:
             ValueError: if a parent is named twice or the size is under 1.
         """
-        self.function = function
+        self.function = parametrised(function)
         self.parents = checked_names("Apply", parents)
         self.parent_sizes = (None,) * len(self.parents)
         self.out_features = checked_size("Apply", "out_features", out_features)
@@ -48,7 +51,7 @@ class Apply(Conditional):
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
     ) -> Float[Array, "*batch out_features"]:
-        function = self.function
+        function: Callable[..., Array] = self.function
         for _ in batch_shape:
             function = jax.vmap(function)
         return function(*features)

@@ -25,11 +25,11 @@ class Dense(Conditional):
 
     Attributes:
         weights: one `[in_features, out_features]` a parent.
-        bias: `[out_features]`, or None.
+        bias: `[out_features]`, or None; one for every example, `[*batch, out_features]`, where `eqx.tree_at` puts it.
     """
 
     weights: tuple[Float[Array, "_ out_features"], ...]
-    bias: Float[Array, " out_features"] | None
+    bias: Float[Array, "*batch out_features"] | None
     parents: tuple[str, ...] = eqx.field(static=True)
     parent_sizes: tuple[int, ...] = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
@@ -79,9 +79,9 @@ class Dense(Conditional):
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
     ) -> Float[Array, "*batch out_features"]:
-        logits = sum(
-            (f @ w for f, w in zip(features[1:], self.weights[1:], strict=True)), features[0] @ self.weights[0]
-        )
+        # An input may have any shape: its numbers are read one after another.
+        flat = [f.reshape(*batch_shape, size) for f, size in zip(features, self.parent_sizes, strict=True)]
+        logits = sum((f @ w for f, w in zip(flat[1:], self.weights[1:], strict=True)), flat[0] @ self.weights[0])
         return logits if self.bias is None else logits + over_batch(self.bias, batch_shape)
 
     def weight(self, parent: str) -> Float[Array, "in_features out_features"]:

@@ -7,22 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca.conditionals._parametrised import Parametrised, parametrised
 from hnca.units import Conditional
 
 PREVIOUS = "previous"
 """What a stage of a `Sequential` calls the stage before it."""
 
 
-class Pointwise(eqx.Module):
-    """A plain function as a stage: no parameters, so that a network that holds it is a pytree of arrays."""
-
-    function: Callable[[Array], Array] = eqx.field(static=True)
-
-    def __call__(self, features: Array) -> Array:
-        return self.function(features)
-
-
-Stage = Conditional | Callable[[Array], Array]
+Stage = Conditional | Parametrised
 
 
 class Sequential(Conditional):
@@ -49,7 +41,8 @@ class Sequential(Conditional):
 
     Attributes:
         first: the stage that reads the parents.
-        rest: the stages after it; a plain function is kept as a `Pointwise`, whose arrays are constants.
+        rest: the stages after it, those that are no conditionals as a `Parametrised`: the arrays of a module are
+            parameters, those that a plain function closes over constants.
     """
 
     first: Conditional
@@ -68,7 +61,7 @@ class Sequential(Conditional):
                 stage before it returns, or does not return a vector. The message names the stage, from 1.
         """
         self.first = first
-        self.rest = tuple(s if isinstance(s, eqx.Module) else Pointwise(s) for s in rest)
+        self.rest = tuple(s if isinstance(s, Conditional) else parametrised(s) for s in rest)
         self.parents, self.parent_sizes = first.parents, first.parent_sizes
         size = first.out_features
         for place, stage in enumerate(self.rest, start=2):
@@ -108,9 +101,10 @@ def apply_stage(stage: Stage, hidden: Array, batch_shape: tuple[int, ...]) -> Ar
     """Returns what a stage makes of a batch of vectors, `[*batch, features]`."""
     if isinstance(stage, Conditional):
         return stage((hidden,), batch_shape)
+    function: Callable[[Array], Array] = stage
     for _ in batch_shape:
-        stage = jax.vmap(stage)
-    return stage(hidden)
+        function = jax.vmap(function)
+    return function(hidden)
 
 
 def _checked_size(place: int, stage: Stage, size: int) -> int:

@@ -1,12 +1,12 @@
 """Estimators: from a trace and an objective to the credit of every layer. One file each."""
 
-from hnca.estimators._base import Estimate as Estimate
 from hnca.estimators._base import Estimator as Estimator
-from hnca.estimators._base import Passes as Passes
-from hnca.estimators._base import direct_credits as direct_credits
-from hnca.estimators._base import surrogate as surrogate
-from hnca.estimators._base import value_and_grad as value_and_grad
+from hnca.estimators._base import estimate as estimate
 from hnca.estimators._cost import Cost as Cost
+from hnca.estimators._estimate import Estimate as Estimate
+from hnca.estimators._estimate import Passes as Passes
+from hnca.estimators._surrogate import direct_credits as direct_credits
+from hnca.estimators._surrogate import surrogate as surrogate
 from hnca.estimators.arm import ARM as ARM
 from hnca.estimators.disarm import DisARM as DisARM
 from hnca.estimators.exact import Exact as Exact

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hnca.units import Bernoulli, Layer
+from hnca.units._noise import at_least_float32
 
 
 def require_bernoulli(estimator: str, layer: Layer) -> Bernoulli:
@@ -19,7 +20,8 @@ def uniform_given_state(
 ) -> Float[Array, "*batch units"]:
     """Returns `u`, uniform on (0, 1), given that `state = 1[u < sigmoid(logits)]`."""
     probability = jax.nn.sigmoid(logits)
-    uniform = jax.random.uniform(key, logits.shape, logits.dtype)
+    # Drawn in float32 at least: one of sixteen bits is too coarse.
+    uniform = jax.random.uniform(key, logits.shape, at_least_float32(logits.dtype)).astype(logits.dtype)
     return jnp.where(state > 0.5, uniform * probability, probability + uniform * (1 - probability))
 
 

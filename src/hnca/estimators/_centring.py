@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from hnca.baselines import Baseline
 from hnca.network import Network, Trace
+from hnca.units._noise import at_least_float32
 
 
 def input_size(network: Network) -> int:
@@ -22,10 +23,21 @@ def inputs_seen(network: Network, trace: Trace) -> Float[Array, "*batch size"]:
     return jnp.concatenate(parts, axis=-1) if parts else jnp.zeros((*batch, 0), network.dtype)
 
 
+def first_state(baseline: Baseline, network: Network) -> PyTree:
+    """Returns a baseline's state before the first call: in float32 at least, in which small steps are not lost."""
+    return baseline.init(input_size(network), at_least_float32(network.dtype))
+
+
 def centred(
     baseline: Baseline | None, state: PyTree, inputs: Float[Array, "*batch size"], value: Float[Array, "*batch"]
 ) -> tuple[Float[Array, "*batch"], PyTree]:
-    """Returns the value less the baseline, and the baseline's state after it has seen the value."""
-    if baseline is None or state is None:
+    """Returns the value less the baseline, and the baseline's state after it has seen the value.
+
+    The baseline computes in float32 at least. Of an empty batch there is nothing to learn.
+    """
+    if baseline is None or state is None or value.size == 0:
         return value, state
-    return value - baseline.predict(state, inputs), jax.lax.stop_gradient(baseline.update(state, inputs, value))
+    wide = at_least_float32(value.dtype)
+    inputs, observed = inputs.astype(wide), value.astype(wide)
+    left = observed - baseline.predict(state, inputs)
+    return left.astype(value.dtype), jax.lax.stop_gradient(baseline.update(state, inputs, observed))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Float, Key
 
-from hnca.estimators._relaxation import Relaxation, relaxation_of
+from hnca.estimators._relaxation import Relaxation, finite, relaxation_of
 from hnca.network import Network, Trace
 
 
@@ -33,7 +33,7 @@ def noisy_layers(estimator: object, network: Network, trace: Trace, key: Key[Arr
     """
     noisy = {}
     for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
-        relaxation, logits = relaxation_of(estimator, network.layers[name]), trace.logits[name]
+        relaxation, logits = relaxation_of(estimator, network.layers[name]), finite(trace.logits[name])
         posterior_key, again_key = jax.random.split(layer_key)
         fresh = relaxation.noise(posterior_key, logits)
         posterior = relaxation.scores_given(fresh, logits, relaxation.point(trace[name], logits))
@@ -69,5 +69,5 @@ def relaxed_pass(
             changed.add(other)
             logits[other] = network.layer_logits(values, other, trace.batch_shape)
             after = noisy[other].relaxation
-            values[other] = after.values(after.soft((logits[other] + noisy[other].prior) / temperature))
+            values[other] = after.values(after.soft((finite(logits[other]) + noisy[other].prior) / temperature))
     return Trace(values, logits, trace.batch_shape)

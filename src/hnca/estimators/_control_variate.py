@@ -14,9 +14,11 @@ from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
 from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
+from hnca.estimators._relaxation import finite
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
+from hnca.units._noise import at_least_float32
 
 
 class Parameters(NamedTuple):
@@ -34,7 +36,7 @@ class Parameters(NamedTuple):
 
 
 class AdaptationState(NamedTuple):
-    """What such an estimator carries from call to call.
+    """What such an estimator carries from call to call, in float32 at least.
 
     Attributes:
         parameters: of the control variate.
@@ -66,7 +68,7 @@ class RelaxedControlVariate(Estimator):
 
     @abstractmethod
     def initial_surrogates(self, network: Network) -> dict[str, PyTree]:
-        """Returns the learned functions' arrays before the first call, by layer."""
+        """Returns the learned functions' arrays before the first call, by layer, in float32 at least."""
 
     @abstractmethod
     def control(
@@ -87,10 +89,11 @@ class RelaxedControlVariate(Estimator):
             relaxed_value: the objective, of what the layer can change, with it and all after it relaxed.
         """
 
-    def init(self, network: Network, objective: Objective) -> AdaptationState:
+    def init(self, network: Network, objective: Objective | Component) -> AdaptationState:
+        dtype = at_least_float32(network.dtype)
         parameters = Parameters(
-            jnp.asarray(math.log(self.temperature), network.dtype),
-            jnp.asarray(self.scale, network.dtype),
+            jnp.asarray(math.log(self.temperature), dtype),
+            jnp.asarray(self.scale, dtype),
             self.initial_surrogates(network),
         )
         return AdaptationState(parameters, self._adam.init(parameters))
@@ -109,17 +112,20 @@ class RelaxedControlVariate(Estimator):
         members = {name: [i for role in of_layer for i in role.members] for name, of_layer in reached.items()}
 
         def second_moment(parameters: Parameters) -> tuple[Float[Array, ""], Credits]:
+            used = jax.tree.map(lambda leaf: leaf.astype(network.dtype), parameters)
             credits = {
-                name: self._credit_layer(parameters, network, objective, trace, name, indices, noisy)
+                name: self._credit_layer(used, network, objective, trace, name, indices, noisy)
                 for name, indices in members.items()
             }
             # The credits' mean does not depend on the parameters, so this is their variance but for a constant.
-            squares = [jnp.sum(credit**2) / math.prod(trace.batch_shape) for credit in credits.values()]
+            examples, wide = max(1, math.prod(trace.batch_shape)), at_least_float32(network.dtype)
+            squares = [jnp.sum(credit.astype(wide) ** 2) / examples for credit in credits.values()]
             return sum(squares[1:], squares[0]), credits
 
         # The credits are made with the state as it was: one adapted to this very noise would bias them.
         slope, credits = jax.grad(second_moment, has_aux=True)(state.parameters)
-        return credits, self._adapted(state, slope)
+        # Of an empty batch there is nothing to learn.
+        return credits, self._adapted(state, slope) if math.prod(trace.batch_shape) else state
 
     def _credit_layer(
         self,
@@ -134,13 +140,12 @@ class RelaxedControlVariate(Estimator):
         logits = trace.logits[name]
         if not members:
             return jnp.zeros_like(logits)
-        relaxation = noisy[name].relaxation
+        relaxation, logits = noisy[name].relaxation, finite(logits)
         hard, mean = relaxation.point(trace[name], logits), relaxation.soft(logits)
         temperature = jnp.exp(parameters.log_temperature)
 
         def value(at: Trace) -> Float[Array, "*batch"]:
-            values = [objective.components[index].value(network, at) for index in members]
-            return sum(values[1:], values[0])
+            return objective.value_of(members, network, at)
 
         def control(scores: Float[Array, "*logits"]) -> Float[Array, "*batch"]:
             point = relaxation.soft(scores / temperature)

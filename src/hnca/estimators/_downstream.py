@@ -9,7 +9,7 @@ from hnca.objectives import Objective, roles
 
 def downstream_values(network: Network, objective: Objective, trace: Trace) -> dict[str, Float[Array, "*batch"] | None]:
     """Returns, for every layer, the sum of the components it can change; None where there is none."""
-    values = [component.value(network, trace) for component in objective.components]
+    values = objective.values(network, trace)
     result: dict[str, Array | None] = {}
     for name, layer_roles in roles(network, objective.components).items():
         reached = [values[member] for role in layer_roles for member in role.members]

@@ -9,7 +9,7 @@ from hnca.estimators._base import Credits
 from hnca.estimators._downstream import over_logits
 from hnca.messages import message
 from hnca.network import Network, Trace
-from hnca.objectives import Entropy, Objective, Role
+from hnca.objectives import Entropy, Objective, Role, checked_contrast
 
 Centre = Callable[[str, int, Float[Array, "*batch"]], Float[Array, "*batch"]]
 """Takes a layer, the place of one of its roles and the sum of the components in it, and returns the sum less a
@@ -28,7 +28,7 @@ def hindsight_credits(
         reached: how every layer reaches the components.
         centre: called once for every role that is mediated or opaque; elsewhere a baseline would cancel.
     """
-    values = [component.value(network, trace) for component in objective.components]
+    values = objective.values(network, trace)
     credits = {}
     for name, layer_roles in reached.items():
         credit = jnp.zeros_like(trace.logits[name])
@@ -67,7 +67,7 @@ def _role_credit(
     layer, logits, taken = network.layers[name], trace.logits[name], trace[name]
     if role.opaque:
         return layer.score(logits, taken) * over_logits(value, logits)
-    contrasts = [objective.components[i].contrast(network, trace, name) for i in role.direct]
+    contrasts = [checked_contrast(objective.components[i], network, trace, name) for i in role.direct]
     contrast = sum(contrasts[1:], contrasts[0]) if contrasts else None
     total = sum((sent[child] for child in role.mediators[1:]), sent[role.mediators[0]]) if role.mediators else None
     return layer.credit(logits, taken, total, value, contrast)

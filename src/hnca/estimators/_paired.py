@@ -12,7 +12,7 @@ from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 from hnca.units import Layer
 
 
@@ -43,7 +43,7 @@ class PairedEstimator(Estimator):
             ValueError: if the family of the layer is not one the estimator is for.
         """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:
@@ -58,7 +58,7 @@ class PairedEstimator(Estimator):
             raise ValueError(
                 f"{type(self).__name__}: key=None; expected a key, from which the second samples are drawn."
             )
-        first = [component.value(network, trace) for component in objective.components]
+        first = objective.values(network, trace)
         credits = {}
         keys = jax.random.split(key, len(network.order))
         for (layer, layer_roles), layer_key in zip(reached.items(), keys, strict=True):
@@ -82,8 +82,8 @@ class PairedEstimator(Estimator):
         unit_key, after_key = jax.random.split(key)
         second = self.second(network.layers[name], unit_key, logits, trace[name])
         other = network.resample(after_key, trace, name, second.values)
-        differences = [first[i] - objective.components[i].value(network, other) for i in reached]
-        return second.weight * over_logits(sum(differences[1:], differences[0]), logits)
+        here = sum((first[i] for i in reached[1:]), first[reached[0]])
+        return second.weight * over_logits(here - objective.value_of(reached, network, other), logits)
 
 
 class FinitelyPairedEstimator(PairedEstimator):

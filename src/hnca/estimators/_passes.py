@@ -15,7 +15,7 @@ def with_others(estimator: object, network: Network, trace: Trace, key: Key[Arra
         estimator: who asks, for the error message.
         network: the network.
         trace: the first pass.
-        key: for the others; with one other it is its key, with more it is split.
+        key: split once for every other.
         samples: how many passes in all.
 
     Raises:
@@ -24,7 +24,7 @@ def with_others(estimator: object, network: Network, trace: Trace, key: Key[Arra
     if key is None:
         raise ValueError(f"{type(estimator).__name__}: key=None; expected a key, from which further passes are drawn.")
     inputs = {name: trace[name] for name, _ in network.inputs}
-    keys = key[None] if samples == 2 else jax.random.split(key, samples - 1)
+    keys = jax.random.split(key, samples - 1)
     others = jax.vmap(lambda one: network.sample(one, inputs, trace.batch_shape))(keys)
     shape = (samples, *trace.batch_shape)
     stacked = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), trace, others)

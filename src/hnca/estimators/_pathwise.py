@@ -10,7 +10,7 @@ from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._differentiable import require_differentiable
 from hnca.estimators._relaxation import Relaxation, relaxation_of
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class PathwiseEstimator(Estimator):
@@ -39,7 +39,7 @@ class PathwiseEstimator(Estimator):
             change: of the logits.
         """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def credit(

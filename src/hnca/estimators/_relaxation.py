@@ -13,6 +13,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Num
 
 from hnca.units import Bernoulli, Categorical, Layer
+from hnca.units._noise import at_least_float32
+
+_CERTAIN = 1e4
+
+
+def finite(logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+    """Returns logits of which infinite ones are as good as infinite, so that noise can be added and taken away."""
+    return jnp.where(jnp.isinf(logits), jnp.sign(logits) * _CERTAIN, logits)
 
 
 class Relaxation(eqx.Module):
@@ -71,7 +79,7 @@ class BernoulliRelaxation(Relaxation):
         return point * (1 - point) * change
 
     def noise(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
-        return jax.random.logistic(key, logits.shape, logits.dtype)
+        return jax.random.logistic(key, logits.shape, at_least_float32(logits.dtype)).astype(logits.dtype)
 
     def scores_given(
         self, noise: Float[Array, "*logits"], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]
@@ -100,7 +108,7 @@ class CategoricalRelaxation(Relaxation):
         return point * (change - jnp.sum(point * change, axis=-1, keepdims=True))
 
     def noise(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
-        return jax.random.gumbel(key, logits.shape, logits.dtype)
+        return jax.random.gumbel(key, logits.shape, at_least_float32(logits.dtype)).astype(logits.dtype)
 
     def scores_given(
         self, noise: Float[Array, "*logits"], logits: Float[Array, "*logits"], point: Float[Array, "*logits"]

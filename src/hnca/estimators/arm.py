@@ -17,7 +17,7 @@ class ARM(PairedEstimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.ARM(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.ARM(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Yin and Zhou, *ARM: Augment-REINFORCE-merge gradient for stochastic binary networks*, 2019.

@@ -20,7 +20,7 @@ class DisARM(FinitelyPairedEstimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.DisARM(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.DisARM(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Dong, Mnih and Tucker, *DisARM: An antithetic gradient estimator for binary latent variables*, 2020;

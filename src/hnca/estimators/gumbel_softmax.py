@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Key
 
 from hnca.estimators._base import Passes
 from hnca.estimators._pathwise import PathwiseEstimator
-from hnca.estimators._relaxation import Relaxation, relaxation_of
+from hnca.estimators._relaxation import Relaxation, finite, relaxation_of
 from hnca.estimators._temperature import Temperature, require_temperature
 from hnca.network import Network, Trace
 
@@ -29,7 +29,7 @@ class GumbelSoftmax(PathwiseEstimator):
     Example:
         ```python
         estimator = hnca.GumbelSoftmax(temperature=0.5)
-        relaxed_bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        relaxed_bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Jang, Gu and Poole, *Categorical reparameterization with Gumbel-softmax*, 2017; Maddison, Mnih and
@@ -53,7 +53,7 @@ class GumbelSoftmax(PathwiseEstimator):
         for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
             relaxation = relaxation_of(self, network.layers[name])
             logits[name] = network.layer_logits(values, name, shape)
-            scores = logits[name] + relaxation.noise(layer_key, logits[name])
+            scores = finite(logits[name]) + relaxation.noise(layer_key, logits[name])
             temperature = jnp.asarray(self.temperature, scores.dtype)
             values[name] = relaxation.values(relaxation.soft(scores / temperature))
         return Passes(Trace(values, logits, shape), jnp.ones(shape, network.dtype))

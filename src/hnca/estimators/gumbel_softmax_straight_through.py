@@ -23,7 +23,7 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
     Example:
         ```python
         estimator = hnca.StraightThroughGumbelSoftmax(temperature=0.5)
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Jang, Gu and Poole, *Categorical reparameterization with Gumbel-softmax*, 2017, Section 2.2.

@@ -5,10 +5,10 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import centred, input_size, inputs_seen
+from hnca.estimators._centring import centred, first_state, inputs_seen
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, Role, roles
+from hnca.objectives import Component, Objective, Role, as_objective, roles
 
 
 class HNCA(Estimator):
@@ -44,13 +44,12 @@ class HNCA(Estimator):
     prune_children: bool = eqx.field(static=True, default=True)
     prune_upstream: bool = eqx.field(static=True, default=True)
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         if self.baseline is None:
             return {}
-        size = input_size(network)
         return {
-            name: tuple(self.baseline.init(size, network.dtype) for _ in layer_roles)
-            for name, layer_roles in self._roles(network, objective).items()
+            name: tuple(first_state(self.baseline, network) for _ in layer_roles)
+            for name, layer_roles in self._roles(network, as_objective(objective)).items()
         }
 
     def credit(

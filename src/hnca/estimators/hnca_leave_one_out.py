@@ -9,7 +9,7 @@ from hnca.estimators._hindsight import hindsight_credits
 from hnca.estimators._passes import checked_samples, less_the_others, with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class LeaveOneOutHNCA(Estimator):
@@ -26,7 +26,7 @@ class LeaveOneOutHNCA(Estimator):
     Example:
         ```python
         estimator = hnca.LeaveOneOutHNCA(samples=2)
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Young 2022, Eqs 3 and 5, with the baseline of Kool, van Hoof and Welling, *Buy 4 REINFORCE samples,
@@ -41,7 +41,7 @@ class LeaveOneOutHNCA(Estimator):
     def __check_init__(self):
         checked_samples("LeaveOneOutHNCA", self.samples)
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:

@@ -18,7 +18,7 @@ class LeaveOneOut(FinitelyPairedEstimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.LeaveOneOut(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.LeaveOneOut(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Young 2022, Eq 10; Kool, van Hoof and Welling, *Buy 4 REINFORCE samples, get a baseline for free!*,

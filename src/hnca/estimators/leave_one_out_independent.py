@@ -9,7 +9,7 @@ from hnca.estimators._downstream import downstream_values, scored
 from hnca.estimators._passes import checked_samples, less_the_others, with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class IndependentLeaveOneOut(Estimator):
@@ -27,7 +27,7 @@ class IndependentLeaveOneOut(Estimator):
     Example:
         ```python
         estimator = hnca.IndependentLeaveOneOut(samples=4)
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Kool, van Hoof and Welling, *Buy 4 REINFORCE samples, get a baseline for free!*, 2019; Young 2022,
@@ -42,7 +42,7 @@ class IndependentLeaveOneOut(Estimator):
     def __check_init__(self):
         checked_samples("IndependentLeaveOneOut", self.samples)
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:

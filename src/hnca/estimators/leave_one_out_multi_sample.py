@@ -11,7 +11,7 @@ from hnca.estimators._downstream import over_logits
 from hnca.estimators._passes import checked_samples, less_the_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class MultiSampleLeaveOneOut(Estimator):
@@ -27,7 +27,7 @@ class MultiSampleLeaveOneOut(Estimator):
     Example:
         ```python
         estimator = hnca.MultiSampleLeaveOneOut(samples=4)
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Kool, van Hoof and Welling, *Buy 4 REINFORCE samples, get a baseline for free!*, 2019; Young 2022,
@@ -42,7 +42,7 @@ class MultiSampleLeaveOneOut(Estimator):
     def __check_init__(self):
         checked_samples("MultiSampleLeaveOneOut", self.samples)
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:
@@ -54,7 +54,7 @@ class MultiSampleLeaveOneOut(Estimator):
         require_repeatable(self, objective)
         if key is None:
             raise ValueError("MultiSampleLeaveOneOut: key=None; expected a key, from which the others are drawn.")
-        first = [component.value(network, trace) for component in objective.components]
+        first = objective.values(network, trace)
         credits = {}
         reached = roles(network, objective.components)
         for (name, layer_roles), layer_key in zip(reached.items(), jax.random.split(key, len(reached)), strict=True):
@@ -80,8 +80,7 @@ class MultiSampleLeaveOneOut(Estimator):
             unit_key, after_key = jax.random.split(one)
             values = layer.sample(unit_key, logits)
             other = network.resample(after_key, trace, name, values)
-            terms = [objective.components[index].value(network, other) for index in members]
-            return layer.score(logits, values), sum(terms[1:], terms[0])
+            return layer.score(logits, values), objective.value_of(members, network, other)
 
         scores, values = jax.vmap(another)(jax.random.split(key, self.samples - 1))
         here = sum((first[index] for index in members[1:]), first[members[0]])

@@ -8,7 +8,7 @@ from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._cost import Cost, layers_from
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, roles
 
 AT_A_TIME = 8
 
@@ -30,14 +30,14 @@ class LocalExpectation(Estimator):
     Example:
         ```python
         estimator = hnca.LocalExpectation()
-        bound, estimate = hnca.value_and_grad(estimator, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(estimator, encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Titsias and Lazaro-Gredilla, *Local expectation gradients for black box variational inference*, 2015;
     Young 2022, Section 1.2, compares.
     """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:
@@ -70,8 +70,7 @@ def _credit_layer(
     def evaluate(place: Array) -> Float[Array, "*batch"]:
         unit, value = place // layer.alternatives, values[place % layer.alternatives]
         other = network.resample(key, trace, name, taken.at[..., unit].set(value))
-        terms = [objective.components[index].value(network, other) for index in members]
-        return sum(terms[1:], terms[0])
+        return objective.value_of(members, network, other)
 
     results = jax.lax.map(evaluate, jnp.arange(layer.units * layer.alternatives), batch_size=AT_A_TIME)
     alternatives = jnp.moveaxis(results, 0, -1).reshape(*trace.batch_shape, layer.units, layer.alternatives)

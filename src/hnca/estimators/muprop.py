@@ -10,7 +10,7 @@ from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, over_logits
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class MuProp(Estimator):
@@ -27,14 +27,14 @@ class MuProp(Estimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.MuProp(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.MuProp(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Gu, Levine, Sutskever and Mnih, *MuProp: Unbiased backpropagation for stochastic neural networks*,
     2016, Eqs 8 to 10.
     """
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def cost(self, network: Network) -> Cost:

@@ -13,11 +13,12 @@ from hnca.estimators._base import Credits, Estimator, direct_credits
 from hnca.estimators._centring import input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
+from hnca.units._noise import at_least_float32
 
 
 class Signal(NamedTuple):
-    """What is known of one layer's learning signal.
+    """What is known of one layer's learning signal, in float32 at least.
 
     Attributes:
         baseline: what is learned of it from the inputs and the layer's parents.
@@ -71,10 +72,10 @@ class NVIL(Estimator):
         if not self.learning_rate > 0:
             raise ValueError(f"NVIL: learning_rate={self.learning_rate!r}; expected a positive number.")
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
-        zero = jnp.zeros((), network.dtype)
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
+        dtype = at_least_float32(network.dtype)
+        zero = jnp.zeros((), dtype)
         sizes = {name: input_size(network) + _parent_size(network, name) for name in network.order}
-        dtype = network.dtype
         return {n: Signal(regression.begin(size, dtype, self._adam), zero, zero) for n, size in sizes.items()}
 
     def credit(
@@ -85,16 +86,17 @@ class NVIL(Estimator):
         direct = direct_credits(network, objective, trace) if self.normalise else None
         for name, value in downstream_values(network, objective, trace).items():
             signal = state[name]
-            if value is None:
+            if value is None or value.size == 0:
                 credits[name], new_state[name] = scored(network, trace, name, None), signal
                 continue
-            seen = jnp.concatenate([inputs, *_parents_seen(network, trace, name)], axis=-1)
-            left = value - regression.predict(signal.baseline, seen)
+            seen = jnp.concatenate([inputs, *_parents_seen(network, trace, name)], axis=-1).astype(signal.mean.dtype)
+            observed = value.astype(signal.mean.dtype)
+            left = observed - regression.predict(signal.baseline, seen)
             scale = self._scale(signal)
-            credits[name] = scored(network, trace, name, (left - signal.mean) * scale)
+            credits[name] = scored(network, trace, name, ((left - signal.mean) * scale).astype(value.dtype))
             if direct is not None:
-                credits[name] -= (1 - scale) * direct[name]
-            new_state[name] = self._observed(signal, seen, value, left)
+                credits[name] -= (1 - scale).astype(value.dtype) * direct[name]
+            new_state[name] = self._observed(signal, seen, observed, left)
         return credits, new_state
 
     def _scale(self, signal: Signal) -> Float[Array, ""]:

@@ -29,8 +29,8 @@ class REBAR(RelaxedControlVariate):
     Example:
         ```python
         method = hnca.REBAR(temperature=0.5)
-        bound, estimate = hnca.value_and_grad(method, encoder, objective, {"image": images}, key=key)
-        bound, estimate = hnca.value_and_grad(method, encoder, objective, inputs, key=key2, state=estimate.state)
+        bound, estimate = hnca.estimate(method, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(method, encoder, objective, inputs, key=key2, state=estimate.state)
         ```
 
     **Reference.** Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, *REBAR: Low-variance, unbiased gradient estimates

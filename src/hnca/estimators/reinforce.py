@@ -4,10 +4,10 @@ from jaxtyping import Array, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._centring import centred, input_size, inputs_seen
+from hnca.estimators._centring import centred, first_state, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.objectives import Component, Objective
 
 
 class REINFORCE(Estimator):
@@ -32,11 +32,10 @@ class REINFORCE(Estimator):
 
     baseline: Baseline | None = None
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         if self.baseline is None:
             return {}
-        size = input_size(network)
-        return {name: self.baseline.init(size, network.dtype) for name in network.order}
+        return {name: first_state(self.baseline, network) for name in network.order}
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

@@ -20,7 +20,7 @@ class ReinMax(PathwiseEstimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.ReinMax(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.ReinMax(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Liu, Dong, Liu, Yu and Gao, *Bridging discrete and backpropagation: straight-through and beyond*,

@@ -1,5 +1,7 @@
 """RELAX: REINFORCE with the concrete relaxation and a learned function as its control variate."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from hnca.estimators._control_variate import Parameters, RelaxedControlVariate
 from hnca.network import Network
+from hnca.units._noise import at_least_float32
 
 
 class RELAX(RelaxedControlVariate):
@@ -24,8 +27,8 @@ class RELAX(RelaxedControlVariate):
     Example:
         ```python
         method = hnca.RELAX(hidden_units=32)
-        bound, estimate = hnca.value_and_grad(method, encoder, objective, {"image": images}, key=key)
-        bound, estimate = hnca.value_and_grad(method, encoder, objective, inputs, key=key2, state=estimate.state)
+        bound, estimate = hnca.estimate(method, encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(method, encoder, objective, inputs, key=key2, state=estimate.state)
         ```
 
     **Reference.** Grathwohl, Choi, Wu, Roeder and Duvenaud, *Backpropagation through the void: Optimizing control
@@ -65,16 +68,18 @@ class RELAX(RelaxedControlVariate):
         relaxed_value: Float[Array, "*batch"],
     ) -> Float[Array, "*batch"]:
         surrogate = parameters.surrogates[name]
-        both = [part.reshape(*relaxed_value.shape, -1) for part in (point, mean)]
+        both = [
+            part.reshape(*relaxed_value.shape, math.prod(part.shape[relaxed_value.ndim :])) for part in (point, mean)
+        ]
         # Centred, so that tanh is not driven to one side by many units.
         seen = 2 * jnp.concatenate(both, axis=-1) - 1
         hidden = jnp.tanh(_affine(seen, surrogate["hidden"], surrogate["hidden_bias"]))
         return parameters.scale * relaxed_value + hidden @ surrogate["output"]
 
     def _surrogate(self, network: Network, name: str, key: Array) -> dict[str, Array]:
-        inputs = 2 * network.layers[name].conditional.out_features
-        weight = jax.random.normal(key, (inputs, self.hidden_units), network.dtype) / inputs**0.5
-        zeros = jnp.zeros(self.hidden_units, network.dtype)
+        inputs, dtype = 2 * network.layers[name].conditional.out_features, at_least_float32(network.dtype)
+        weight = jax.random.normal(key, (inputs, self.hidden_units), dtype) / inputs**0.5
+        zeros = jnp.zeros(self.hidden_units, dtype)
         return {"hidden": weight, "hidden_bias": zeros, "output": zeros}
 
 

@@ -19,7 +19,7 @@ class StraightThrough(PathwiseEstimator):
 
     Example:
         ```python
-        bound, estimate = hnca.value_and_grad(hnca.StraightThrough(), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.StraightThrough(), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Bengio, Léonard and Courville, *Estimating or propagating gradients through stochastic neurons for

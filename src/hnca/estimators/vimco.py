@@ -13,16 +13,22 @@ from hnca.estimators._downstream import scored
 from hnca.estimators._passes import checked_samples, with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import ELBO, Objective, SampledEntropy, roles
+from hnca.objectives import Component, Objective, roles
 
 
 class VIMCO(Estimator):
-    r"""Another objective than all other estimators': the importance-weighted bound `E[log 1/K sum_k w_k]`.
+    r"""Another objective than all other estimators': the bound of several samples, `E[log 1/K sum_k w_k]`.
 
-    `w_k = p(inputs, x_k) / q(x_k | inputs)`, of `samples` independent passes. The bound lies between the ELBO and
-    `log p(inputs)`. `Estimate.value` is its estimate, and `Estimate.gradient` and `objective_gradient` are those of the
-    bound, not of the ELBO that is given: that must be `hnca.ELBO(encoder, decoder, hnca.SampledEntropy)`, whose value
-    is `log w`.
+    `w_k` is the weight of the k-th of `samples` independent passes, and the objective's value is its logarithm. That is
+    one of two:
+
+    - `hnca.ELBO(encoder, decoder, hnca.SampledEntropy)`: `w_k = p(inputs, x_k) / q(x_k | inputs)`. The bound lies
+      between the ELBO and `log p(inputs)`.
+    - `hnca.LogProb(layer, "y", inputs=("y",))` of an observed `y`, or several such: the network is the prior
+      `p(x | inputs)` and the proposal too, so `w_k = p(y | x_k, inputs)`. The bound lies below `log p(y | inputs)`.
+
+    `Estimate.value` is the bound's estimate, and `Estimate.gradient` and `objective_gradient` are those of the bound,
+    not of the objective that is given.
 
     **Formula.** With `s` the score, the credit on a layer's logits in pass k is `s(x_k) K (L - L_k)`, and the gradient
     the mean of the passes'. `L` is the log of the mean weight, and `L_k` the same with `w_k` replaced by the geometric
@@ -34,11 +40,12 @@ class VIMCO(Estimator):
     Example:
         ```python
         objective = hnca.ELBO(encoder, decoder, hnca.SampledEntropy)
-        bound, estimate = hnca.value_and_grad(hnca.VIMCO(samples=5), encoder, objective, {"image": images}, key=key)
+        bound, estimate = hnca.estimate(hnca.VIMCO(samples=5), encoder, objective, {"image": images}, key=key)
         ```
 
     **Reference.** Mnih and Rezende, *Variational inference for Monte Carlo objectives*, 2016, Eqs 5 to 10; the bound:
-    Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, 2016.
+    Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, 2016; with the prior as the proposal: Tang and
+    Salakhutdinov, *Learning stochastic feedforward neural networks*, 2013.
 
     Attributes:
         samples: K, at least 2.
@@ -49,7 +56,7 @@ class VIMCO(Estimator):
     def __check_init__(self):
         checked_samples("VIMCO", self.samples)
 
-    def init(self, network: Network, objective: Objective) -> PyTree:
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
         return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
@@ -75,12 +82,13 @@ class VIMCO(Estimator):
 def _require_log_weight(network: Network, objective: Objective) -> None:
     """Raises a ValueError unless the objective's value is the log of the importance weight."""
     roles(network, objective.components)  # names layers that the network has not
-    sampled = {component.layer for component in objective.components if isinstance(component, SampledEntropy)}
-    if not isinstance(objective, ELBO) or sampled != set(network.layers):
+    if not objective.is_log_weight(network):
         kinds = ", ".join(map(str, objective.components))
         raise ValueError(
             "VIMCO: estimates the bound log 1/K sum w, so the objective's value has to be the log weight "
-            f"log p - log q; expected hnca.ELBO(encoder, decoder, hnca.SampledEntropy), and not the sum of {kinds}."
+            "log p - log q; expected hnca.ELBO(encoder, decoder, hnca.SampledEntropy), hnca.LogProb of observed "
+            "inputs with the network as the proposal, or a program that returns hnca.log_weight, and not the sum of "
+            f"{kinds}."
         )
 
 

@@ -6,7 +6,7 @@ reward is 1 for the image's label and 0 for any other action.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -15,9 +15,9 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.conditionals import Conv, Dense, Sequential
 from hnca.estimators import Estimator
+from hnca.experiments.data import Facts
 from hnca.experiments.data.images import Images, binarise, largest_divisor
-from hnca.experiments.experiment import Credited, Experiment, Measures
-from hnca.experiments.methods import kind_and_baseline
+from hnca.experiments.experiment import Credited, Experiment, Measures, Panels, straight_through
 from hnca.experiments.store import Row
 from hnca.network import Network
 from hnca.objectives import Objective, Reward
@@ -26,8 +26,14 @@ from hnca.units import Bernoulli, Categorical, Layer
 Torso = Literal["none", "conv"]
 
 _CHANNELS = 16
+_LEAST_SIDE = 5
+"""What two convolutions of 3 by 3 without padding leave a pixel of."""
 _TEST_CHUNKS = 10
 """At least so many, so that a tenth of the images is the most that is held at a time."""
+
+
+def _panels(note: str) -> Panels:
+    return Panels("train_accuracy", "test_accuracy", "accuracy", note)
 
 
 class Bandit(Experiment):
@@ -43,9 +49,27 @@ class Bandit(Experiment):
         "log_gradient_variance": "ln variance",
     }
     digits = 4
+    panels = {  # noqa: RUF012
+        1: _panels("Bandit"),
+        4: _panels("Bandit, with running means as baselines"),
+        5: _panels("Bandit, convolutional torso"),
+    }
+    reference = "hnca+baseline"
 
     def __init__(self, width: int, torso: Torso = "none", image_shape: tuple[int, int] = (28, 28), actions: int = 10):
         self._width, self._torso, self._image_shape, self._actions = width, torso, image_shape, actions
+
+    @classmethod
+    def of(cls, settings: Any, facts: Facts) -> "Bandit":
+        shape = facts.image_shape
+        if facts.classes is None:
+            raise ValueError(f"--dataset {facts.name}: has no labels; expected labels, which the rewards are for")
+        if facts.classes < 2:
+            raise ValueError(f"--dataset {facts.name}: all labels are 0; expected at least two classes to choose from")
+        if settings.torso == "conv" and min(shape) < _LEAST_SIDE:
+            size, least = " by ".join(map(str, shape)), f"{_LEAST_SIDE} by {_LEAST_SIDE}"
+            raise ValueError(f"--torso conv: images of {size} pixels; expected at least {least}")
+        return cls(settings.width, settings.torso, shape, facts.classes)
 
     def build(self, layers: int, key: Key[Array, ""]) -> Network:
         return agent(layers, self._width, key, self._torso, self._image_shape, self._actions)
@@ -69,12 +93,21 @@ class Bandit(Experiment):
     def test(self, trained: Network, images: Images, key: Key[Array, ""]) -> Measures:
         return {"test_accuracy": sampled_accuracy(trained, images, key)}
 
-    def identity(self, method: str) -> Row:
-        kind, baseline = kind_and_baseline(method)
-        return {"estimator": kind, "baseline": baseline, "torso": self._torso}
+    def differentiable(self, trained: Network, batch: Images, key: Key[Array, ""]) -> Float[Array, ""]:
+        """The probability of the label, which a bandit's reward does not tell."""
+        hidden = {name: layer for name, layer in trained.layers.items() if name != "action"}
+        trace = straight_through(Network(hidden, dict(trained.inputs)), key, {"image": batch.pixels})
+        probabilities = jax.nn.softmax(trained.layer_logits(trace.values, "action", trace.batch_shape)[:, 0])
+        return jnp.mean(jnp.take_along_axis(probabilities, batch.labels[:, None], axis=-1))
 
-    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
-        return (5,) if self._torso == "conv" else (1,)
+    def identity(self) -> Row:
+        return {"torso": self._torso}
+
+    @classmethod
+    def figures(cls, rows: Sequence[Row]) -> tuple[int, ...]:
+        if any(row.get("torso") == "conv" for row in rows):
+            return (5,)
+        return (4,) if all("+" in row["estimator"] for row in rows) else (1,)
 
 
 def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> Float[Array, ""]:

@@ -1,18 +1,38 @@
 """The contract of an experiment: what is trained, how it is updated, what is measured and drawn."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators import Estimate, Estimator
+from hnca.experiments.data import Facts
 from hnca.experiments.data.images import Images
 from hnca.experiments.store import Row
-from hnca.network import Network
+from hnca.network import Network, Trace
 
 Measures = Mapping[str, Float[Array, ""]]
+
+
+class Panels(NamedTuple):
+    """What a figure of an experiment shows, one column a depth: performance above, variance below.
+
+    Attributes:
+        train_field: drawn solid, with bands.
+        test_field: drawn dotted, at the epochs where it was measured.
+        performance: the label of the upper axes.
+        note: what the figure is of.
+        shows: whether it shows a row.
+    """
+
+    train_field: str
+    test_field: str
+    performance: str
+    note: str
+    shows: Callable[[Row], bool] = lambda _: True
 
 
 class Credited(NamedTuple):
@@ -41,6 +61,8 @@ class Experiment(ABC):
         test_fields: what `test` measures.
         headings: of the table's columns, by field.
         digits: decimals of what is shown.
+        panels: of its figures, by their numbers in the paper.
+        reference: the estimator whose mean stands for the true gradient: unbiased, and of low variance.
     """
 
     name: str
@@ -49,6 +71,21 @@ class Experiment(ABC):
     test_fields: tuple[str, ...]
     headings: Mapping[str, str]
     digits: int
+    panels: Mapping[int, Panels]
+    reference: str
+
+    @classmethod
+    @abstractmethod
+    def of(cls, settings: Any, facts: Facts) -> "Experiment":
+        """Returns the experiment that these settings are for.
+
+        Args:
+            settings: its own, or whatever has the same attributes.
+            facts: of the data.
+
+        Raises:
+            ValueError: if the data are not fit for it.
+        """
 
     @abstractmethod
     def build(self, layers: int, key: Key[Array, ""]) -> PyTree:
@@ -82,13 +119,33 @@ class Experiment(ABC):
         """Returns `test_fields`, measured on the test images."""
 
     @abstractmethod
-    def identity(self, method: str) -> Row:
-        """Returns the fields that say in a row which estimator it was."""
+    def differentiable(self, trained: PyTree, batch: Images, key: Key[Array, ""]) -> Float[Array, ""]:
+        """Returns the objective's mean over a batch, to be differentiated through samples as if they were means.
+
+        It may know more than `estimate` does, such as the right actions: it is what an update is timed against.
+        """
 
     @abstractmethod
-    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
-        """Returns the numbers of the paper's figures that these rows are for."""
+    def identity(self) -> Row:
+        """Returns the fields that say in a row which network it was, beside its depth."""
+
+    @classmethod
+    @abstractmethod
+    def figures(cls, rows: Sequence[Row]) -> tuple[int, ...]:
+        """Returns the numbers of those figures that these rows are for."""
 
     def draw_pictures(self, trained: PyTree, images: Images, directory: Path) -> list[Path]:
         """Draws what one trained network makes of images, if anything, and returns the paths."""
         return []
+
+
+def straight_through(network: Network, key: Key[Array, ""], inputs: dict[str, Array]) -> Trace:
+    """Samples a network of Bernoulli layers, with the derivative of each sample taken to be that of its mean."""
+    values, logits = dict(inputs), {}
+    batch_shape = inputs["image"].shape[:-1]
+    for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
+        layer = network.layers[name]
+        logits[name] = network.layer_logits(values, name, batch_shape)
+        mean = layer.mean(logits[name])
+        values[name] = mean + jax.lax.stop_gradient(layer.sample(layer_key, logits[name]) - mean)
+    return Trace(values, logits, batch_shape)

@@ -1,124 +1,214 @@
-"""Estimators by their names on the command line, and what tables and figures call them."""
+"""Every estimator that the experiments know: a row is all that the command line, figures and tables need of it.
 
-from collections.abc import Callable
-from typing import Any
+A name on the command line is a row's, and, where it takes a baseline, `+baseline` or `+learned` after it. Imports no
+JAX: the classes are imported when an estimator is made.
+"""
 
-from hnca.baselines import Baseline, LearnedBaseline, RunningMean
-from hnca.estimators import (
-    ARM,
-    HNCA,
-    NVIL,
-    REBAR,
-    REINFORCE,
-    RELAX,
-    VIMCO,
-    DisARM,
-    Estimator,
-    GumbelSoftmax,
-    IndependentLeaveOneOut,
-    LeaveOneOut,
-    LeaveOneOutHNCA,
-    LocalExpectation,
-    MultiSampleLeaveOneOut,
-    MuProp,
-    ReinMax,
-    StraightThrough,
-    StraightThroughGumbelSoftmax,
+from collections.abc import Container, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from hnca.estimators import Estimator
+
+Needs = Literal["reward", "function", "bound"]
+"""What an estimator learns from: a reward that is only observed, a known function, or a bound with sampled entropies,
+of which it takes several weights."""
+
+
+class Method(NamedTuple):
+    """An estimator with its options.
+
+    Attributes:
+        name: on the command line and in the rows.
+        kind: the class in `hnca.estimators`.
+        label: in tables and figures.
+        help: what it does, in a line.
+        needs: the least it can learn from.
+        colours: of its curves: without a baseline, with a running mean, with a learned one; a single one if it takes
+            no baseline.
+        options: arguments of the class.
+        ablates: the method that it is without something, if it is.
+        dear: whether it costs so much that it is compared only if it is asked for.
+    """
+
+    name: str
+    kind: str
+    label: str
+    help: str
+    needs: Needs
+    colours: tuple[str, ...]
+    options: Mapping[str, Any] = {}
+    ablates: str | None = None
+    dear: bool = False
+
+
+_ROWS = (
+    Method(
+        "hnca", "HNCA", "HNCA", "each unit credited by what its children reveal of it (Young 2022)", "reward",
+        ("#0072b2", "#56b4e9", "#4b6bff"),
+    ),
+    Method(
+        "hnca-all-children", "HNCA", "HNCA, all children", "without the pruning of children (Eq 12)", "reward",
+        ("#000000", "#777777", "#b0b0b0"), {"prune_children": False}, ablates="hnca",
+    ),
+    Method(
+        "hnca-full-reward", "HNCA", "HNCA, full reward", "without the pruning of upstream components", "reward",
+        ("#c8283c", "#f4a582", "#e0567a"), {"prune_upstream": False}, ablates="hnca",
+    ),
+    Method(
+        "reinforce", "REINFORCE", "REINFORCE", "the score times the objective (Williams 1992)", "reward",
+        ("#d55e00", "#e69f00", "#9c6b00"),
+    ),
+    Method("loo", "LeaveOneOut", "LOO", "two samples, each the other's baseline", "function", ("#009e73",)),
+    Method(
+        "loo-independent", "IndependentLeaveOneOut", "LOO, independent", "the same, of two whole passes", "function",
+        ("#7fcfb9",),
+    ),
+    Method(
+        "loo-4", "MultiSampleLeaveOneOut", "LOO, 4 samples", "four samples, each with the others as its baseline",
+        "function", ("#66a61e",), {"samples": 4},
+    ),
+    Method(
+        "loo-hnca", "LeaveOneOutHNCA", "HNCA with LOO", "two passes of HNCA, each the other's baseline", "function",
+        ("#00c2c7",), {"samples": 2},
+    ),
+    Method("disarm", "DisARM", "DisARM", "an antithetic pair (Dong et al. 2020)", "function", ("#cc79a7",)),
+    Method("arm", "ARM", "ARM", "augment, reinforce, merge (Yin & Zhou 2019)", "function", ("#8c564b",)),
+    Method("muprop", "MuProp", "MuProp", "a linear control variate (Gu et al. 2016)", "function", ("#c44ecb",)),
+    Method("nvil", "NVIL", "NVIL", "a learned baseline, scaled (Mnih & Gregor 2014)", "reward", ("#7a8f00",)),
+    Method(
+        "local-expectation", "LocalExpectation", "local expectation", "every value of every unit evaluated", "function",
+        ("#ff2a2a",), dear=True,
+    ),
+    Method("rebar", "REBAR", "REBAR", "a relaxed control variate (Tucker et al. 2017)", "function", ("#9467bd",)),
+    Method("relax", "RELAX", "RELAX", "a learned control variate (Grathwohl et al. 2018)", "function", ("#bcbd22",)),
+    Method(
+        "straight-through", "StraightThrough", "straight-through", "samples taken for means; biased", "function",
+        ("#6b8e9e",),
+    ),
+    Method(
+        "gumbel-softmax", "GumbelSoftmax", "Gumbel-softmax", "relaxed units; biased", "function", ("#ff6f91",)
+    ),
+    Method(
+        "gumbel-softmax-st", "StraightThroughGumbelSoftmax", "Gumbel-softmax, straight-through",
+        "relaxed units on the way back only; biased", "function", ("#8fbf3f",),
+    ),
+    Method("reinmax", "ReinMax", "ReinMax", "straight-through to second order; biased", "function", ("#9b4dff",)),
+    Method(
+        "vimco", "VIMCO", "VIMCO", "trains on the bound of 5 samples (Mnih & Rezende 2016)", "bound", ("#2f8f8f",),
+        {"samples": 5},
+    ),
+)  # fmt: skip
+METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
+"""By name; colours legible on white and on black."""
+
+
+class _WithBaseline(NamedTuple):
+    """What a suffix of a name stands for.
+
+    Attributes:
+        suffix: after the `+`.
+        kind: the class in `hnca.baselines`.
+        label: after the estimator's.
+        former: what rows had in a field `baseline` before names told it.
+    """
+
+    suffix: str
+    kind: str | None
+    label: str
+    former: str
+
+
+_BASELINES = (
+    _WithBaseline("", None, "", "none"),
+    _WithBaseline("baseline", "RunningMean", " with baseline", "running mean"),
+    _WithBaseline("learned", "LearnedBaseline", " with learned baseline", "learned"),
 )
 
-_LABELS = {
-    "hnca": "HNCA",
-    "hnca-all-children": "HNCA, all children",
-    "hnca-full-reward": "HNCA, full reward",
-    "reinforce": "REINFORCE",
-    "loo": "LOO",
-    "loo-independent": "LOO, independent",
-    "loo-4": "LOO, 4 samples",
-    "loo-hnca": "HNCA with LOO",
-    "muprop": "MuProp",
-    "local-expectation": "local expectation",
-    "nvil": "NVIL",
-    "disarm": "DisARM",
-    "arm": "ARM",
-    "rebar": "REBAR",
-    "straight-through": "straight-through",
-    "gumbel-softmax": "Gumbel-softmax",
-    "gumbel-softmax-st": "Gumbel-softmax, straight-through",
-    "reinmax": "ReinMax",
-    "relax": "RELAX",
-    "vimco": "VIMCO",
-}
 
-_BASELINES: dict[str, Callable[[], Baseline | None]] = {
-    "": lambda: None,
-    "baseline": RunningMean,
-    "learned": LearnedBaseline,
-}
-_BASELINE_LABELS = {"": "", "baseline": " with baseline", "learned": " with learned baseline"}
-_BASELINE_NAMES = {"": "none", "baseline": "running mean", "learned": "learned"}
+def names(of: Container[str]) -> tuple[str, ...]:
+    """Returns the names, those with baselines too, of the methods that can learn from one of these; no ablations."""
+    rows = [row for row in METHODS.values() if row.needs in of and row.ablates is None]
+    return tuple(_named(row, baseline) for row in rows for baseline in _BASELINES[: len(row.colours)])
 
 
-def estimator(name: str) -> Estimator:
-    """Returns the estimator; `+baseline` gives it a running mean with decay 0.99, `+learned` one of the inputs."""
-    kind, _, suffix = name.partition("+")
-    baseline = _BASELINES[suffix]()
-    makers = {
-        "hnca": lambda: HNCA(baseline),
-        "hnca-all-children": lambda: HNCA(baseline, prune_children=False),
-        "hnca-full-reward": lambda: HNCA(baseline, prune_upstream=False),
-        "reinforce": lambda: REINFORCE(baseline),
-        "loo": LeaveOneOut,
-        "loo-independent": IndependentLeaveOneOut,
-        "loo-4": lambda: MultiSampleLeaveOneOut(4),
-        "loo-hnca": lambda: LeaveOneOutHNCA(2),
-        "muprop": MuProp,
-        "local-expectation": LocalExpectation,
-        "nvil": NVIL,
-        "disarm": DisARM,
-        "arm": ARM,
-        "rebar": REBAR,
-        "straight-through": StraightThrough,
-        "gumbel-softmax": GumbelSoftmax,
-        "gumbel-softmax-st": StraightThroughGumbelSoftmax,
-        "reinmax": ReinMax,
-        "relax": RELAX,
-        "vimco": lambda: VIMCO(5),
-    }
-    return makers[kind]()
+def ablations(of: str) -> tuple[str, ...]:
+    """Returns what can be left out of a method, as the names of its ablations end."""
+    return tuple(row.name.removeprefix(f"{of}-") for row in METHODS.values() if row.ablates == of)
+
+
+def described(of: Container[str]) -> str:
+    """Returns a line of help for each of the methods that can learn from one of these."""
+    rows = [row for row in METHODS.values() if row.needs in of and row.ablates is None]
+    return "\n".join(f"{row.name}{'*' if _takes_baseline(row) else ''}: {row.help}" for row in rows)
+
+
+def estimator(name: str) -> "Estimator":
+    """Returns the estimator of that name; `+baseline` gives it a running mean, decay 0.99, `+learned` a learned one."""
+    row, baseline = _parts(name)
+    options = dict(row.options)
+    if baseline.kind is not None:
+        options["baseline"] = getattr(import_module("hnca.baselines"), baseline.kind)()
+    return getattr(import_module("hnca.estimators"), row.kind)(**options)
+
+
+def with_running_mean(name: str) -> str:
+    """Returns the name with a running mean, unless it has a baseline or takes none."""
+    return f"{name}+baseline" if "+" not in name and _takes_baseline(METHODS[name]) else name
 
 
 def label(name: str) -> str:
     """Returns how tables and figures name an estimator."""
+    row, baseline = _parts(name)
+    return f"{row.label}{baseline.label}"
+
+
+def colour(name: str) -> str:
+    """Returns the colour of an estimator's curves, the same in all figures."""
+    row, baseline = _parts(name)
+    return row.colours[_BASELINES.index(baseline)]
+
+
+def place(name: str) -> tuple[int, int]:
+    """Returns where an estimator stands among all, to be sorted by."""
+    row, baseline = _parts(name)
+    return list(METHODS).index(row.name), _BASELINES.index(baseline)
+
+
+def is_known(name: object) -> bool:
+    """Returns whether it is the name of an estimator, exactly as one is written."""
+    return any(name == _named(row, each) for row in METHODS.values() for each in _BASELINES[: len(row.colours)])
+
+
+def is_ablation(name: str) -> bool:
+    """Returns whether it is another method without something."""
+    return _parts(name)[0].ablates is not None
+
+
+def is_dear(name: str) -> bool:
+    """Returns whether it costs so much that it is compared only if it is asked for."""
+    return _parts(name)[0].dear
+
+
+def former_name(kind: str, baseline: str) -> str:
+    """Returns the name of which rows once had two parts, such as `hnca` and `running mean`.
+
+    Raises:
+        KeyError: if there is no such estimator, or none with such a baseline.
+    """
+    row = METHODS[kind]
+    return {each.former: _named(row, each) for each in _BASELINES[: len(row.colours)]}[baseline]
+
+
+def _takes_baseline(row: Method) -> bool:
+    return len(row.colours) > 1
+
+
+def _named(row: Method, baseline: _WithBaseline) -> str:
+    return f"{row.name}+{baseline.suffix}" if baseline.suffix else row.name
+
+
+def _parts(name: str) -> tuple[Method, _WithBaseline]:
     kind, _, suffix = name.partition("+")
-    return f"{_LABELS[kind]}{_BASELINE_LABELS[suffix]}"
-
-
-def kind_and_baseline(name: str) -> tuple[str, str]:
-    """Returns an estimator's name without its baseline, and what the baseline is called in the metrics."""
-    kind, _, suffix = name.partition("+")
-    return kind, _BASELINE_NAMES[suffix]
-
-
-def with_baseline(kind: str, baseline: str) -> str:
-    """Returns the name of which `kind_and_baseline` made these two."""
-    suffix = {called: suffix for suffix, called in _BASELINE_NAMES.items()}[baseline]
-    return f"{kind}+{suffix}" if suffix else kind
-
-
-def method_label(row: dict[str, Any]) -> str:
-    """Returns how tables and figures name the estimator of a row."""
-    baseline = row.get("baseline", "none")  # the rows of auto-encoders have it in the estimator's name
-    return label(with_baseline(row["estimator"], baseline) if baseline != "none" else row["estimator"])
-
-
-def is_known(row: dict[str, Any]) -> bool:
-    """Returns whether a row is of an estimator that has a label."""
-    try:
-        return bool(method_label(row))
-    except (KeyError, TypeError):
-        return False
-
-
-def is_ablation(row: dict[str, Any]) -> bool:
-    """Returns whether a row is of HNCA without one of its prunings."""
-    return row["estimator"].startswith("hnca-")
+    return METHODS[kind], next(each for each in _BASELINES if each.suffix == suffix)

@@ -5,9 +5,9 @@ layer learned. Encoder and decoder are trained together, the decoder by its ordi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,9 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.conditionals import Dense, Free, Sequential
 from hnca.estimators import Estimator, direct_credits
+from hnca.experiments.data import Facts
 from hnca.experiments.data.images import Images, binarise, largest_divisor
-from hnca.experiments.experiment import Credited, Experiment, Measures
+from hnca.experiments.experiment import Credited, Experiment, Measures, Panels, straight_through
 from hnca.experiments.methods import is_ablation
 from hnca.experiments.store import Row
 from hnca.network import Network
@@ -31,6 +32,14 @@ AutoEncoder = tuple[Network, ELBO]
 
 _IMAGES_AT_A_TIME = 100
 _SAMPLES_AT_A_TIME = 10
+
+
+def _is_ablation(row: Row) -> bool:
+    return is_ablation(row["estimator"])
+
+
+def _panels(note: str, shows: Callable[[Row], bool]) -> Panels:
+    return Panels("train_elbo", "test_elbo", "ELBO (nats)", note, shows)
 
 
 class VAE(Experiment):
@@ -47,6 +56,11 @@ class VAE(Experiment):
         "log_gradient_variance": "ln variance",
     }
     digits = 2
+    panels = {  # noqa: RUF012
+        3: _panels("VAE", lambda row: not _is_ablation(row)),
+        6: _panels("VAE, ablations of HNCA", lambda row: row["estimator"].startswith("hnca")),
+    }
+    reference = "loo-hnca"
 
     def __init__(
         self,
@@ -60,6 +74,11 @@ class VAE(Experiment):
         self._image_shape = image_shape
         self._width, self._bound_samples, self._entropy = width, bound_samples, entropy
         self._joints: tuple[Joint, Joint] = encoder, decoder
+
+    @classmethod
+    def of(cls, settings: Any, facts: Facts) -> "VAE":
+        joints = settings.encoder, settings.decoder
+        return cls(settings.width, settings.bound_samples, *joints, settings.entropy, facts.image_shape)
 
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
         return auto_encoder(layers, self._width, key, *self._joints, self._entropy, self._image_shape)
@@ -86,12 +105,17 @@ class VAE(Experiment):
         elbo, bound = test_likelihood(*trained, images, self._bound_samples, key)
         return {"test_elbo": elbo, "test_bound": bound}
 
-    def identity(self, method: str) -> Row:
-        encoder, decoder = self._joints
-        return {"estimator": method, "encoder": encoder, "decoder": decoder, "entropy": self._entropy}
+    def differentiable(self, trained: AutoEncoder, batch: Images, key: Key[Array, ""]) -> Float[Array, ""]:
+        encoder, objective = trained
+        return jnp.mean(objective.value(encoder, straight_through(encoder, key, {"image": batch.pixels})))
 
-    def figures(self, rows: Sequence[Row]) -> tuple[int, ...]:
-        return (3, 6) if any(map(is_ablation, rows)) else (3,)
+    def identity(self) -> Row:
+        encoder, decoder = self._joints
+        return {"encoder": encoder, "decoder": decoder, "entropy": self._entropy}
+
+    @classmethod
+    def figures(cls, rows: Sequence[Row]) -> tuple[int, ...]:
+        return (3, 6) if any(map(_is_ablation, rows)) else (3,)
 
     def draw_pictures(self, trained: AutoEncoder, images: Images, directory: Path) -> list[Path]:
         # Here, since a trained network can be loaded without what draws.

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
@@ -59,6 +60,8 @@ def likelihood_contrast(
         parent: the layer whose units are changed.
         beside_entropy: see `message`.
     """
+    if logits.size == 0:
+        return jnp.zeros_like(trace.logits[parent])  # of an empty batch, which cannot be divided into blocks
     above = network.layers[parent]
     if isinstance(layer.conditional, Conv) and isinstance(layer, Bernoulli) and isinstance(above, Bernoulli):
         child_state, state = (a.astype(logits.dtype) for a in (layer.state(taken), above.state(trace[parent])))

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from hnca.messages import compiled
 from hnca.messages.energy import shifted_mean_energy
+from hnca.messages.fallback import fast_unless
 from hnca.messages.product import product_message, softplus_sum
 
 
@@ -54,10 +55,23 @@ def bernoulli_entropy_contrast(
         child_logits: logits of the children, with all parents as they are.
         parent_state: 1 where a parent unit has its upper value, else 0.
     """
-    here = jnp.sum(child_logits * jax.nn.sigmoid(child_logits), axis=-1, keepdims=True)
-    if compiled.is_used(weight.dtype):
-        growth, there = compiled.growth_and_energy(span * weight, child_logits, parent_state)
-    else:
-        growth = softplus_sum(weight, span, child_logits, parent_state)
-        there = shifted_mean_energy(span * weight, child_logits, parent_state)
-    return (1 - 2 * parent_state) * (growth - (there - here))
+    if child_logits.size == 0:
+        return jnp.zeros_like(parent_state)
+
+    def contrast(weight: Array, logits: Array) -> Array:
+        here = jnp.sum(logits * jax.nn.sigmoid(logits), axis=-1, keepdims=True)
+        if compiled.is_used(weight.dtype):
+            growth, there = compiled.growth_and_energy(span * weight, logits, state)
+        else:
+            growth = softplus_sum(weight, span, logits, state)
+            there = shifted_mean_energy(span * weight, logits, state)
+        return (1 - 2 * state) * (growth - (there - here))
+
+    def of_certain(weight: Array, logits: Array) -> Array:
+        """A child of an infinite logit is certain whatever its parents do, which one far below 0 is without NaN."""
+        far = max(-1e15, float(jnp.finfo(logits.dtype).min) / 2)
+        return contrast(weight, jnp.where(jnp.isinf(logits), far, logits))
+
+    state = jax.lax.stop_gradient(parent_state)
+    # Logits that are finite are left as they are, so that the call is the message's own.
+    return fast_unless(jnp.any(jnp.isinf(child_logits)), contrast, of_certain, weight, child_logits)

@@ -66,8 +66,13 @@ def _in_blocks(rise: Float[Array, "parents children"], logits: Float[Array, "bat
     return Block(rise, -jnp.abs(logits), (logits > 0).astype(jnp.int8))
 
 
+def most_in_a_block(rise: Float[Array, "parents children"]) -> Float[Array, ""]:
+    """Returns the largest sum of sizes of a parent's shifts over a block of children."""
+    return jnp.max(jnp.sum(jnp.abs(_in_blocks(rise, rise[:1]).rise), axis=-2))
+
+
 def sum_over_blocks(
-    of_block: Way, rise: Float[Array, "parents children"], logits: Float[Array, "batch children"], up: Up
+    of_block: Way, rise: Float[Array, "parents children"], logits: Float[Array, "batch children"], *, up: Up
 ) -> Sums:
     """Returns the sum of what `of_block` makes of each block of children.
 

@@ -11,12 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from hnca.messages.fallback import instead_if
+from hnca.messages.fallback import fast_unless, safe_exponent
 from hnca.messages.taken import at_taken, taken_values
 
 _BLOCK = 16
 _LARGEST_WEIGHT = 10.0
-_SMALLEST_PRODUCT = 1e-37
 
 _Block = tuple[Array, Array]  # log-probabilities [children, categories, batch], weights [.., alternatives, parents]
 
@@ -43,12 +42,21 @@ def categorical_pair_message(
     taken = taken_values(parent_values, weight)
     chosen = jax.nn.one_hot(child_values, categories, dtype=weight.dtype).reshape(-1, children, categories)
     by_child = jnp.moveaxis(weight, (2, 3, 1, 0), (0, 1, 2, 3))
-    log_probability = jnp.moveaxis(jax.nn.log_softmax(child_logits).reshape(-1, children, categories), 0, 2)
     linear = jnp.einsum("bjm,jmki->kbi", chosen, by_child)
     linear -= jnp.sum(linear * taken, axis=0)[None]
-    sums = _sum_over_blocks(_log_of_products, by_child, log_probability, taken)
-    unsafe = ~jnp.isfinite(jnp.sum(sums)) | (jnp.max(jnp.abs(weight)) > _LARGEST_WEIGHT)
-    sums = instead_if(unsafe, sums, lambda w: _sum_over_blocks(_sum_of_logs, w, log_probability, taken), by_child)
+
+    def by(way: Callable[[_Block, Array], Array]) -> Callable[[Array, Array], Array]:
+        def of(weight: Array, logits: Array) -> Array:
+            log_probability = jnp.moveaxis(jax.nn.log_softmax(logits).reshape(-1, children, categories), 0, 2)
+            return _sum_over_blocks(way, weight, log_probability, taken)
+
+        return of
+
+    # What the shifts of a block can come to, up or down.
+    largest = jnp.max(jnp.abs(by_child), axis=(1, 2, 3))
+    growth = 2 * jnp.sum(jax.lax.top_k(largest, min(max(1, _BLOCK // categories), children))[0])
+    unsafe = ~((growth <= safe_exponent(weight.dtype)) & (jnp.max(largest) <= _LARGEST_WEIGHT))
+    sums = fast_unless(unsafe, by(_log_of_products), by(_sum_of_logs), by_child, child_logits)
     return jnp.moveaxis(linear - sums, 0, -1).reshape(*parent_values.shape, -1)
 
 
@@ -76,7 +84,7 @@ def _log_of_products(block: _Block, taken: Array) -> Array:
     product = jnp.ones_like(taken)
     for child in range(len(weight)):
         product *= _sum_over_categories(jnp.exp(log_probability[child]), weight[child], taken)
-    return jnp.log(jnp.where(product < _SMALLEST_PRODUCT, 0, product))
+    return jnp.log(product)
 
 
 def _sum_over_categories(probability: Array, weight: Array, taken: Array) -> Array:

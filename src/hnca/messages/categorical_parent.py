@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from hnca.messages.fallback import instead_if
+from hnca.messages.fallback import fast_unless, safe_exponent
 from hnca.messages.taken import at_taken, taken_values
 
 _BLOCK = 16
@@ -42,9 +42,15 @@ def categorical_parent_message(
     by_child = jnp.moveaxis(weight, (2, 1, 0), (0, 1, 2))
     linear = jnp.einsum("bj,jki->kbi", state - positive, by_child)
     linear -= jnp.sum(linear * taken, axis=0)[None]
-    sums = _sum_over_blocks(_log_of_products, by_child, logits, taken)
-    overflown = ~jnp.isfinite(jnp.max(sums))
-    sums = instead_if(overflown, sums, lambda w: _sum_over_blocks(_sum_of_logs, w, logits, taken), by_child)
+
+    def by(way: Callable[[Array, Array, Array], Array]) -> Callable[[Array, Array], Array]:
+        return lambda weight, logits: _sum_over_blocks(way, weight, logits, taken)
+
+    # The weights themselves, whose exponentials are taken, and what the shifts of a block can come to.
+    largest = jnp.max(jnp.abs(by_child), axis=(1, 2))
+    growth = jnp.maximum(jnp.max(largest), 2 * jnp.sum(jax.lax.top_k(largest, min(_BLOCK, children))[0]))
+    unsafe = ~(growth <= safe_exponent(weight.dtype))
+    sums = fast_unless(unsafe, by(_log_of_products), by(_sum_of_logs), by_child, logits)
     return jnp.moveaxis(linear - sums, 0, -1).reshape(*parent_values.shape, -1)
 
 

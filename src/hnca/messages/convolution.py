@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv
-from hnca.messages.fallback import instead_if
+from hnca.messages.fallback import fast_unless, safe_exponent
+from hnca.units.bernoulli import bernoulli_entropy
 
 _BLOCK = 16
 
@@ -40,7 +41,7 @@ def convolution_message(
     sign = 1 - 2 * parent_state.reshape(-1, *conv.in_shape)
     positive = (logits > 0).astype(logits.dtype)
     linear = span * _transposed(conv, state - positive)
-    sums = _log_product(conv, span, logits, sign)
+    sums = _log_product(conv, span, logits, jax.lax.stop_gradient(sign))
     return (linear - sign * sums).reshape(parent_state.shape)
 
 
@@ -54,17 +55,15 @@ def convolution_entropy_contrast(
 
     Arguments as for `convolution_message`.
     """
+    if child_logits.size == 0:
+        return jnp.zeros_like(parent_state)
     sign = 1 - 2 * parent_state.reshape(-1, *conv.in_shape)
     maps = child_logits.reshape(-1, *conv.out_shape)
 
     def growth(logit: Array, shift: Array) -> Array:
-        return _entropy(logit + shift) - _entropy(logit)
+        return bernoulli_entropy(logit + shift) - bernoulli_entropy(logit)
 
     return (sign * _sum_over_children(growth, conv, span, maps, sign)).reshape(parent_state.shape)
-
-
-def _entropy(logit: Array) -> Array:
-    return jax.nn.softplus(logit) - logit * jax.nn.sigmoid(logit)
 
 
 def _transposed(conv: Conv, maps: Float[Array, "batch height width out"]) -> Array:
@@ -76,21 +75,21 @@ def _transposed(conv: Conv, maps: Float[Array, "batch height width out"]) -> Arr
 def _log_product(conv: Conv, span: float, logits: Array, sign: Array) -> Array:
     """Returns `sum over children of log(1 + sigmoid(-|a|) (e^(+-delta) - 1))`, `+` where `a <= 0`."""
 
-    def of_weight(weight: Array) -> Array:
+    def products(weight: Array, logits: Array) -> Array:
         return _products(weight, conv, logits, sign)
 
     def growth(logit: Array, shift: Array) -> Array:
         below = -jnp.abs(logit)
         return jax.nn.softplus(below + jnp.where(logit > 0, -shift, shift)) - jax.nn.softplus(below)
 
-    sums = of_weight(span * conv.weight)
-    overflown = ~jnp.isfinite(jnp.max(sums))
-
-    def direct(weight: Array) -> Array:
+    def direct(weight: Array, logits: Array) -> Array:
         scaled = _with_weight(conv, weight)
         return _sum_over_children(growth, scaled, 1.0, logits, sign)
 
-    return instead_if(overflown, sums, direct, span * conv.weight)
+    rise = span * conv.weight
+    largest = jnp.max(jnp.abs(rise), axis=(0, 1, 2))
+    most = jnp.sum(jax.lax.top_k(largest, min(_BLOCK, len(largest)))[0])
+    return fast_unless(~(most <= safe_exponent(rise.dtype)), products, direct, rise, logits)
 
 
 def _products(weight: Array, conv: Conv, logits: Array, sign: Array) -> Array:

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.messages.blocks import Block, Sums, Up, from_tiles, parents_up, sum_over_blocks
-from hnca.messages.fallback import instead_if
+from hnca.messages.blocks import Block, Sums, Up, from_tiles, most_in_a_block, parents_up, sum_over_blocks
+from hnca.messages.fallback import fast_unless, safe_exponent
 
 
 def shifted_mean_energy(
@@ -34,9 +34,9 @@ def shifted_mean_energy(
     flat, up = child_logits.reshape(-1, rise.shape[1]), parents_up(parent_state)
     positive = (child_logits > 0).astype(child_logits.dtype)
     linear = jnp.sum(positive * child_logits, axis=-1, keepdims=True) + (1 - 2 * parent_state) * (positive @ rise.T)
-    sums = sum_over_blocks(_fractions, rise, flat, up)
-    overflown = ~jnp.isfinite(jnp.sum(sums))
-    sums = instead_if(overflown, sums, partial(sum_over_blocks, _sigmoids, logits=flat, up=up), rise)
+    fast, always = (partial(sum_over_blocks, way, up=up) for way in (_fractions, _sigmoids))
+    unsafe = ~(most_in_a_block(rise) <= safe_exponent(rise.dtype))
+    sums = fast_unless(unsafe, fast, always, rise, flat)
     return linear + from_tiles(sums, parent_state)
 
 

@@ -8,7 +8,7 @@ from hnca.messages.convolution import convolution_entropy_contrast
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
 from hnca.network import Network, Trace
-from hnca.units import Bernoulli
+from hnca.units import Bernoulli, Layer
 
 
 def entropy_contrast(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
@@ -16,9 +16,23 @@ def entropy_contrast(network: Network, trace: Trace, child: str, parent: str) ->
 
     Source: Young 2022, Section 2 and Appendix G, the entropy components of the ELBO.
     """
-    layer, above = network.layers[child], network.layers[parent]
+    return entropy_contrast_of(network.layers[child], trace.logits[child], network, trace, parent)
+
+
+def entropy_contrast_of(
+    layer: Layer, logits: Float[Array, "*layer_logits"], network: Network, trace: Trace, parent: str
+) -> Float[Array, "*logits"]:
+    """Returns the contrast of the analytic entropy of a layer, of the network or not, for one of its parents.
+
+    Args:
+        layer: the layer; its conditional's parents are named in the trace.
+        logits: the layer's logits given the trace.
+        network: whose layer the parent is.
+        trace: the values of the parents.
+        parent: the layer whose units are changed.
+    """
+    above = network.layers[parent]
     if isinstance(layer, Bernoulli) and isinstance(layer.conditional, Dense | Conv) and isinstance(above, Bernoulli):
-        logits = trace.logits[child]
         state = above.state(trace[parent]).astype(logits.dtype)
         if isinstance(layer.conditional, Conv):
             return convolution_entropy_contrast(layer.conditional, above.span, logits, state)

@@ -72,9 +72,11 @@ def contrast_of_changes(
         parent: the layer whose units are changed.
     """
     above, values = network.layers[parent], trace[parent]
+    if here.size == 0:
+        return jnp.zeros_like(trace.logits[parent])  # of an empty batch, which cannot be divided into parts
     count = above.alternatives
     alternatives = above.alternative_values(trace.logits[parent].dtype)
-    taken = jnp.argmax(values[..., None] == over_units(alternatives, values), axis=-1)
+    taken = above.index(values).astype(jnp.result_type(int))
 
     def further_on(unit_and_step: tuple[Array, Array]) -> Float[Array, "*batch"]:
         unit, step = unit_and_step

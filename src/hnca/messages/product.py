@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hnca.messages.blocks import Block, Sums, Up, from_tiles, parents_up, sum_over_blocks
-from hnca.messages.fallback import instead_if
+from hnca.messages.fallback import fast_unless, instead_if
 
 
 def product_message(
@@ -74,18 +74,22 @@ def softplus_sum(
 
 def _log_product(weight: Array, span: float, logits: Array, parent_state: Array) -> Array:
     """Returns `sum_j log(1 + sigmoid(-|a_j|) (e^(+-delta_ij) - 1))`, `+` where `a_j <= 0`."""
-    rise, logits, up = span * weight, logits.reshape(-1, logits.shape[-1]), parents_up(parent_state)
+    up = parents_up(parent_state)
+
+    def always(rise: Array, logits: Array) -> Array:
+        return sum_over_blocks(_log_of_bounded_products, rise, logits, up=up)
+
+    def fast(rise: Array, logits: Array) -> Array:
+        """Factors are never below 1/2, so that a product once out of range stays so, and shows."""
+        sums = sum_over_blocks(_log_of_products, rise, logits, up=up)
+        overflown = ~jnp.isfinite(jnp.max(sums))
+        split = partial(sum_over_blocks, _log_of_split_products, logits=logits, up=up)
+        return instead_if(two_fit & overflown, sums, split, rise)
+
+    rise, logits = span * weight, logits.reshape(-1, logits.shape[-1])
     # Two factors of this size still have a finite product.
-    two_fit = jnp.max(jnp.abs(rise)) < 0.5 * np.log(float(jnp.finfo(rise.dtype).max))
-    sums = sum_over_blocks(_log_of_products, rise, logits, up)
-    overflown = ~jnp.isfinite(jnp.max(sums))
-    split, bounded = (
-        partial(sum_over_blocks, way, logits=logits, up=up)
-        for way in (_log_of_split_products, _log_of_bounded_products)
-    )
-    sums = instead_if(two_fit & overflown, sums, split, rise)
-    sums = instead_if(~two_fit, sums, bounded, rise)
-    return from_tiles(sums, parent_state)
+    two_fit = jnp.max(jnp.abs(rise)) < 0.5 * float(np.log(float(jnp.finfo(rise.dtype).max)))
+    return from_tiles(fast_unless(~two_fit, fast, always, rise, logits), parent_state)
 
 
 def _log_of_products(block: Block, up: Up) -> Sums:

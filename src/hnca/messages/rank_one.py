@@ -37,7 +37,8 @@ def rank_one_contrast(
     first = cast(Dense, _first_stage(layer))
     features = tuple(network.features(trace.values, name) for name in first.parents)
     hidden = first(features, trace.batch_shape)
-    encoded = network.features(trace.values, parent).reshape(*trace.batch_shape, above.units, -1)
+    encoded = network.features(trace.values, parent)
+    encoded = encoded.reshape(*trace.batch_shape, above.units, encoded.shape[-1] // above.units)
     rows = first.weight(parent).reshape(above.units, encoded.shape[-1], -1)
 
     def total(hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch"]:

@@ -1,8 +1,12 @@
 """The message of softmax (categorical) children to Bernoulli parents, by matrix products."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+
+from hnca.messages.fallback import fast_unless, safe_exponent
 
 
 def softmax_message(
@@ -28,27 +32,65 @@ def softmax_message(
     Source: Young 2022, Eq 2, for the output layer of Section 1.3.
     """
     rise = span * jnp.moveaxis(weight, 1, 0)  # [children, parents, categories]: what a unit adds when it goes up
-    probabilities = jax.nn.softmax(child_logits)
-    taken = jax.nn.one_hot(child_values, weight.shape[-1], dtype=weight.dtype)
+    spread = jnp.max(jnp.max(rise, axis=-1) - jnp.min(rise, axis=-1))
+    # Written so that what is no number is unsafe.
+    unsafe = ~(spread <= safe_exponent(rise.dtype))
+
+    is_up = parent_state > 0.5
+
+    def fast(rise: Array, logits: Array) -> Array:
+        return _sum_over_children(_log_expectation, rise, logits, child_values, is_up)
+
+    def always(rise: Array, logits: Array) -> Array:
+        return _sum_over_children(_log_expectation_of_any, rise, logits, child_values, is_up)
+
+    return fast_unless(unsafe, fast, always, rise, child_logits)
+
+
+def _sum_over_children(
+    log_expectation: Callable[[Array, Array], Array], rise: Array, logits: Array, values: Array, is_up: Array
+) -> Array:
+    taken = jax.nn.one_hot(values, rise.shape[-1], dtype=rise.dtype)
     chosen = jnp.einsum("...ck,cik->...i", taken, rise)
 
     def add_child(total: Array, child: tuple[Array, Array]) -> tuple[Array, None]:
-        child_probabilities, child_rise = child
-        up = _log_expectation(child_probabilities, child_rise)
-        down = _log_expectation(child_probabilities, -child_rise)
+        log_probabilities, child_rise = child
+        up = log_expectation(log_probabilities, child_rise)
+        down = log_expectation(log_probabilities, -child_rise)
         # A unit that is up would flip down; its message is minus that flip's log-ratio.
-        return total + jnp.where(parent_state > 0.5, down, -up), None
+        return total + jnp.where(is_up, down, -up), None
 
-    total, _ = jax.lax.scan(add_child, chosen, (jnp.moveaxis(probabilities, -2, 0), rise))
-    return total
+    return jax.lax.scan(add_child, chosen, (jnp.moveaxis(jax.nn.log_softmax(logits), -2, 0), rise))[0]
 
 
 def _log_expectation(
-    probabilities: Float[Array, "*batch categories"], shift: Float[Array, "parents categories"]
+    log_probabilities: Float[Array, "*batch categories"], shift: Float[Array, "parents categories"]
 ) -> Float[Array, "*batch parents"]:
-    """Returns `log sum_k p_k e^(shift_k)`, by a matrix product and finite for any finite shift."""
+    """Returns `log sum_k p_k e^(shift_k)`, by a matrix product: for shifts of a moderate range."""
     largest = jnp.max(shift, axis=-1)
-    scaled = probabilities @ jnp.exp(shift - largest[:, None]).T
-    broad = jnp.reshape(largest, (1,) * (probabilities.ndim - 1) + largest.shape)
-    # Jensen's bound takes over where every term of the sum underflows.
-    return jnp.maximum(broad + jnp.log(scaled), probabilities @ shift.T)
+    scaled = jnp.exp(log_probabilities) @ jnp.exp(shift - largest[:, None]).T
+    return _over(largest, log_probabilities) + jnp.log(scaled)
+
+
+def _log_expectation_of_any(
+    log_probabilities: Float[Array, "*batch categories"], shift: Float[Array, "parents categories"]
+) -> Float[Array, "*batch parents"]:
+    """The same for any shift: a category at a time, so that nothing has an axis of them beside the others."""
+    by_category = jnp.moveaxis(log_probabilities, -1, 0), shift.T
+
+    def largest_of(largest: Array, category: tuple[Array, Array]) -> tuple[Array, None]:
+        log_p, shift_k = category
+        return jnp.maximum(largest, log_p[..., None] + _over(shift_k, log_probabilities)), None
+
+    def add(total: Array, category: tuple[Array, Array]) -> tuple[Array, None]:
+        log_p, shift_k = category
+        return total + jnp.exp(log_p[..., None] + _over(shift_k, log_probabilities) - largest), None
+
+    shape = (*log_probabilities.shape[:-1], len(shift))
+    nothing = jnp.full(shape, -jnp.inf, shift.dtype)
+    largest = jax.lax.stop_gradient(jax.lax.scan(largest_of, nothing, by_category)[0])
+    return largest + jnp.log(jax.lax.scan(add, jnp.zeros(shape, shift.dtype), by_category)[0])
+
+
+def _over(by_parent: Float[Array, " parents"], like: Float[Array, "*batch categories"]) -> Array:
+    return by_parent.reshape((1,) * (like.ndim - 1) + by_parent.shape)

@@ -23,7 +23,10 @@ class Component(eqx.Module):
 
     @abstractmethod
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        """Returns the component's value for every example."""
+        """Returns the component's value for every example: one number each.
+
+        Its shape is checked, and its dtype made the network's, wherever an `Objective` reads it.
+        """
 
     @abstractmethod
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
@@ -31,6 +34,12 @@ class Component(eqx.Module):
 
         In the shape of the layer's logits: `f(upper) - f(lower)` for a Bernoulli unit, `f(k) - f(value taken)` for
         every category of a categorical one (see `hnca.units.Layer.credit`).
+        """
+
+    def check(self, network: Network, trace: Trace) -> None:
+        """Raises a ValueError where the component does not fit the network or the trace; asked once an estimate.
+
+        The trace is the very one that the caller gave, so that what a function closes over can be told from it.
         """
 
     def __str__(self) -> str:

@@ -1,11 +1,15 @@
 """Objectives: what is to be made large, as a sum of components."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
+from hnca.objectives._checked import checked_value
 from hnca.objectives.explanation import explanation
+from hnca.objectives.log_prob import LogProb
 
 
 class Objective(eqx.Module):
@@ -26,8 +30,24 @@ class Objective(eqx.Module):
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the sum of the components for every example."""
-        values = [component.value(network, trace) for component in self.components]
+        return self.value_of(range(len(self.components)), network, trace)
+
+    def values(self, network: Network, trace: Trace) -> list[Float[Array, "*batch"]]:
+        """Returns every component's value for every example, in the network's dtype.
+
+        Raises:
+            ValueError: if a component returns anything but one real number an example. The message names it.
+        """
+        return [checked_value(component, network, trace) for component in self.components]
+
+    def value_of(self, members: Sequence[int], network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        """Returns the sum of some components, by their places, for every example; errors as for `values`."""
+        values = [checked_value(self.components[place], network, trace) for place in members]
         return sum(values[1:], values[0])
+
+    def is_log_weight(self, network: Network) -> bool:
+        """Returns whether the value is the log of an importance weight, the network being the proposal."""
+        return all(isinstance(c, LogProb) and c.value_name not in network.layers for c in self.components)
 
     def explain(self, network: Network) -> str:
         """Returns a table of how each component reaches each layer of the network; print it.

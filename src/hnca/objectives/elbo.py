@@ -7,9 +7,13 @@ from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
+from hnca.objectives._checked import checked_value
 from hnca.objectives._objective import Objective
+from hnca.objectives._observed import check_scored
 from hnca.objectives.entropy import Entropy
 from hnca.objectives.log_prob import LogProb
+from hnca.objectives.sampled_entropy import SampledEntropy
+from hnca.units import Categorical
 
 
 class ELBO(Objective):
@@ -45,7 +49,8 @@ class ELBO(Objective):
 
         Raises:
             ValueError: if the decoder has no layer for an observed input, no prior for a layer of the encoder, or a
-                layer that the encoder knows nothing of, or units that differ in number. The message names the layer.
+                layer that the encoder knows nothing of, or one of another number of units or of another family than its
+                namesake; or if a layer has an embedding. The message names the layer.
         """
         inputs = tuple(name for name, _ in encoder.inputs)
         _check(encoder, decoder, inputs)
@@ -66,8 +71,13 @@ class ELBO(Objective):
         Its expectation is the ELBO; the log of the mean of its exponential over samples is the importance-weighted
         bound.
         """
-        generated = [term.value(encoder, trace) for term in self._generated]
+        generated = [checked_value(term, encoder, trace) for term in self._generated]
         return sum(generated[1:], generated[0]) - encoder.log_prob(trace)
+
+    def is_log_weight(self, encoder: Network) -> bool:
+        """Returns whether every entropy is sampled, so that the value is the log weight at the sample."""
+        sampled = {component.layer for component in self.components if isinstance(component, SampledEntropy)}
+        return sampled == set(encoder.layers)
 
     @property
     def _generated(self) -> list[LogProb]:
@@ -75,11 +85,11 @@ class ELBO(Objective):
 
 
 def _check(encoder: Network, decoder: Network, inputs: tuple[str, ...]) -> None:
-    sizes = {**{n: s[-1] for n, s in encoder.inputs}, **{n: layer.units for n, layer in encoder.layers.items()}}
-    unknown = sorted(set(decoder.layers) - set(sizes))
+    known = {*dict(encoder.inputs), *encoder.layers}
+    unknown = sorted(set(decoder.layers) - known)
     if unknown:
         raise ValueError(
-            f"ELBO: the decoder's layers {unknown!r} are neither layers nor inputs of the encoder, {sorted(sizes)!r}."
+            f"ELBO: the decoder's layers {unknown!r} are neither layers nor inputs of the encoder, {sorted(known)!r}."
         )
     if not set(decoder.layers) & set(inputs):
         raise ValueError(f"ELBO: the decoder does not end in an observed input; expected a layer of {list(inputs)!r}.")
@@ -89,7 +99,11 @@ def _check(encoder: Network, decoder: Network, inputs: tuple[str, ...]) -> None:
         if name not in {p for layer in decoder.layers.values() for p in layer.conditional.parents}:
             raise ValueError(f"ELBO: no layer of the decoder reads the encoder's layer {name!r}.")
     for name, layer in decoder.layers.items():
-        if layer.units != sizes[name]:
+        check_scored("ELBO", layer, encoder, name)
+    for name, layer in encoder.layers.items():
+        if isinstance(layer, Categorical) and layer.embedding is not None:
             raise ValueError(
-                f"ELBO: the decoder's layer {name!r} has {layer.units} units; expected the encoder's {sizes[name]}."
+                f"ELBO: the encoder's layer {name!r} has an embedding, which its namesake in the decoder has not, so "
+                "that a sample of the decoder would be another one; expected none (the weight of a Dense that reads "
+                "the one-hot value is an embedding)."
             )

@@ -42,9 +42,11 @@ def roles(
     for component in components:
         unknown = sorted(set(component.arguments) - set(network.layers))
         if unknown:
+            inputs = sorted(set(unknown) & {name for name, _ in network.inputs})
+            hint = f" Inputs go in inputs={tuple(inputs)!r}, where the component has it." if inputs else ""
             raise ValueError(
                 f"{type(component).__name__}: arguments={component.arguments!r}; {unknown!r} are not layers of the "
-                f"network, which has {sorted(network.layers)!r}."
+                f"network, which has {sorted(network.layers)!r}.{hint}"
             )
     return {name: _roles_of_layer(network, components, name, prune_children, prune_upstream) for name in network.order}
 

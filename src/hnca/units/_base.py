@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 import equinox as eqx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, Float, Int, Key, Num
 
 
 class Conditional(eqx.Module):
@@ -30,6 +30,17 @@ class Conditional(eqx.Module):
             features: one array a parent, `[*batch, features]`; an input may have any shape after the batch axes.
             batch_shape: the batch axes (a conditional with no parents cannot read them from anywhere else).
         """
+
+
+def checked_conditional(family: str, conditional: object) -> Conditional:
+    """Returns the conditional; anything else, such as a bare Equinox module, is a ValueError that names the family."""
+    if isinstance(conditional, Conditional):
+        return conditional
+    name = conditional.__name__ if isinstance(conditional, type) else type(conditional).__name__
+    raise ValueError(
+        f"{family}: conditional={name}; expected a conditional, such as hnca.Dense. A module or a function of "
+        "the parents goes into one: hnca.Apply(function, parents, out_features)."
+    )
 
 
 class Layer(eqx.Module):
@@ -70,8 +81,12 @@ class Layer(eqx.Module):
         """Returns the values one unit can take, `[alternatives]`, for a layer whose logits have this dtype."""
 
     @abstractmethod
+    def index(self, values: Num[Array, "*batch units"]) -> Int[Array, "*batch units"]:
+        """Returns the place of each unit's value in `alternative_values`: never by the equality of floats."""
+
+    @abstractmethod
     def sample(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Num[Array, "*batch units"]:
-        """Draws every unit independently given its logits."""
+        """Draws every unit independently given its logits: `alternative_values` of their dtype, bit for bit."""
 
     @abstractmethod
     def log_prob(

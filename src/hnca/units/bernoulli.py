@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, Float, Int, Key, Num
 
-from hnca.units._base import Conditional, Layer
+from hnca.units import _noise
+from hnca.units._base import Conditional, Layer, checked_conditional
 
 
 class Bernoulli(Layer):
@@ -24,14 +26,14 @@ class Bernoulli(Layer):
         values: the lower and the upper value, in this order; `(0, 1)` and `(-1, 1)` are the usual ones.
 
     Raises:
-        ValueError: if `values` is not two finite numbers in ascending order.
+        ValueError: if `values` is not two finite numbers in ascending order, or `conditional` is no conditional.
     """
 
     conditional: Conditional
     values: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(self, conditional: Conditional, values: Sequence[int | float] = (0, 1)):
-        self.conditional = conditional
+        self.conditional = checked_conditional("Bernoulli", conditional)
         self.values = tuple(float(value) for value in values)
 
     def __check_init__(self):
@@ -64,34 +66,55 @@ class Bernoulli(Layer):
     def alternative_values(self, dtype: DTypeLike) -> Float[Array, "2"]:
         return jnp.asarray(self.values, dtype)
 
+    def index(self, values: Num[Array, "*batch units"]) -> Int[Array, "*batch units"]:
+        return (self.state(values) > 0.5).astype(jnp.int32)
+
     def state(self, values: Num[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         """Returns 1 where a unit has its upper value and 0 where it has its lower, in the dtype of the values.
 
-        Linear in between, so that a relaxation of the values can be differentiated through it.
+        Linear in between, so that a relaxation of the values can be differentiated through it, and exact at the two.
         """
         if self.values == (0.0, 1.0):
             return values
-        return (values - self.values[0]) / self.span
+        if not jnp.issubdtype(values.dtype, jnp.floating):
+            values = values.astype(jnp.result_type(float))
+        low, high = self._ends(values.dtype)
+        # From the nearer end, where the difference is 0.
+        from_low, from_high = (values - low) / (high - low), (values - high) / (high - low)
+        return jnp.where(from_low > 0.5, 1 + from_high, from_low)
 
     def from_state(self, state: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         """Returns the values of units whose state is 0 (lower) or 1 (upper)."""
         if self.values == (0.0, 1.0):
             return state
-        return self.values[0] + self.span * state
+        low, high = self._ends(state.dtype)
+        return low * (1 - state) + high * state
+
+    def _ends(self, dtype: DTypeLike) -> tuple[Array, Array]:
+        """Returns the two values as numbers of this dtype."""
+        low, high = (np.asarray(value, dtype) for value in self.values)
+        if low == high:
+            raise ValueError(f"Bernoulli: values={self.values!r} are the same number in {jnp.dtype(dtype).name}.")
+        return jnp.asarray(low), jnp.asarray(high)
 
     def sample(self, key: Key[Array, ""], logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
-        return self.from_state(jax.random.bernoulli(key, jax.nn.sigmoid(logits)).astype(logits.dtype))
+        low, high = self._ends(logits.dtype)
+        return jnp.where(_noise.bernoulli(key, logits), high, low)
 
     def log_prob(
         self, logits: Float[Array, "*batch units"], values: Num[Array, "*batch units"]
     ) -> Float[Array, "*batch units"]:
-        return self.state(values).astype(logits.dtype) * logits - jax.nn.softplus(logits)
+        state = self.state(values).astype(logits.dtype)
+        # Of the nearer value, whose term is finite for infinite logits too, and what a relaxed state adds to it.
+        is_up = state > 0.5
+        nearer, rest = -jax.nn.softplus(jnp.where(is_up, -logits, logits)), state - is_up.astype(logits.dtype)
+        return nearer + rest * jnp.where((rest == 0) & jnp.isinf(logits), 0, logits)
 
     def mean(self, logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         return self.from_state(jax.nn.sigmoid(logits))
 
     def entropy(self, logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
-        return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
+        return bernoulli_entropy(logits)
 
     def encode(self, values: Num[Array, "*batch units"], dtype: DTypeLike) -> Float[Array, "*batch units"]:
         return values.astype(dtype)
@@ -127,5 +150,17 @@ class Bernoulli(Layer):
         if contrast is not None:
             # Eq 5 in terms of f and f(1) - f(0): what is left when (posterior - prior) f is taken out of it.
             state = self.state(values).astype(logits.dtype)
-            credit += contrast * (state * prior * (1 - posterior) + (1 - state) * (1 - prior) * posterior)
+            weight = state * prior * (1 - posterior) + (1 - state) * (1 - prior) * posterior
+            # What cannot happen has no weight, whatever it would have been worth.
+            credit += weight * jnp.where(weight == 0, 0, contrast)
         return credit
+
+
+def bernoulli_entropy(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Returns the entropy of two-valued units, in nats: `softplus(a) - a sigmoid(a)`, of which `a` and `-a` are alike.
+
+    Taken where a is below 0, where neither term is large; 0 for infinite logits, as is its derivative.
+    """
+    finite = jnp.where(jnp.isinf(logits), -1e4, logits)
+    below = jnp.where(finite > 0, -finite, finite)
+    return jax.nn.softplus(below) - below * jax.nn.sigmoid(below)

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, Num
 
-from hnca.units._base import Conditional, Layer
+from hnca.units import _noise
+from hnca.units._base import Conditional, Layer, checked_conditional
 
 
 class Categorical(Layer):
@@ -30,8 +31,8 @@ class Categorical(Layer):
         embedding: `[categories, size]`, a parameter, the same for all units of the layer; None for one-hot.
 
     Raises:
-        ValueError: if there are fewer than two categories, they do not divide the conditional's outputs, or the
-            embedding has not one row a category.
+        ValueError: if `conditional` is no conditional, there are fewer than two categories, they do not divide the
+            conditional's outputs, or the embedding has not one row a category.
     """
 
     conditional: Conditional
@@ -44,6 +45,7 @@ class Categorical(Layer):
         categories: int | None = None,
         embedding: Float[Array, "categories size"] | None = None,
     ):
+        conditional = checked_conditional("Categorical", conditional)
         self.conditional = conditional
         self.embedding = embedding
         self.categories = conditional.out_features if categories is None else categories
@@ -81,24 +83,36 @@ class Categorical(Layer):
     def alternative_values(self, dtype: DTypeLike) -> Int[Array, " categories"]:
         return jnp.arange(self.categories, dtype=jnp.int32)
 
+    def index(self, values: Num[Array, "*batch units"]) -> Int[Array, "*batch units"]:
+        return values.astype(jnp.int32)
+
     def sample(
         self, key: Key[Array, ""], logits: Float[Array, "*batch units categories"]
     ) -> Int[Array, "*batch units"]:
-        return jax.random.categorical(key, logits, axis=-1).astype(jnp.int32)
+        noise = _noise.gumbel(key, logits.shape, logits.dtype)
+        return jnp.argmax(logits.astype(noise.dtype) + noise, axis=-1).astype(jnp.int32)
 
     def log_prob(
         self,
         logits: Float[Array, "*batch units categories"],
         values: Num[Array, "*batch units"] | Float[Array, "*batch units categories"],
     ) -> Float[Array, "*batch units"]:
-        point = values if values.ndim == logits.ndim else jax.nn.one_hot(values, self.categories, dtype=logits.dtype)
-        return jnp.sum(jax.nn.log_softmax(logits) * point.astype(logits.dtype), axis=-1)
+        log_probs = jax.nn.log_softmax(logits)
+        if values.ndim == logits.ndim:
+            point = values.astype(logits.dtype)
+            return jnp.sum(jnp.where((point == 0) & jnp.isinf(log_probs), 0, log_probs) * point, axis=-1)
+        categories = jnp.arange(self.categories, dtype=jnp.int32).reshape((1,) * values.ndim + (-1,))
+        is_taken = self.index(values)[..., None] == categories
+        # Picked, not multiplied: the log-probability of another category may be infinite. A value that is none is NaN.
+        picked = jnp.sum(jnp.where(is_taken, log_probs, 0), axis=-1)
+        return jnp.where(jnp.any(is_taken, axis=-1), picked, jnp.nan)
 
     def mean(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         return self._embedded(jax.nn.softmax(logits))
 
     def entropy(self, logits: Float[Array, "*batch units categories"]) -> Float[Array, "*batch units"]:
-        return -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
+        log_probs = jax.nn.log_softmax(logits)
+        return -jnp.sum(jax.nn.softmax(logits) * jnp.where(jnp.isneginf(log_probs), 0, log_probs), axis=-1)
 
     def encode(
         self, values: Int[Array, "*batch units"] | Float[Array, "*batch units categories"], dtype: DTypeLike
@@ -147,10 +161,12 @@ class Categorical(Layer):
         if message is not None and value is not None:
             credit += (posterior - prior) * value[..., None, None]
         if contrast is not None:
+            # What cannot happen has no weight, whatever it would have been worth.
+            contrast = jnp.where(posterior == 0, 0, contrast)
             expected = jnp.sum(posterior * contrast, axis=-1, keepdims=True)
             credit += posterior * contrast - prior * expected
         return credit
 
     def _embedded(self, one_hot: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         seen = one_hot if self.embedding is None else one_hot @ self.embedding.astype(one_hot.dtype)
-        return seen.reshape(*seen.shape[:-2], -1)
+        return seen.reshape(*seen.shape[:-2], seen.shape[-2] * seen.shape[-1])

@@ -73,7 +73,10 @@ def _flat_batch(
     """Returns the parents' features and the credit with all batch axes made one, after the passes."""
     axes = len(trace.batch_shape)
     batch = math.prod(trace.batch_shape) // passes
-    parents = network.layers[name].conditional.parents
-    features = tuple(network.features(trace.values, parent) for parent in parents)
-    flat = tuple(f.reshape(passes, batch, *f.shape[axes:]) for f in features)
+    conditional = network.layers[name].conditional
+    features = tuple(network.features(trace.values, parent) for parent in conditional.parents)
+    flat = tuple(
+        f.reshape(passes, batch, *(f.shape[axes:] if size is None else (size,)))
+        for f, size in zip(features, conditional.parent_sizes, strict=True)
+    )
     return flat, credit.reshape(passes, batch, -1)

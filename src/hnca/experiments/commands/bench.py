@@ -4,24 +4,27 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from hnca.experiments.bandit import Bandit
 from hnca.experiments.data import load_mnist
 from hnca.experiments.data.images import on_device
+from hnca.experiments.data.mnist import MNIST
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.figures.saving import MARKS
 from hnca.experiments.files import require_own, write_atomically
+from hnca.experiments.methods import names
+from hnca.experiments.registry import experiment_class, settings_class
 from hnca.experiments.runs.environment import device_line
-from hnca.experiments.settings import BANDIT_ESTIMATORS, BenchSettings, SettingsError
+from hnca.experiments.settings import BenchSettings, SettingsError
 from hnca.experiments.store import Row
 from hnca.experiments.timing.chart import draw_depths
 from hnca.experiments.timing.messages import time_messages
 from hnca.experiments.timing.updates import Shape, time_updates
-from hnca.experiments.vae import VAE
 
 _MARK = b'"milliseconds_per_'
 """What the rows of a benchmark have in them."""
@@ -46,7 +49,7 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
         settings.experiments, settings.layers, settings.width, settings.batch_size, settings.seeds
     ):
         shape = Shape(*sizes)
-        estimators = [e for e in settings.estimators if name == "vae" or e in BANDIT_ESTIMATORS]
+        estimators = [e for e in settings.estimators if e in names(settings_class(name).learns_from)]
         experiment = _experiment(name, shape.width, settings)
         new = time_updates(experiment, shape, estimators, images, settings.updates, settings.repeats)
         title = f"{name}: {shape.layers} layers of {shape.width}, batch {shape.batch_size}, {shape.seeds} seed(s)"
@@ -60,7 +63,10 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
 
 
 def _experiment(name: str, width: int, settings: BenchSettings) -> Experiment:
-    return VAE(width, bound_samples=1, entropy=settings.entropy) if name == "vae" else Bandit(width)
+    kind = settings_class(name)
+    has_entropies = "entropy" in {field.name for field in fields(kind)}
+    options: dict[str, Any] = {"entropy": settings.entropy} if has_entropies else {}
+    return experiment_class(name).of(kind(width=width, **options), MNIST.facts)
 
 
 def _table(title: str, rows: Sequence[Row]) -> Table:

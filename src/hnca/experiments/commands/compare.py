@@ -8,8 +8,6 @@ import jax
 from jaxtyping import Array, Key, PyTree
 from rich.console import Console
 
-from hnca.baselines import RunningMean
-from hnca.estimators import HNCA, LeaveOneOutHNCA
 from hnca.experiments.comparison.chart import draw_chart
 from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
 from hnca.experiments.comparison.rows import measured_row
@@ -83,7 +81,7 @@ def _reference(
     experiment: Experiment, trained: PyTree, batch: Images, key: Key[Array, ""], settings: CompareSettings
 ) -> Drawn:
     """Draws of an unbiased estimator of low variance."""
-    method = LeaveOneOutHNCA(2) if settings.experiment == "vae" else HNCA(RunningMean())
+    method = estimator(experiment.reference)
     draw = draw_of(experiment, method, trained, batch)
     adapt_key, draw_key = jax.random.split(key)
     state = adapted(draw, experiment.estimator_state(trained, method), adapt_key, settings.adaptation)

@@ -5,7 +5,7 @@ from functools import partial
 
 from rich.console import Console
 
-from hnca.experiments.methods import label, method_label
+from hnca.experiments.methods import label
 from hnca.experiments.runs.plan import Run, refuse_other_settings, runs_of
 from hnca.experiments.runs.running import Drawing, run
 from hnca.experiments.settings import FigureSettings
@@ -33,8 +33,8 @@ def _remark(settings: FigureSettings, rows: Sequence[Row]) -> str:
     """Returns what the caption says of a figure of these rows, which may be of more runs than this command's."""
     shown = distinct(rows, "epoch"), distinct(rows, "seed"), distinct(rows, "layers")
     epochs, seeds, depths = map(len, shown)
-    labels = set(map(method_label, rows))
-    return settings.remark(epochs, seeds, sum(label(name) in labels for name in settings.all_methods), depths)
+    labels = {label(row["estimator"]) for row in rows}
+    return settings.remark(epochs, seeds, sum(label(name) in labels for name in settings.all_estimators), depths)
 
 
 def _state(run: Run) -> str:

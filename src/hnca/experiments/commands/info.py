@@ -7,10 +7,11 @@ import jax
 from rich.console import Console
 
 from hnca.experiments.runs.environment import PACKAGES, kernel_status, processor
+from hnca.experiments.settings import InfoSettings
 from hnca.experiments.training.devices import require_devices
 
 
-def print_information(console: Console) -> None:
+def print_information(_: InfoSettings, console: Console) -> None:
     """Prints a line for each of them; builds the compiled kernel if it has not been built.
 
     Raises:

@@ -2,13 +2,14 @@
 
 import contextlib
 import functools
+import importlib.metadata
 import io
 import os
-import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import tyro
@@ -16,9 +17,9 @@ from rich.console import Console
 
 from hnca.experiments.commands.interruptions import interruptible, postponed
 from hnca.experiments.data import DataError
+from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.runs.failures import RunFailure
 from hnca.experiments.settings import (
-    BanditSettings,
     BenchSettings,
     CompareSettings,
     DataSetSettings,
@@ -27,27 +28,32 @@ from hnca.experiments.settings import (
     InfoSettings,
     ReportSettings,
     SettingsError,
-    VAESettings,
+    TrainingSettings,
 )
 
-Training = BanditSettings | VAESettings
 Looking = ReportSettings | ExportSettings | DataSetSettings | BenchSettings | InfoSettings
-Settings = Training | CompareSettings | FigureSettings | Looking
+Settings = TrainingSettings | CompareSettings | FigureSettings | Looking
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {
-    "bandit": BanditSettings,
-    "vae": VAESettings,
-    "compare": CompareSettings,
-    "figure": FigureSettings,
-    "report": ReportSettings,
-    "export": ExportSettings,
-    "data": DataSetSettings,
-    "bench": BenchSettings,
-    "info": InfoSettings,
+_OTHERS: Mapping[str, tuple[type, str]] = {
+    "compare": (CompareSettings, "compare.compare"),
+    "figure": (FigureSettings, "figure.run_figure"),
+    "report": (ReportSettings, "report.write_report"),
+    "export": (ExportSettings, "export.export_run"),
+    "data": (DataSetSettings, "data.look_after_data"),
+    "bench": (BenchSettings, "bench.run_benchmark"),
+    "info": (InfoSettings, "info.print_information"),
 }
+"""The commands that are no experiments: their settings, and the module beside this one and function that do them."""
 
+_ABOUT = "Train networks of discrete stochastic units with unbiased, low-variance gradients."
 FAILED = 1
 WRONG_USE = 2
+
+
+def commands() -> dict[str, Callable[..., Any]]:
+    """Returns the settings of every command by its name: the experiments first."""
+    experiments: dict[str, Callable[..., Any]] = {name: settings_class(name) for name in EXPERIMENTS}
+    return experiments | {name: kind for name, (kind, _) in _OTHERS.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _kept(settings: Settings | None) -> str:
     """Returns what there is to say of a command that was stopped."""
-    if isinstance(settings, Training | FigureSettings):
+    if isinstance(settings, TrainingSettings | FigureSettings):
         return "; the epochs finished so far are kept, and the same command goes on from there"
     if isinstance(settings, DataSetSettings):
         return "; what has come so far is kept, and the same command goes on from there"
@@ -90,17 +96,26 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _parse(arguments: Sequence[str]) -> Settings:
-    """Returns the settings; --help prints and exits."""
+    """Returns the settings; --help and --version print and exit."""
+    name = arguments[0] if arguments else "--help"
+    if name == "--version":
+        print(f"hnca {importlib.metadata.version('hnca')}")
+        raise SystemExit
+    if name in ("--help", "-h"):
+        return _parsed(tyro.extras.subcommand_cli_from_dict, commands(), "hnca", ["--help"])
+    if name not in commands():
+        raise SettingsError(f"{name}: no such command; expected {', '.join(commands())}, --help or --version")
+    return _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
+
+
+def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments: Sequence[str]) -> Settings:
+    """Returns what the parser makes of the arguments. What settings themselves refuse passes through it as it is."""
     boxed, shown = io.StringIO(), _Shown()
+    about = _ABOUT if program == "hnca" else None
     try:
         with contextlib.redirect_stderr(boxed), contextlib.redirect_stdout(shown):
-            return tyro.extras.subcommand_cli_from_dict(
-                dict(COMMANDS),
-                prog="hnca",
-                description="Train networks of discrete stochastic units with unbiased, low-variance gradients.",
-                args=list(arguments),
-                config=(tyro.conf.OmitSubcommandPrefixes,),
-            )
+            options = (tyro.conf.OmitSubcommandPrefixes,)
+            return parser(kind, prog=program, description=about, args=list(arguments), config=options)
     except SystemExit as error:
         if not error.code:
             print(shown.folded(), end="")
@@ -135,11 +150,10 @@ class _Shown(io.StringIO):
 
 
 def _first_paragraph(boxed: str) -> str:
-    """Returns the message of an error box as one line: what stands between its top edge and its first rule."""
+    """Returns the parser's message as one line: what stands before the first rule, or all, without a box's edges."""
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
     rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    # Of a setting in a group the parser names the class that it has made for it.
-    return re.sub(r"^Error parsing [\w.][\w.-]*: ", "", " ".join(lines[:rule]))
+    return " ".join(lines[:rule]).removeprefix("Error parsing ")
 
 
 def _run(settings: Settings) -> None:
@@ -149,7 +163,7 @@ def _run(settings: Settings) -> None:
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     # What stands in brackets in the name of a file is no markup.
     console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
-    if isinstance(settings, FigureSettings | BanditSettings | VAESettings):
+    if isinstance(settings, FigureSettings | TrainingSettings):
         console.quiet = settings.keeping.quiet
     with postponed():
         action = _action(settings)
@@ -159,34 +173,9 @@ def _run(settings: Settings) -> None:
 def _action(settings: Settings) -> Callable[[Any, Console], None]:
     """Imports what the command is done by, and returns it."""
     # Imported here and not above: the import of JAX would make --help and every mistake wait.
-    if isinstance(settings, BenchSettings):
-        from hnca.experiments.commands.bench import run_benchmark
+    if isinstance(settings, TrainingSettings):
+        from hnca.experiments.runs.running import run
 
-        return run_benchmark
-    if isinstance(settings, InfoSettings):
-        from hnca.experiments.commands.info import print_information
-
-        return lambda _, console: print_information(console)
-    if isinstance(settings, CompareSettings):
-        from hnca.experiments.commands.compare import compare
-
-        return compare
-    if isinstance(settings, FigureSettings):
-        from hnca.experiments.commands.figure import run_figure
-
-        return run_figure
-    if isinstance(settings, ReportSettings):
-        from hnca.experiments.commands.report import write_report
-
-        return write_report
-    if isinstance(settings, DataSetSettings):
-        from hnca.experiments.commands.data import look_after_data
-
-        return look_after_data
-    if isinstance(settings, ExportSettings):
-        from hnca.experiments.commands.export import export_run
-
-        return export_run
-    from hnca.experiments.runs.running import run
-
-    return run
+        return run
+    module, name = next(path for kind, path in _OTHERS.values() if isinstance(settings, kind)).split(".")
+    return getattr(import_module(f"hnca.experiments.commands.{module}"), name)

@@ -8,10 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from hnca.experiments.figures.curves import COLOURS, paper_figure
+from hnca.experiments.experiment import Experiment
+from hnca.experiments.figures.curves import paper_figure
 from hnca.experiments.figures.tables import final_cells
 from hnca.experiments.files import require_own, shown, write_atomically
-from hnca.experiments.methods import is_ablation, is_known, label
+from hnca.experiments.methods import is_known, place
+from hnca.experiments.registry import EXPERIMENTS, experiment_class
 from hnca.experiments.report.drawings import as_image, as_svg, page_style
 from hnca.experiments.report.page import MARK, figure, note, page, pictures, section, table
 from hnca.experiments.runs.failures import refused
@@ -27,11 +29,8 @@ from hnca.experiments.store import (
     stored_runs,
 )
 
-_HEADINGS = {
-    "bandit": {"train_accuracy": ("train accuracy", 4), "test_accuracy": ("test accuracy", 4)},
-    "vae": {"train_elbo": ("train ELBO", 2), "test_elbo": ("test ELBO", 2), "test_bound": ("test bound", 2)},
-}
-_VARIANCE = {"log_gradient_variance": ("ln variance of the gradient", 3)}
+_VARIANCE = "log_gradient_variance"
+_DIGITS_OF_VARIANCE = 3
 
 
 def write_report(settings: ReportSettings, console: Console) -> None:
@@ -60,70 +59,63 @@ def write_report(settings: ReportSettings, console: Console) -> None:
 
 def _whole(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows of experiments and estimators that are known, with all that is shown of them."""
-    known = [row for row in rows if row.get("experiment") in _HEADINGS and is_known(row)]
-    return [row for name, fields in _HEADINGS.items() for row in complete(_of(known, name), fields)]
+    whole = []
+    for name in EXPERIMENTS:
+        experiment = experiment_class(name)
+        whole += complete(_of(rows, name), (*experiment.train_fields, *experiment.test_fields))
+    return whole
 
 
 def _of(rows: Sequence[Row], experiment: str) -> list[Row]:
-    return [row for row in rows if row["experiment"] == experiment]
+    return [row for row in rows if row.get("experiment") == experiment]
 
 
 def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
-    """Returns the runs by depth, then as the figures know the estimators, not as their names are spelled.
+    """Returns the runs by depth, then as the estimators stand in their table, not as their names are spelled.
 
     Raises:
         StoredRunError: if one is of an estimator that is not known.
     """
-    place = {method: number for number, method in enumerate(COLOURS)}
     for directory, run in runs.items():
         missing = [name for name in ("name", "train_images") if name not in run["data"]]
         missing += [name for name in ("seeds", "batch_size") if name not in run["settings"]]
         if missing:
             raise StoredRunError(f"{directory}: its config.json does not say {', '.join(missing)}")
-        if not is_known({"estimator": run["method"]}):
+        if not is_known(run["method"]):
             raise StoredRunError(
                 f"{directory}: was trained by {shown(run['method'])}, which this version does not know"
             )
-    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place[label(run[1]["method"])], run[0])))
+    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place(run[1]["method"]), run[0])))
 
 
-def report(name: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
+def report(directory: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
     """Returns the page.
 
     Args:
-        name: of the directory, for the title.
+        directory: its name, for the title.
         runs: the configurations by directory.
         rows: the metrics of all of them.
     """
     sections = []
-    for experiment in distinct(rows, "experiment"):
-        chosen = _of(rows, experiment)
+    for name in distinct(rows, "experiment"):
+        chosen, experiment = _of(rows, name), experiment_class(name)
         sections += [_figures(experiment, chosen, runs), _final_values(experiment, chosen)]
     sections += [_pace(runs), _pictures(runs), _settings(runs)]
-    return page(f"hnca: {name}", [part for part in sections if part])
+    return page(f"hnca: {directory}", [part for part in sections if part])
 
 
-def _figures(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
-    numbers = _numbers(experiment, rows, runs)
+def _figures(experiment: type[Experiment], rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
     data = ", ".join(dict.fromkeys(run["data"]["name"] for run in runs.values()))
+    panels = [experiment.panels[number] for number in experiment.figures(rows)]
     with page_style():
-        drawn = [figure(as_svg(paper_figure(number, rows, data))) for number in numbers]
+        drawn = [figure(as_svg(paper_figure(each, experiment.units, rows, data))) for each in panels]
     return section("Figures", *drawn)
 
 
-def _numbers(experiment: str, rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> tuple[int, ...]:
-    if experiment == "vae":
-        return (3, 6) if any(map(is_ablation, rows)) else (3,)
-    if any(run["settings"].get("torso") == "conv" for run in runs.values()):
-        return (5,)
-    return (4,) if all(row.get("baseline", "none") != "none" for row in rows) else (1,)
-
-
-def _final_values(experiment: str, rows: Sequence[Row]) -> str:
-    fields = {**_HEADINGS[experiment], **_VARIANCE}
-    digits = {field: places for field, (_, places) in fields.items()}
-    lines = [[depth, method, *cells] for depth, method, cells in final_cells(rows, digits)]
-    headings = ["layers", "estimator", *(heading for heading, _ in fields.values())]
+def _final_values(experiment: type[Experiment], rows: Sequence[Row]) -> str:
+    digits = {**dict.fromkeys(experiment.headings, experiment.digits), _VARIANCE: _DIGITS_OF_VARIANCE}
+    lines = [[depth, estimator, *cells] for depth, estimator, cells in final_cells(rows, digits)]
+    headings = ["layers", "estimator", *{**experiment.headings, _VARIANCE: "ln variance of the gradient"}.values()]
     seeds = len(distinct(rows, "seed"))
     said = "one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval (Student's t)"
     return section("Final values", note(f"The last epoch of each run; {said}."), table(headings, lines))

@@ -12,9 +12,10 @@ from jaxtyping import PyTree
 from hnca.experiments.data.images import Images
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.methods import estimator
+from hnca.experiments.registry import settings_class
 from hnca.experiments.runs.plan import settings_of
 from hnca.experiments.runs.running import experiment_of
-from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError, VAESettings
+from hnca.experiments.settings import CompareSettings, SettingsError, TrainingSettings
 from hnca.experiments.store import StoredRunError, read_configuration
 from hnca.experiments.timing.updates import Shape
 from hnca.experiments.trained.loading import load
@@ -76,7 +77,7 @@ def _of_run(settings: CompareSettings, run: Path) -> Subject:
 def _trained(
     experiment: Experiment,
     layers: int,
-    training: VAESettings | BanditSettings,
+    training: TrainingSettings,
     wanted: tuple[int, ...],
     images: Images,
 ) -> Iterator[tuple[int, PyTree]]:
@@ -93,8 +94,7 @@ def _trained(
             yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
 
 
-def _training(settings: CompareSettings, layers: int) -> VAESettings | BanditSettings:
-    width, epochs, batch_size, one = settings.width, max(1, *settings.epochs), settings.batch_size, (layers,)
-    if settings.experiment == "bandit":
-        return BanditSettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data)
-    return VAESettings(one, width, epochs, seeds=1, batch_size=batch_size, data=settings.data, bound_samples=1)
+def _training(settings: CompareSettings, layers: int) -> TrainingSettings:
+    width, epochs, batch_size = settings.width, max(1, *settings.epochs), settings.batch_size
+    kind = settings_class(settings.experiment)
+    return kind((layers,), width, epochs, seeds=1, batch_size=batch_size, data=settings.data)

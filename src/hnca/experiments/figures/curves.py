@@ -1,9 +1,8 @@
 """The paper's figures, drawn from the rows of metrics files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,110 +10,43 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from hnca.experiments.experiment import Panels
 from hnca.experiments.figures.intervals import confidence_interval
 from hnca.experiments.figures.saving import legible, save_figure
-from hnca.experiments.methods import is_ablation, method_label
+from hnca.experiments.methods import colour, label
 from hnca.experiments.store import Row, distinct
-
-COLOURS = {
-    "HNCA": "#0072b2",
-    "HNCA with baseline": "#56b4e9",
-    "HNCA with learned baseline": "#4b6bff",
-    "HNCA with LOO": "#00c2c7",
-    "HNCA, all children": "#000000",
-    "HNCA, all children with baseline": "#777777",
-    "HNCA, all children with learned baseline": "#b0b0b0",
-    "HNCA, full reward": "#c8283c",
-    "HNCA, full reward with baseline": "#f4a582",
-    "HNCA, full reward with learned baseline": "#e0567a",
-    "REINFORCE": "#d55e00",
-    "REINFORCE with baseline": "#e69f00",
-    "REINFORCE with learned baseline": "#9c6b00",
-    "LOO": "#009e73",
-    "LOO, independent": "#7fcfb9",
-    "LOO, 4 samples": "#66a61e",
-    "DisARM": "#cc79a7",
-    "ARM": "#8c564b",
-    "MuProp": "#c44ecb",
-    "NVIL": "#7a8f00",
-    "local expectation": "#ff2a2a",
-    "REBAR": "#9467bd",
-    "RELAX": "#bcbd22",
-    "straight-through": "#6b8e9e",
-    "Gumbel-softmax": "#ff6f91",
-    "Gumbel-softmax, straight-through": "#8fbf3f",
-    "ReinMax": "#9b4dff",
-    "VIMCO": "#2f8f8f",
-}
-"""Of the curves, one for every estimator, so that it looks the same in all figures; legible on white and on black."""
-
 
 _LETTERS_AN_INCH = 16
 """Of a caption, so that it is not wider than the figure."""
 _LETTERS_AN_INCH_OF_LEGEND = 14.5
 
 
-class _Panels(NamedTuple):
-    """What one figure shows, one column a depth: performance above, variance below.
-
-    Attributes:
-        train_field: drawn solid, with bands.
-        test_field: drawn dotted, at the epochs where it was measured.
-        performance: the label of the upper axes.
-        units: what the layers are called.
-        note: what the figure is of.
-        shows: whether it shows a row.
-    """
-
-    train_field: str
-    test_field: str
-    performance: str
-    units: str
-    note: str
-    shows: Callable[[Row], bool]
-
-
-def _bandit(note: str) -> _Panels:
-    return _Panels("train_accuracy", "test_accuracy", "accuracy", "hidden", note, lambda _: True)
-
-
-def _auto_encoder(note: str, shows: Callable[[Row], bool]) -> _Panels:
-    return _Panels("train_elbo", "test_elbo", "ELBO (nats)", "latent", note, shows)
-
-
-_FIGURES = {
-    1: _bandit("Bandit"),
-    3: _auto_encoder("VAE", lambda row: not is_ablation(row)),
-    4: _bandit("Bandit, with running means as baselines"),
-    5: _bandit("Bandit, convolutional torso"),
-    6: _auto_encoder("VAE, ablations of HNCA", lambda row: row["estimator"].startswith("hnca")),
-}
-
-
-def draw_figure(number: int, rows: Sequence[Row], directory: Path, remark: str = "") -> list[Path]:
-    """Draws a figure of Young 2022 and returns the paths written: `figure<number>.png` and `.pdf`.
+def draw_figure(
+    number: int, panels: Panels, units: str, rows: Sequence[Row], directory: Path, remark: str = ""
+) -> list[Path]:
+    """Draws a figure of an experiment and returns the paths written: `figure<number>.png` and `.pdf`.
 
     Args:
-        number: 1, 3, 4, 5 or 6.
+        number: its own.
+        panels: what it shows.
+        units: what the layers are called.
         rows: the metrics of its experiment.
         directory: where the files go.
         remark: what the caption says besides.
     """
-    figure = paper_figure(number, rows, remark)
+    figure = paper_figure(panels, units, rows, remark)
     return [save_figure(figure, directory / f"figure{number}.{ending}") for ending in ("png", "pdf")]
 
 
-def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
-    """Returns a figure of Young 2022, one column a depth: performance above, ln gradient variance below.
-
-    1, 4 and 5 are bandits (with baselines, with a convolutional torso), 3 auto-encoders, 6 HNCA's ablations.
+def paper_figure(panels: Panels, units: str, rows: Sequence[Row], remark: str = "") -> Figure:
+    """Returns a figure, one column a depth: performance above, ln gradient variance below.
 
     Args:
-        number: which.
+        panels: what it shows.
+        units: what the layers are called.
         rows: the metrics of its experiment; those it does not show are left out.
         remark: what the caption says besides.
     """
-    panels = _FIGURES[number]
     chosen = [row for row in rows if panels.shows(row)]
     depths = distinct(chosen, "layers")
     figure = Figure(figsize=(max(5.8, 1.4 + 3.6 * len(depths)), 6.4))
@@ -125,7 +57,7 @@ def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
         _curves(performance, of_depth, panels.train_field, "-")
         _curves(performance, of_depth, panels.test_field, ":")
         _curves(variance, of_depth, "log_gradient_variance", "-")
-        performance.set_title(f"{depth} {panels.units} layer{'s' if depth > 1 else ''}", fontsize=11)
+        performance.set_title(f"{depth} {units} layer{'s' if depth > 1 else ''}", fontsize=11)
         variance.set_xlabel("epoch")
         variance.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, 0].set_ylabel(panels.performance)
@@ -136,14 +68,14 @@ def paper_figure(number: int, rows: Sequence[Row], remark: str = "") -> Figure:
 
 def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
     """Puts the legend above the panels and what the bands are below them."""
-    methods = dict.fromkeys(map(method_label, rows))
-    lines = [Line2D([], [], color=COLOURS[label], label=label) for label in methods]
+    names = distinct(rows, "estimator")
+    lines = [Line2D([], [], color=colour(name), label=label(name)) for name in names]
     styles = [
         Line2D([], [], color="0.4", linestyle="-", label="training"),
         Line2D([], [], color="0.4", linestyle=":", marker="o", markersize=4, fillstyle="none", label="test"),
     ]
     handles = [*lines, *styles]
-    entry = 0.5 + max(map(len, [*methods, "training"])) / _LETTERS_AN_INCH_OF_LEGEND
+    entry = 0.5 + max(map(len, [*map(label, names), "training"])) / _LETTERS_AN_INCH_OF_LEGEND
     columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
     legend_rows = -(-len(handles) // columns)
     figure.legend(handles=handles, loc="upper center", ncols=columns, frameon=False, fontsize=9)
@@ -165,17 +97,17 @@ def _by_epoch(rows: Sequence[Row], field: str) -> dict[int, list[float]]:
 
 def _curves(axis: Axes, rows: Sequence[Row], field: str, style: str) -> None:
     """Draws a field against the epochs where it was measured, one curve for every estimator, solid ones with a band."""
-    for label in dict.fromkeys(map(method_label, rows)):
-        by_epoch = _by_epoch([row for row in rows if method_label(row) == label and row[field] is not None], field)
+    for name in distinct(rows, "estimator"):
+        by_epoch = _by_epoch([row for row in rows if row["estimator"] == name and row[field] is not None], field)
         epochs = list(by_epoch)
         intervals = [confidence_interval(values) for values in by_epoch.values()]
         mean = np.array([interval.mean for interval in intervals])
         half_width = np.array([interval.half_width for interval in intervals])
         is_test, is_point = style == ":", len(epochs) == 1
-        (line,) = axis.plot(epochs, mean, style, color=COLOURS[label], linewidth=1.5, markersize=5 if is_point else 2)
+        (line,) = axis.plot(epochs, mean, style, color=colour(name), linewidth=1.5, markersize=5 if is_point else 2)
         line.set_marker("o" if is_test or is_point else "")
         line.set_fillstyle("none" if is_test else "full")
         if style == "-" and not np.isnan(half_width).any():
-            axis.fill_between(epochs, mean - half_width, mean + half_width, color=COLOURS[label], alpha=0.2, lw=0)
+            axis.fill_between(epochs, mean - half_width, mean + half_width, color=colour(name), alpha=0.2, lw=0)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 
 from hnca.experiments.figures.intervals import confidence_interval
-from hnca.experiments.methods import method_label
+from hnca.experiments.methods import label
 from hnca.experiments.store import Row, distinct
 
 
@@ -28,8 +28,8 @@ def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -
     table.add_column("estimator", overflow="fold")
     for heading in headings.values():
         table.add_column(heading, justify="right", overflow="fold")
-    for depth, label, cells in final_cells(rows, dict.fromkeys(headings, digits)):
-        table.add_row(str(depth), label, *cells)
+    for depth, estimator, cells in final_cells(rows, dict.fromkeys(headings, digits)):
+        table.add_row(str(depth), estimator, *cells)
     return table
 
 
@@ -43,18 +43,22 @@ def final_cells(rows: Sequence[Row], digits: Mapping[str, int]) -> Iterator[tupl
     final = _final(rows)
     for depth in distinct(final, "layers"):
         of_depth = [row for row in final if row["layers"] == depth]
-        for label in dict.fromkeys(map(method_label, of_depth)):
-            chosen = [row for row in of_depth if method_label(row) == label]
-            yield depth, label, [_cell([row[field] for row in chosen], places) for field, places in digits.items()]
+        for name in distinct(of_depth, "estimator"):
+            chosen = [row for row in of_depth if row["estimator"] == name]
+            yield (
+                depth,
+                label(name),
+                [_cell([row[field] for row in chosen], places) for field, places in digits.items()],
+            )
 
 
 def _final(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows of the last epoch of each depth and estimator."""
     last: dict[tuple[int, str], int] = {}
     for row in rows:
-        of = row["layers"], method_label(row)
+        of = row["layers"], row["estimator"]
         last[of] = max(row["epoch"], last.get(of, 0))
-    return [row for row in rows if row["epoch"] == last[row["layers"], method_label(row)]]
+    return [row for row in rows if row["epoch"] == last[row["layers"], row["estimator"]]]
 
 
 def _cell(values: Sequence[float | None], digits: int) -> str:

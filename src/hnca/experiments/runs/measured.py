@@ -27,7 +27,8 @@ def rows_of(experiment: Experiment, method: str, layers: int, number: int, epoch
     return [
         {
             "experiment": experiment.name,
-            **experiment.identity(method),
+            "estimator": method,
+            **experiment.identity(),
             "layers": layers,
             "seed": seed,
             "epoch": number,

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hnca.experiments.data import Facts
+from hnca.experiments.registry import settings_class
 from hnca.experiments.runs.failures import refused
-from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
+from hnca.experiments.settings import SettingsError, TrainingSettings
 from hnca.experiments.store import Configuration, StoredRunError, differences, progress, stored_runs
-
-Settings = BanditSettings | VAESettings
 
 
 class Run(NamedTuple):
@@ -36,21 +35,20 @@ class Run(NamedTuple):
         return progress(self.directory, self.seeds).epoch >= self.epochs
 
 
-def runs_of(settings: Settings, facts: Facts) -> list[Run]:
+def runs_of(settings: TrainingSettings, facts: Facts) -> list[Run]:
     """Returns the runs that the settings ask for, those of all shards, on the data of these facts."""
-    return [_run(settings, facts, layers, method) for layers in settings.layers for method in settings.methods]
+    return [_run(settings, facts, layers, method) for layers in settings.layers for method in settings.all_estimators]
 
 
-def settings_of(configuration: Configuration) -> Settings:
+def settings_of(configuration: Configuration) -> TrainingSettings:
     """Returns settings of which a run with that configuration, as `config.json` holds it, is the only depth.
 
     Raises:
         SettingsError: if this version of hnca knows no such settings.
     """
-    kinds: dict[str, type[Settings]] = {kind.experiment: kind for kind in (BanditSettings, VAESettings)}
     values = configuration["settings"].items()
     try:
-        kind = kinds[configuration["experiment"]]
+        kind = settings_class(configuration["experiment"])
         given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values}
         return kind(layers=(configuration["layers"],), **given)
     except (KeyError, TypeError) as error:
@@ -94,7 +92,7 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
             )
 
 
-def _run(settings: Settings, facts: Facts, layers: int, method: str) -> Run:
+def _run(settings: TrainingSettings, facts: Facts, layers: int, method: str) -> Run:
     configuration = {
         "experiment": settings.experiment,
         "layers": layers,

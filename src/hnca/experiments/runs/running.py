@@ -7,22 +7,21 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from hnca.experiments.bandit import Bandit
 from hnca.experiments.data import Facts
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.figures.curves import draw_figure
 from hnca.experiments.figures.tables import final_table
+from hnca.experiments.registry import experiment_class
 from hnca.experiments.runs.environment import device_line
 from hnca.experiments.runs.failures import RunFailure, partners_there, refused
 from hnca.experiments.runs.forecast import Forecast
-from hnca.experiments.runs.plan import Run, Settings, of_shard, refuse_other_settings, runs_of
+from hnca.experiments.runs.plan import Run, of_shard, refuse_other_settings, runs_of
 from hnca.experiments.runs.shares import Share
 from hnca.experiments.runs.trainer import Trainer
-from hnca.experiments.settings import SettingsError, VAESettings
+from hnca.experiments.settings import SettingsError, TrainingSettings
 from hnca.experiments.store import Claim, ClaimedError, Row, complete, read_rows
 from hnca.experiments.training.devices import Placement, is_writer
 from hnca.experiments.training.processes import NOTHING_LEFT, join, next_run
-from hnca.experiments.vae import VAE
 
 
 class Drawing(NamedTuple):
@@ -42,11 +41,9 @@ class Drawing(NamedTuple):
 
 
 EVERYTHING = Drawing()
-_LEAST_SIDE = 5
-"""What two convolutions of 3 by 3 without padding leave a pixel of."""
 
 
-def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> None:
+def run(settings: TrainingSettings, console: Console, drawing: Drawing = EVERYTHING) -> None:
     """Trains every depth with every estimator, as far as they are not on disk, and draws the figures.
 
     Of several processes that train one network together the first writes and prints, and the others take part in the
@@ -62,8 +59,8 @@ def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> 
             processes are at work on all that is left.
         RunFailure: if training cannot go on.
     """
-    join(settings.sharing)
-    placement = Placement(settings.sharing.devices, settings.seeds, settings.batch_size)
+    join(settings.processes)
+    placement = Placement(settings.processes.devices, settings.seeds, settings.batch_size)
     facts = settings.data.facts(settings.batch_size)
     experiment = experiment_of(settings, facts)
     runs = runs_of(settings, facts)
@@ -85,27 +82,21 @@ def run(settings: Settings, console: Console, drawing: Drawing = EVERYTHING) -> 
         console.print(left, soft_wrap=True, highlight=False)
 
 
-def experiment_of(settings: Settings, facts: Facts) -> Experiment:
+def experiment_of(settings: TrainingSettings, facts: Facts) -> Experiment:
     """Returns the experiment that the settings are for, on the data of these facts.
 
     Raises:
         SettingsError: if the data are not fit for it.
     """
-    shape = facts.image_shape
-    if isinstance(settings, VAESettings):
-        joints = settings.encoder, settings.decoder
-        return VAE(settings.width, settings.bound_samples, *joints, settings.entropy, shape)
-    if facts.classes is None:
-        raise SettingsError(f"--dataset {facts.name}: has no labels; expected labels, which the rewards are for")
-    if facts.classes < 2:
-        raise SettingsError(f"--dataset {facts.name}: all labels are 0; expected at least two classes to choose from")
-    if settings.torso == "conv" and min(shape) < _LEAST_SIDE:
-        size = " by ".join(map(str, shape))
-        raise SettingsError(f"--torso conv: images of {size} pixels; expected at least {_LEAST_SIDE} by {_LEAST_SIDE}")
-    return Bandit(settings.width, settings.torso, shape, facts.classes)
+    try:
+        return experiment_class(settings.experiment).of(settings, facts)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
-def _lead(trainer: Trainer, settings: Settings, runs: Sequence[Run], placement: Placement, console: Console) -> Share:
+def _lead(
+    trainer: Trainer, settings: TrainingSettings, runs: Sequence[Run], placement: Placement, console: Console
+) -> Share:
     """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
     refuse_other_settings(settings.out, runs, settings.overwrite)
     tell = partial(console.print, soft_wrap=True, highlight=False)
@@ -138,7 +129,7 @@ def _follow(trainer: Trainer, runs: Sequence[Run]) -> None:
         place, after = next_run(NOTHING_LEFT, 0)
 
 
-def _left(settings: Settings, runs: Sequence[Run], share: Share) -> str | None:
+def _left(settings: TrainingSettings, runs: Sequence[Run], share: Share) -> str | None:
     """Returns a line that says what is left to others, or None if all is done.
 
     Raises:
@@ -156,7 +147,9 @@ def _left(settings: Settings, runs: Sequence[Run], share: Share) -> str | None:
     return f"not finished: {', '.join(left)} ({others}); whoever finishes last draws the figures"
 
 
-def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], drawing: Drawing, console: Console) -> None:
+def _draw(
+    experiment: Experiment, settings: TrainingSettings, runs: Sequence[Run], drawing: Drawing, console: Console
+) -> None:
     fields = (*experiment.train_fields, *experiment.test_fields)
     rows = complete(read_rows(settings.out, [run.directory for run in runs]), fields)
     console.print(final_table(rows, experiment.headings, experiment.digits))
@@ -164,7 +157,8 @@ def _draw(experiment: Experiment, settings: Settings, runs: Sequence[Run], drawi
     try:
         with refused(settings.out), Claim(settings.out).take():
             remark = drawing.remark(rows)
-            paths = [path for number in numbers for path in draw_figure(number, rows, settings.out, remark)]
+            of = [(number, experiment.panels[number], experiment.units) for number in numbers]
+            paths = [path for each in of for path in draw_figure(*each, rows, settings.out, remark)]
     except ClaimedError as error:
         console.print(f"figures: {error.owner or 'another process'} draws them", soft_wrap=True, highlight=False)
         return

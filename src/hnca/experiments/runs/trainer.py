@@ -21,8 +21,9 @@ from hnca.experiments.runs.events import EventFiles, Events, NoEvents
 from hnca.experiments.runs.failures import RunFailure, told
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.measured import mean_row, rows_of
-from hnca.experiments.runs.plan import Run, Settings
+from hnca.experiments.runs.plan import Run
 from hnca.experiments.runs.recording import Recorder
+from hnca.experiments.settings import TrainingSettings
 from hnca.experiments.store import Claim, Row
 from hnca.experiments.training.devices import Placement
 from hnca.experiments.training.epochs import Epoch, Start, train
@@ -36,7 +37,7 @@ class Trainer:
     def __init__(
         self,
         experiment: Experiment,
-        settings: Settings,
+        settings: TrainingSettings,
         placement: Placement,
         console: Console,
         forecast: Forecast,

@@ -2,7 +2,6 @@
 
 from hnca.experiments.settings._base import TrainingSettings as TrainingSettings
 from hnca.experiments.settings._checks import SettingsError as SettingsError
-from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS as BANDIT_ESTIMATORS
 from hnca.experiments.settings.bandit import BanditSettings as BanditSettings
 from hnca.experiments.settings.bench import BenchSettings as BenchSettings
 from hnca.experiments.settings.compare import CompareSettings as CompareSettings
@@ -15,5 +14,4 @@ from hnca.experiments.settings.looking import ReportSettings as ReportSettings
 from hnca.experiments.settings.running import KeepingSettings as KeepingSettings
 from hnca.experiments.settings.running import ProcessSettings as ProcessSettings
 from hnca.experiments.settings.vae import ABLATIONS as ABLATIONS
-from hnca.experiments.settings.vae import VAE_ESTIMATORS as VAE_ESTIMATORS
 from hnca.experiments.settings.vae import VAESettings as VAESettings

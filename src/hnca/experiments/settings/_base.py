@@ -1,15 +1,33 @@
 """What every experiment lets a user set."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import tyro
 
+from hnca.experiments.methods import Needs
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
 from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
+
+
+class Scale(NamedTuple):
+    """What a figure of the paper needs in full.
+
+    Attributes:
+        estimators: those it compares.
+        epochs: how long.
+        seeds: how many.
+        options: what else its settings say.
+    """
+
+    estimators: tuple[str, ...]
+    epochs: int
+    seeds: int
+    options: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -18,32 +36,36 @@ class TrainingSettings:
 
     experiment: ClassVar[str]
     """What the experiment is called."""
+    learns_from: ClassVar[frozenset[Needs]]
+    """What there is for an estimator to learn from."""
+    figures: ClassVar[Mapping[int, Scale]] = {}
+    """What the paper's figures of the experiment need, by their numbers."""
     of_the_command: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "sharing"}
+        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "processes"}
     )
     """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
 
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers to try."""
     width: int = 200
-    """Units in a hidden layer."""
+    """How many units a hidden layer has."""
     epochs: int = 100
-    """Passes over the training images."""
+    """How many passes over the training images each network makes."""
     seeds: int = 5
     """How many independent networks to train, together."""
     batch_size: int = 50
-    """Images an update."""
+    """How many images an update sees."""
     learning_rate: float = 1e-4
-    """Of Adam."""
+    """The learning rate of Adam, by which parameters are updated."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
     """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False
-    """Begin these runs anew instead."""
+    """Begin runs of these names anew, whatever is there, instead of continuing them."""
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
     """Checkpoints, checks, shards and display."""
-    sharing: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
+    processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
 
     def __post_init__(self):
@@ -52,6 +74,11 @@ class TrainingSettings:
             check_count(name, getattr(self, name))
         if not (isfinite(self.learning_rate) and self.learning_rate > 0):
             raise SettingsError(f"--learning-rate {self.learning_rate}: expected a positive number")
+
+    @property
+    def all_estimators(self) -> tuple[str, ...]:
+        """The names of the estimators to train with, each once."""
+        raise NotImplementedError
 
     def determining(self) -> dict[str, Any]:
         """Returns the settings that determine the numbers of a run of given depth and estimator, by name."""

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-class SettingsError(ValueError):
-    """A setting that cannot be used. Its message is one line, fit to be shown to the user."""
+class SettingsError(Exception):
+    """A setting that cannot be used. Its message is one line, fit to be shown to the user.
+
+    No ValueError, since the parser of the command line makes of those a text of its own.
+    """
 
 
 _MOST = 2**31 - 1

@@ -1,25 +1,20 @@
 """The settings of the bandit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from hnca.experiments.settings._base import TrainingSettings
+from hnca.experiments.methods import Needs, described, names, with_running_mean
+from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_names
-from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
-BANDIT_ESTIMATORS = (
-    "hnca",
-    "hnca+baseline",
-    "hnca+learned",
-    "reinforce",
-    "reinforce+baseline",
-    "reinforce+learned",
-    "nvil",
+_WHICH = (
+    "Gradient estimators to compare. Those with a star also with +baseline, a running mean, or +learned, a baseline "
+    f"learned from the inputs.\n{described({'reward'})}"
 )
-"""Estimators that can learn from an observed reward; `+baseline` is a running mean, `+learned` one of the inputs."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +22,15 @@ class BanditSettings(TrainingSettings):
     """Train agents on labelled images as a contextual bandit from rewards alone (Young 2022, Section 1.3, Figure 1)."""
 
     experiment: ClassVar[str] = "bandit"
+    learns_from: ClassVar[frozenset[Needs]] = frozenset({"reward"})
+    figures: ClassVar[Mapping[int, Scale]] = {
+        1: Scale(("hnca", "reinforce"), 100, 5),
+        4: Scale(("hnca+baseline", "reinforce+baseline"), 100, 5),
+        5: Scale(("hnca", "reinforce"), 100, 20, {"torso": "conv"}),
+    }
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"baseline"}
 
-    estimators: tuple[str, ...] = ("hnca", "reinforce")
-    """Gradient estimators to compare: hnca, reinforce, each also with +baseline or +learned, and nvil."""
+    estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_WHICH)] = ("hnca", "reinforce")
     torso: Literal["none", "conv"] = "none"
     """What stands between the image and the first stochastic layer: conv is two layers of convolutions (Figure 5)."""
     baseline: bool = False
@@ -40,21 +40,15 @@ class BanditSettings(TrainingSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        unfit = [name for name in self.estimators if name in VAE_ESTIMATORS and name not in BANDIT_ESTIMATORS]
+        known = names(self.learns_from)
+        unfit = [name for name in self.estimators if name in names({"function", "bound"})]
         if unfit:
             raise SettingsError(
                 f"--estimators {' '.join(unfit)}: evaluates or differentiates the objective as a function, but the "
-                f"reward is observed once; expected some of {', '.join(BANDIT_ESTIMATORS)}"
+                f"reward is observed once; expected some of {', '.join(known)}"
             )
-        check_names("estimators", self.estimators, BANDIT_ESTIMATORS)
+        check_names("estimators", self.estimators, known)
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """The names of the estimators to train with, each once."""
-        names = [_with_baseline(name) if self.baseline else name for name in self.estimators]
-        return tuple(dict.fromkeys(names))
-
-
-def _with_baseline(name: str) -> str:
-    """Returns the estimator's name with a running mean, unless it has a baseline of its own."""
-    return name if name == "nvil" or "+" in name else f"{name}+baseline"
+    def all_estimators(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(with_running_mean, self.estimators) if self.baseline else self.estimators))

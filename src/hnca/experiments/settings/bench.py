@@ -6,32 +6,33 @@ from typing import Annotated, Literal
 
 import tyro
 
+from hnca.experiments.methods import names
+from hnca.experiments.registry import EXPERIMENTS
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_file, check_names
-from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """Time one update of every estimator beside a straight-through (backpropagation) update of the same network."""
+    """Time one update of every estimator beside backpropagation through the same network."""
 
-    experiments: tuple[Literal["bandit", "vae"], ...] = ("bandit", "vae")
-    """What to update."""
+    experiments: tuple[str, ...] = ("bandit", "vae")
+    """Whose networks to update: names of experiments."""
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers."""
     width: tuple[int, ...] = (200,)
-    """Units in a hidden layer."""
+    """How many units a hidden layer has."""
     batch_size: tuple[int, ...] = (50,)
-    """Images an update."""
+    """How many images an update sees."""
     seeds: tuple[int, ...] = (1,)
-    """Networks trained together."""
+    """How many networks are trained together."""
     estimators: tuple[str, ...] = ("reinforce", "hnca", "loo", "disarm")
     """Gradient estimators; the bandit is timed with those that can learn from a reward."""
     updates: int = 100
-    """Updates in one compiled call."""
+    """How many updates one compiled call makes."""
     repeats: int = 9
-    """Calls of each, in turns; their median is reported."""
+    """How many calls of each are timed, in turns; their median is reported."""
     entropy: Literal["analytic", "sampled"] = "analytic"
-    """Of the auto-encoders' bound."""
+    """How the entropies in the auto-encoders' bound are had: see hnca vae."""
     messages: bool = False
     """Time the message kernel alone instead."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -46,15 +47,14 @@ class BenchSettings:
             check_each(name, getattr(self, name))
         for name in ("updates", "repeats"):
             check_count(name, getattr(self, name))
-        check_names("estimators", self.estimators, VAE_ESTIMATORS)
+        check_names("experiments", self.experiments, tuple(EXPERIMENTS))
+        check_names("estimators", self.estimators, names({"reward", "function"}))
         for name in ("json", "plot"):
             check_file(name, getattr(self, name))
         if self.plot is not None and self.plot.suffix not in (".png", ".pdf", ".svg"):
             raise SettingsError(f"--plot {self.plot}: expected a name that ends in .png, .pdf or .svg")
         if self.plot is not None and self.messages:
             raise SettingsError(f"--plot {self.plot}: expected no --messages, which has no depths")
-        if not self.experiments:
-            raise SettingsError("--experiments (nothing): expected some of bandit, vae")
         if self.updates * max(self.batch_size) > 60_000:
             raise SettingsError(
                 f"--updates {self.updates}: expected at most {60_000 // max(self.batch_size)}, "

@@ -2,29 +2,25 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
+from hnca.experiments.methods import is_dear, names
+from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
-from hnca.experiments.settings.bandit import BANDIT_ESTIMATORS
 from hnca.experiments.settings.data import DataSettings
-from hnca.experiments.settings.vae import VAE_ESTIMATORS
 
 GROUPS = 20
 """The parts of the draws whose means are compared."""
-
-COMPARED = {"vae": VAE_ESTIMATORS, "bandit": BANDIT_ESTIMATORS}
-_ONLY_IF_NAMED = ("local-expectation",)
-"""Too dear to be compared unless it is asked for."""
 
 
 @dataclass(frozen=True)
 class CompareSettings:
     """Measure bias, variance and time of every estimator on one network at one set of parameters."""
 
-    experiment: Literal["vae", "bandit"] = "vae"
-    """Of which the network is."""
+    experiment: str = "vae"
+    """Which experiment the network is of."""
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers."""
     epochs: tuple[int, ...] = (0,)
@@ -36,7 +32,7 @@ class CompareSettings:
     estimators: tuple[str, ...] = ()
     """Names as for hnca vae and hnca bandit; by default all that apply but local-expectation, which is dear."""
     width: int = 200
-    """Units in a hidden layer."""
+    """How many units a hidden layer has."""
     batch_size: int = 50
     """Images in the one batch that all are compared on, and an update of the training."""
     draws: int = 400
@@ -51,6 +47,7 @@ class CompareSettings:
     """Where to write comparison.json, comparison.md and comparison.png."""
 
     def __post_init__(self):
+        check_names("experiment", [self.experiment], tuple(EXPERIMENTS))
         check_each("layers", self.layers)
         if not self.epochs or min(self.epochs) < 0:
             shown = " ".join(map(str, self.epochs)) or "(nothing)"
@@ -63,9 +60,13 @@ class CompareSettings:
                 flag = "--" + name.replace("_", "-")
                 raise SettingsError(f"{flag} {count}: expected a multiple of {GROUPS} from {2 * GROUPS} on")
         if self.estimators:
-            check_names("estimators", self.estimators, COMPARED[self.experiment])
+            check_names("estimators", self.estimators, self._comparable)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The estimators to compare."""
-        return self.estimators or tuple(name for name in COMPARED[self.experiment] if name not in _ONLY_IF_NAMED)
+        return self.estimators or tuple(name for name in self._comparable if not is_dear(name))
+
+    @property
+    def _comparable(self) -> tuple[str, ...]:
+        return names(settings_class(self.experiment).learns_from)

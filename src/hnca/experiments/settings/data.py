@@ -11,13 +11,14 @@ from hnca.experiments.data.catalogue import CATALOGUE
 from hnca.experiments.data.places import require
 from hnca.experiments.settings._checks import SettingsError
 
+_WHICH = f"The images: {', '.join(CATALOGUE)}, or a .npz file of your own (see hnca data)."
+
 
 @dataclass(frozen=True)
 class DataSettings:
     """Which images, and where they are."""
 
-    dataset: Annotated[str, tyro.conf.arg(metavar="NAME|PATH.npz")] = "mnist"
-    """The images: mnist, fashion-mnist, kmnist, omniglot, or a .npz file of your own (see hnca data)."""
+    dataset: Annotated[str, tyro.conf.arg(metavar="NAME|PATH.npz", help=_WHICH)] = "mnist"
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where data sets are looked for first, before $HNCA_DATA and the user's cache."""
 

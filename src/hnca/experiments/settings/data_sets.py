@@ -20,11 +20,11 @@ class DataSetSettings:
     """
 
     action: Annotated[Literal["list", "get", "check"], tyro.conf.Positional]
-    """What to do."""
+    """What to do: list, get or check."""
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME ...]")] = ()
-    """Names of data sets; for check also .npz files."""
+    """Which data sets, by name; for check also .npz files."""
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Where they are put, and looked for first; by default $HNCA_DATA, or else the user's cache."""
+    """The directory where data sets are put, and looked for first; by default $HNCA_DATA, or else the user's cache."""
     mirror: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
     """An address below which NAME/FILE are, instead of the publisher's."""
 

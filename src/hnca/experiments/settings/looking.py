@@ -16,7 +16,7 @@ class ReportSettings:
     directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """What a command was given as --out, such as runs/vae."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The page; by default DIR/report.html."""
+    """The page to write; by default DIR/report.html."""
     overwrite: bool = False
     """Replace the file also if it is something else than such a page."""
 
@@ -31,9 +31,9 @@ class ExportSettings:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's directory, such as runs/vae/2-hnca."""
     seed: int = 0
-    """Which of the run's networks."""
+    """Which of the run's networks to export: its seed."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The file; by default RUN/model-SEED.safetensors."""
+    """The file to write; by default RUN/model-SEED.safetensors."""
     overwrite: bool = False
     """Replace the file also if it is something else than such a network."""
 

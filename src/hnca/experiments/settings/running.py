@@ -13,7 +13,7 @@ class KeepingSettings:
     """How often a run is kept, what is watched, and which runs are this command's."""
 
     checkpoint_every: int = 1
-    """Epochs between checkpoints; after a kill a run goes on from the last one."""
+    """How many epochs lie between checkpoints; after a kill a run goes on from the last one."""
     check_finite: bool = False
     """Look after every update, not only after every epoch, whether a layer has left the finite numbers."""
     shard: str | None = None
@@ -44,11 +44,11 @@ class ProcessSettings:
     coordinator: str | None = None
     """HOST:PORT where the process with number 0 listens; with --processes and --process-id."""
     processes: int | None = None
-    """How many processes run together."""
+    """How many processes run together; with --coordinator."""
     process_id: int | None = None
-    """The number of this one: 0, 1, ..."""
+    """The number of this process among them: 0, 1, ...; with --coordinator."""
     patience: int = 300
-    """Seconds to wait for the other processes."""
+    """How many seconds to wait for the other processes."""
 
     def __post_init__(self):
         if self.devices is not None:

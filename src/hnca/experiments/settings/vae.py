@@ -1,51 +1,23 @@
 """The settings of the variational auto-encoder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from hnca.experiments.settings._base import TrainingSettings
+from hnca.experiments.methods import Needs, ablations, described, names
+from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
 
-VAE_ESTIMATORS = (
-    "hnca",
-    "hnca+baseline",
-    "hnca+learned",
-    "reinforce",
-    "reinforce+baseline",
-    "reinforce+learned",
-    "loo",
-    "loo-independent",
-    "loo-4",
-    "loo-hnca",
-    "disarm",
-    "arm",
-    "muprop",
-    "nvil",
-    "local-expectation",
-    "rebar",
-    "relax",
-    "straight-through",
-    "gumbel-softmax",
-    "gumbel-softmax-st",
-    "reinmax",
-)
-"""Estimators for a function that is known; `+baseline` is a running mean, `+learned` one of the inputs."""
-
-BOUND_ESTIMATORS = ("vimco",)
-"""Estimators of the importance-weighted bound, which has to have sampled entropies."""
-
-ABLATIONS = ("all-children", "full-reward")
+ABLATIONS = ablations("hnca")
 """What can be left out of HNCA: the pruning of children (Young 2022, Eq 12), the pruning of upstream components."""
 
-# Help would break its lines where a docstring of several lines does.
 _WHICH = (
-    "Gradient estimators of the encoder to compare: hnca, reinforce, each also with +baseline or +learned; loo, "
-    "loo-independent, loo-4, loo-hnca, disarm, arm, muprop, nvil, local-expectation, rebar, relax, straight-through, "
-    "gumbel-softmax, gumbel-softmax-st, reinmax; with --entropy sampled also vimco, which trains on the bound of 5 "
-    "samples."
+    "Gradient estimators of the encoder to compare. Those with a star also with +baseline, a running mean, or "
+    f"+learned, a baseline learned from the inputs.\n{described({'reward', 'function', 'bound'})}, which needs "
+    "--entropy sampled."
 )
 
 
@@ -54,6 +26,24 @@ class VAESettings(TrainingSettings):
     """Train hierarchical variational auto-encoders of binary units (Young 2022, Section 2, Figures 3 and 6)."""
 
     experiment: ClassVar[str] = "vae"
+    learns_from: ClassVar[frozenset[Needs]] = frozenset({"reward", "function"})
+    figures: ClassVar[Mapping[int, Scale]] = {
+        3: Scale(
+            (
+                "hnca",
+                "hnca+baseline",
+                "reinforce",
+                "reinforce+baseline",
+                "loo",
+                "loo-independent",
+                "disarm",
+                "arm",
+            ),
+            840,
+            5,
+        ),
+        6: Scale(("hnca", "hnca+baseline"), 840, 5, {"ablations": ABLATIONS}),
+    }
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
 
     estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_WHICH)] = (
@@ -69,7 +59,7 @@ class VAESettings(TrainingSettings):
     encoder: Literal["linear", "nonlinear"] = "linear"
     """How a latent layer is joined to the one below: nonlinear is by two hidden layers of leaky rectifiers between."""
     decoder: Literal["linear", "nonlinear"] = "linear"
-    """The same for the way back."""
+    """How a layer of the decoder is joined to the one above: as for --encoder."""
     entropy: Literal["analytic", "sampled"] = "analytic"
     """The encoder's entropies in the bound: sampled is -log q of the sample, cheaper for HNCA at some variance."""
     test_epochs: tuple[int, ...] = ()
@@ -81,8 +71,8 @@ class VAESettings(TrainingSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        check_names("estimators", self.estimators, VAE_ESTIMATORS + BOUND_ESTIMATORS)
-        bounds = [name for name in self.estimators if name in BOUND_ESTIMATORS]
+        check_names("estimators", self.estimators, names({*self.learns_from, "bound"}))
+        bounds = [name for name in self.estimators if name in names({"bound"})]
         if bounds and self.entropy != "sampled":
             raise SettingsError(f"--estimators {' '.join(bounds)}: expected --entropy sampled, for weights p / q")
         if self.ablations:
@@ -94,15 +84,15 @@ class VAESettings(TrainingSettings):
         check_count("bound_samples", self.bound_samples)
 
     @property
-    def methods(self) -> tuple[str, ...]:
+    def all_estimators(self) -> tuple[str, ...]:
         """The names of the estimators to train with, each once, an ablation after what it is taken from."""
-        names = []
+        chosen = []
         for name in self.estimators:
-            names.append(name)
+            chosen.append(name)
             kind, plus, baseline = name.partition("+")
             if kind == "hnca":
-                names += [f"{kind}-{ablation}{plus}{baseline}" for ablation in self.ablations]
-        return tuple(dict.fromkeys(names))
+                chosen += [f"{kind}-{ablation}{plus}{baseline}" for ablation in self.ablations]
+        return tuple(dict.fromkeys(chosen))
 
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""

@@ -24,3 +24,4 @@ from .resuming import progress as progress
 from .rows import Row as Row
 from .rows import complete as complete
 from .rows import distinct as distinct
+from .rows import is_known as is_known

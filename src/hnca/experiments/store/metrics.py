@@ -10,7 +10,7 @@ from types import TracebackType
 
 from hnca.experiments.files import opened_to_append, read_json, read_whole
 from hnca.experiments.store.configuration import stored_runs
-from hnca.experiments.store.rows import Row, identity, is_row
+from hnca.experiments.store.rows import Row, identity, is_row, up_to_date
 
 NAME = "metrics.jsonl"
 
@@ -116,7 +116,7 @@ def _whole_lines(path: Path) -> list[tuple[Row, int]]:
         if not line.endswith(b"\n") or not is_row(row):
             break
         end += len(line)
-        found.append((row, end))
+        found.append((up_to_date(row), end))
     # What all rows of a run have alike, one that was altered may have otherwise.
     alike = Counter(map(identity, (row for row, _ in found))).most_common(1)
     return list(takewhile(lambda pair: identity(pair[0]) == alike[0][0], found))

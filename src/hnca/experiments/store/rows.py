@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-Row = dict[str, Any]
+from hnca.experiments.methods import former_name
+from hnca.experiments.methods import is_known as is_method
+from hnca.experiments.registry import EXPERIMENTS
 
+Row = dict[str, Any]
 
 _WORDS = ("experiment", "estimator")
 _COUNTS = {"epoch": 1, "seed": 0, "layers": 1}
@@ -23,13 +26,18 @@ def is_row(value: Any) -> bool:
     )
 
 
+def is_known(row: Row) -> bool:
+    """Returns whether a row is of an experiment and an estimator that there are, and in the form that rows have now."""
+    return row.get("experiment") in EXPERIMENTS and "baseline" not in row and is_method(row.get("estimator"))
+
+
 def identity(row: Row) -> tuple[object, ...]:
     """Returns what all rows of a run have alike: its depth, and all that is text."""
     return row.get("layers"), *((name, value) for name, value in row.items() if isinstance(value, str))
 
 
 def complete(rows: Sequence[Row], fields: Iterable[str]) -> list[Row]:
-    """Returns the rows that have all that tables and figures show; one in which a name was altered has not.
+    """Returns the rows of estimators that are known, with all that is shown; one with an altered name has not.
 
     Args:
         rows: of one experiment.
@@ -40,8 +48,24 @@ def complete(rows: Sequence[Row], fields: Iterable[str]) -> list[Row]:
     return [
         row
         for row in rows
-        if names <= row.keys() and all(row[name] is None or type(row[name]) is float for name in numbers)
+        if is_known(row)
+        and names <= row.keys()
+        and all(row[name] is None or type(row[name]) is float for name in numbers)
     ]
+
+
+def up_to_date(row: Row) -> Row:
+    """Returns a row as rows are now: of those of bandits the estimator and its baseline were once two fields.
+
+    One of which the two make no name stays as it is, and is not known.
+    """
+    if "baseline" not in row:
+        return row
+    try:
+        name = former_name(row["estimator"], row["baseline"])
+    except KeyError:
+        return row
+    return {**{field: value for field, value in row.items() if field != "baseline"}, "estimator": name}
 
 
 def distinct(rows: Sequence[Row], field: str) -> list[Any]:

@@ -1,1 +1,1 @@
-"""How long an update takes, beside a straight-through (backpropagation) update of the same network."""
+"""How long an update takes, beside backpropagation through the same network."""

@@ -1,4 +1,4 @@
-"""Times one update of each estimator beside a straight-through update, for one shape."""
+"""Times one update of each estimator beside one of backpropagation, for one shape."""
 
 import statistics
 import time
@@ -15,10 +15,11 @@ from hnca.experiments.data.images import Images
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.methods import estimator
 from hnca.experiments.store import Row
-from hnca.experiments.timing.backpropagation import straight_through_update
+from hnca.experiments.timing.backpropagation import backpropagation_update
 from hnca.experiments.training.minibatches import TrainingState, ascent, initial_state, train_epoch, update
 
-STRAIGHT_THROUGH = "straight-through"
+YARDSTICK = "backpropagation"
+"""What the estimators are timed against; none of them is called so."""
 
 
 class Shape(NamedTuple):
@@ -53,13 +54,13 @@ def time_updates(
     Args:
         experiment: with the width of the shape.
         shape: see there.
-        estimators: names; the straight-through update is timed always.
+        estimators: names; backpropagation is timed always.
         images: the training images.
         updates: in one compiled call.
         repeats: of the call, of which the median is taken.
         measured: whether the variance is measured: without, with, or both.
     """
-    variants: list[tuple[str, bool]] = [(STRAIGHT_THROUGH, False)]
+    variants: list[tuple[str, bool]] = [(YARDSTICK, False)]
     variants += [(name, measures) for name in estimators for measures in measured]
     calls, peaks = {}, {}
     for variant in variants:
@@ -91,13 +92,13 @@ def _compiled(
     keys = jax.random.split(jax.random.key(0), shape.seeds)
     modules = jax.vmap(partial(experiment.build, shape.layers))(keys)
     static = eqx.filter(modules, eqx.is_inexact_array, inverse=True)
-    method = REINFORCE() if name == STRAIGHT_THROUGH else estimator(name)
+    method = REINFORCE() if name == YARDSTICK else estimator(name)
     states = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, method), optimiser))(modules)
 
     def many(state: TrainingState, key: jax.Array, pictures: Images) -> PyTree:
         def step(state: TrainingState, batch: jax.Array, update_key: jax.Array) -> tuple[TrainingState, PyTree]:
-            if name == STRAIGHT_THROUGH:
-                return straight_through_update(experiment, static, optimiser, pictures, state, batch, update_key)
+            if name == YARDSTICK:
+                return backpropagation_update(experiment, static, optimiser, pictures, state, batch, update_key)
             state, measures = update(experiment, static, method, optimiser, pictures, state, batch, update_key)
             # What is not returned is not computed.
             return state, {name: value for name, value in measures.items() if measured or name != "gradient_variance"}

@@ -51,7 +51,7 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
         if found.configuration["layers"] > len(found.arrays):  # nor is a network of as many made for nothing
             raise ValueError(f"{found.configuration['layers']} layers, but {len(found.arrays)} parameters")
         modules = with_parameters(untrained(found.configuration), found.arrays)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path}: was trained by another version of hnca ({shown(error)})") from None
     network, objective = (modules, None) if isinstance(modules, Network) else modules
     return TrainedModel(network, objective, found.epoch, found.seed)

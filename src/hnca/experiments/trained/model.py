@@ -1,6 +1,7 @@
 """A trained network and, of an auto-encoder, its decoder."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import equinox as eqx
@@ -8,8 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from hnca.experiments.bandit import agent
-from hnca.experiments.vae import auto_encoder
+from hnca.experiments.data import Facts
+from hnca.experiments.registry import experiment_class
 from hnca.network import Network
 from hnca.objectives import Objective
 
@@ -50,10 +51,14 @@ def untrained(configuration: Mapping[str, Any]) -> PyTree:
         configuration: of the run: `experiment`, `layers`, `data`, `settings`.
 
     Raises:
-        KeyError: if it lacks something, or tells of an experiment that is not known.
+        KeyError: if it tells of an experiment that is not known.
+        AttributeError, TypeError, ValueError: if it lacks something.
     """
-    build = {"bandit": _agent, "vae": _auto_encoder}[configuration["experiment"]]
-    return eqx.filter_eval_shape(lambda key: build(configuration, key), jax.random.key(0))
+    data = configuration["data"]
+    known = {"name": "", "content": "", "train_images": 0, **data, "image_shape": tuple(data["image_shape"])}
+    kind = experiment_class(configuration["experiment"])
+    experiment = kind.of(SimpleNamespace(**configuration["settings"]), Facts(**known))
+    return eqx.filter_eval_shape(lambda key: experiment.build(configuration["layers"], key), jax.random.key(0))
 
 
 def with_parameters(modules: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree:
@@ -80,16 +85,3 @@ def with_parameters(modules: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree
         return jax.numpy.asarray(found, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(filled, modules)
-
-
-def _agent(configuration: Mapping[str, Any], key: jax.Array) -> PyTree:
-    settings, data = configuration["settings"], configuration["data"]
-    height, width = data["image_shape"]
-    return agent(configuration["layers"], settings["width"], key, settings["torso"], (height, width), data["classes"])
-
-
-def _auto_encoder(configuration: Mapping[str, Any], key: jax.Array) -> PyTree:
-    settings = configuration["settings"]
-    height, width = configuration["data"]["image_shape"]
-    joints = settings["encoder"], settings["decoder"]
-    return auto_encoder(configuration["layers"], settings["width"], key, *joints, settings["entropy"], (height, width))

@@ -71,13 +71,16 @@ struct GrowthAndEnergy : Message<T> {
 template <typename T>
 void sum_slowly(const Call<T> &call, const T *rise, T sign, int64_t example, int64_t at) {
   const auto softplus = [](T x) { return std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x))); };
+  // softplus(x + d) - softplus(x), which must not be the difference of large numbers.
+  const auto growth = [&](T x, T d) {
+    return x > 0 ? d + (softplus(-(x + d)) - softplus(-x)) : softplus(x + d) - softplus(x);
+  };
   const T *logits = call.logits + example * call.children;
   T logarithm = 0, energy = 0;
   for (int64_t j = 0; j < call.children; j++) {
     const T delta = sign * rise[j], z = logits[j] + delta;
-    // With the taken value the difference is that of softplus(-+a), which must not be the difference of large numbers.
     const bool up = call.taken && call.taken[example * call.children + j] > T(0.5);
-    logarithm += up ? softplus(-z) - softplus(-logits[j]) : softplus(z) - softplus(logits[j]);
+    logarithm += up ? growth(-logits[j], -delta) : growth(logits[j], delta);
     energy += z / (1 + std::exp(-z));
   }
   call.mantissa[at] = 1;

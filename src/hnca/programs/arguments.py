@@ -1,0 +1,95 @@
+"""A function's arguments as flat arrays, and which of them have a batch axis."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+InAxes = int | None | Sequence[Any]
+
+
+class Flat(NamedTuple):
+    """A call, flattened.
+
+    Attributes:
+        arrays: the array leaves of the arguments; what is no array is part of the function.
+        mapped: which of them have a batch axis, moved to the front.
+        batch_shape: `(batch,)`, or nothing.
+        moved: whether a batch axis was another than the first.
+        rebuild: from arrays back to positional and keyword arguments.
+    """
+
+    arrays: list[Array]
+    mapped: list[bool]
+    batch_shape: tuple[int, ...]
+    moved: bool
+    rebuild: Callable[[Sequence[Array]], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: InAxes) -> Flat:
+    """Returns the arguments as arrays.
+
+    Args:
+        owner: for error messages.
+        arguments: positional.
+        keywords: by keyword; none of them has a batch axis.
+        in_axes: as `jax.vmap` takes them: a number, None, or one of these (or a pytree of them) an argument.
+
+    Raises:
+        ValueError: for as many axes as there are no arguments, or batch axes that differ in size.
+    """
+    axes = _axes_of_leaves(owner, arguments, in_axes)
+    leaves, structure = jax.tree.flatten((arguments, keywords))
+    axes = [*axes, *(None for _ in range(len(leaves) - len(axes)))]
+    is_array = [eqx.is_array_like(leaf) for leaf in leaves]
+    arrays = [jnp.asarray(leaf) for leaf, array in zip(leaves, is_array, strict=True) if array]
+    array_axes = [axis for axis, array in zip(axes, is_array, strict=True) if array]
+    for array, axis in zip(arrays, array_axes, strict=True):
+        if axis is not None and not -array.ndim <= axis < array.ndim:
+            raise ValueError(
+                f"{owner}: in_axes has {axis} for an argument of shape {array.shape}, which has no such axis."
+            )
+    arrays = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(arrays, array_axes, strict=True)]
+    sizes = {array.shape[0] for array, axis in zip(arrays, array_axes, strict=True) if axis is not None}
+    if len(sizes) > 1:
+        raise ValueError(f"{owner}: the batch axes have sizes {sorted(sizes)}; expected one size.")
+
+    def rebuild(flat: Sequence[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        moving = iter(flat)
+        return jax.tree.unflatten(
+            structure, [next(moving) if array else leaf for leaf, array in zip(leaves, is_array, strict=True)]
+        )
+
+    moved = any(axis not in (None, 0) for axis in array_axes)
+    return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
+
+
+def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> list[int | None]:
+    whole = in_axes is None or isinstance(in_axes, int)
+    each: Sequence[PyTree] = [in_axes] * len(arguments) if whole else list(in_axes)  # type: ignore[arg-type]
+    if len(each) != len(arguments):
+        raise ValueError(
+            f"{owner}: in_axes={in_axes!r} for {len(arguments)} positional arguments; expected one entry an argument."
+        )
+    found: list[int | None] = []
+    for place, (axis, argument) in enumerate(zip(each, arguments, strict=True)):
+        try:
+            spread = jax.tree.map(
+                lambda a, part: jax.tree.map(lambda _: _Axis(a), part), axis, argument, is_leaf=lambda a: a is None
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"{owner}: in_axes for argument {place} is no prefix of that argument's structure: {error}"
+            ) from error
+        found += [leaf.axis for leaf in jax.tree.leaves(spread, is_leaf=lambda a: isinstance(a, _Axis))]
+    return found
+
+
+class _Axis:
+    """An axis as a leaf of a pytree, also where it is None."""
+
+    def __init__(self, axis: int | None):
+        self.axis = axis

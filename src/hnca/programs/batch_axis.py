@@ -1,0 +1,185 @@
+"""Where the batch axis is in every value of a program that is written for a whole batch, and that nothing mixes it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jax.extend.core import Literal
+
+from hnca.programs import primitives
+from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.kinds import is_elementwise_call
+
+
+class Mixed(Exception):
+    """An equation that may mix examples."""
+
+
+class Summed:
+    """A value that is a sum over the batch, times a number that an example by itself would not have.
+
+    Attributes:
+        scale: that number: `1 / batch` for a mean.
+    """
+
+    def __init__(self, scale: float):
+        self.scale = scale
+
+
+Place = int | Summed
+"""The batch axis of a value, or that it has been summed over."""
+
+
+def places_of(whole: Program, single: Program, batched: Sequence[int], size: int) -> dict[int, Place]:
+    """Returns where the batch is in every value that has one.
+
+    Args:
+        whole: the program on the whole batch.
+        single: the same on a batch of one: equation by equation the same, but for shapes and literals.
+        batched: the inputs whose first axis is the batch.
+        size: of the batch.
+
+    Raises:
+        ValueError: if the two are not alike, or an equation may mix examples. The message gives its line.
+    """
+    if [type(step) for step in whole.steps] != [type(step) for step in single.steps]:
+        raise ValueError(
+            "hnca: the function does other things for a batch of another size, so it cannot be taken apart."
+        )
+    places: dict[int, Place] = dict.fromkeys(batched, 0)
+    for step, alike in zip(whole.steps, single.steps, strict=True):
+        if isinstance(step, Draw):
+            place = places.get(step.logits)
+            if not isinstance(place, int):
+                raise ValueError(
+                    f"hnca: draw {step.name!r} at {step.line} is one for the whole batch; expected logits with the batch "
+                    "as an axis."
+                )
+            places[step.output] = place
+            continue
+        read = {p: places[a] for p, a in enumerate(step.inputs) if not isinstance(a, Literal) and a in places}
+        if not read:
+            continue
+        try:
+            place = _after_sum(step, alike, read) if _any_summed(read) else _axis(whole, step, read, size)
+        except Mixed as reason:
+            raise ValueError(
+                f"hnca: {step.name!r} at {step.line} may mix the examples of the batch ({reason}); write the function "
+                "for one example and give in_axes, without whole_batch."
+            ) from None
+        places.update(dict.fromkeys(step.outputs, place))
+    return places
+
+
+def _any_summed(read: dict[int, Place]) -> bool:
+    return any(isinstance(place, Summed) for place in read.values())
+
+
+def _after_sum(equation: Equation, alike: Equation, read: dict[int, Place]) -> Summed:
+    """Returns the scale after an equation that has to be linear in what was summed."""
+    summed = [place for place in read.values() if isinstance(place, Summed)]
+    if len(summed) != len(read):
+        raise Mixed("a sum over the batch meets single examples")
+    scales = {place.scale for place in summed}
+    if len(scales) > 1:
+        raise Mixed("a sum over the batch is added to a mean")
+    (scale,) = scales
+    if equation.name in ("add", "sub", "neg", "add_any", "copy", "reshape", "squeeze", "convert_element_type"):
+        return Summed(scale)
+    if equation.name in ("mul", "div") and len(read) == 1 and (equation.name == "mul" or 0 in read):
+        other, other_alike = (e.inputs[1 - next(iter(read))] for e in (equation, alike))
+        if not isinstance(other, Literal) or not isinstance(other_alike, Literal):
+            return Summed(scale)
+        ratio = float(other.val) / float(other_alike.val) if float(other_alike.val) else 1.0
+        return Summed(scale * ratio if equation.name == "mul" else scale / ratio)
+    raise Mixed("it is not linear in a sum over the batch")
+
+
+def _axis(program: Program, equation: Equation, read: dict[int, int], size: int) -> Place:
+    name, params = equation.name, equation.params
+    shapes = [program.aval(atom).shape for atom in equation.inputs]
+    out = program.avals[equation.outputs[0]].shape if equation.outputs else ()
+    first = read.get(0)
+    if len(equation.outputs) == 1 and (name in primitives.ELEMENTWISE or is_elementwise_call(equation)):
+        return _elementwise_axis(shapes, read, len(out))
+    if name in primitives.REDUCTIONS or name in ("argmax", "argmin"):
+        axes = params["axes"]
+        if first in axes:
+            if name != "reduce_sum":
+                raise Mixed("it reduces the batch by something else than a sum")
+            if len(axes) > 1 and set(axes) != set(range(len(shapes[0]))):
+                raise Mixed("it sums over the batch and not all else")
+            return Summed(1.0)
+        return first - sum(axis < first for axis in axes)
+    if name == "dot_general":
+        return _product_axis(params["dimension_numbers"], shapes, read)
+    if name == "broadcast_in_dim":
+        return params["broadcast_dimensions"][first]
+    if name == "reshape":
+        return _reshaped_axis(shapes[0], out, first, size)
+    if name == "transpose":
+        return list(params["permutation"]).index(first)
+    if name == "squeeze":
+        return first - sum(axis < first for axis in params["dimensions"])
+    if name == "slice" and params["start_indices"][first] == 0 and out[first] == size:
+        return first
+    if name == "concatenate" and params["dimension"] != first and len(read) == len(shapes):
+        return _elementwise_axis([shapes[p] for p in read], read, len(out), sizes_differ=True)
+    if name == "rev" and first not in params["dimensions"]:
+        return first
+    if name in ("cumsum", "cumprod", "cummax", "cumlogsumexp") and params["axis"] != first:
+        return first
+    if name == "pad" and set(read) == {0} and params["padding_config"][first] == (0, 0, 0):
+        return first
+    if name == "gather" and set(read) == {1} and read[1] < len(shapes[1]) - 1:
+        kept = [axis for axis in range(len(out)) if axis not in params["dimension_numbers"].offset_dims]
+        return kept[read[1]]
+    if name == "dynamic_slice" and set(read) == {0} and out[first] == size:
+        return first
+    raise Mixed("it is not known to keep them apart")
+
+
+def _elementwise_axis(
+    shapes: Sequence[tuple[int, ...]], read: dict[int, int], rank: int, *, sizes_differ: bool = False
+) -> int:
+    places = set(read.values())
+    if len(places) != 1:
+        raise Mixed("the batch is another axis in each argument")
+    (axis,) = places
+    if sizes_differ:
+        return axis
+    for place, shape in enumerate(shapes):
+        if place not in read and len(shape) == rank and shape[axis] != 1:
+            raise Mixed("an argument has a value for each example and is no batch of in_axes")
+    return axis
+
+
+def _product_axis(
+    numbers: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]],
+    shapes: Sequence[tuple[int, ...]],
+    read: dict[int, int],
+) -> int:
+    contracting, batch = numbers
+    found = set()
+    for side, axis in read.items():
+        if axis in contracting[side]:
+            raise Mixed("it sums products over the batch")
+        if axis in batch[side]:
+            found.add(list(batch[side]).index(axis))
+            continue
+        used = {*contracting[side], *batch[side]}
+        free = [a for a in range(len(shapes[side])) if a not in used]
+        before = len(batch[0])
+        if side == 1:
+            before += len(shapes[0]) - len(contracting[0]) - len(batch[0])
+        found.add(before + free.index(axis))
+    if len(found) != 1:
+        raise Mixed("it multiplies every example with every other")
+    return found.pop()
+
+
+def _reshaped_axis(before: tuple[int, ...], after: tuple[int, ...], axis: int, size: int) -> int:
+    ahead = int(np.prod(before[:axis], dtype=int))
+    for place, length in enumerate(after):
+        if length == size and int(np.prod(after[:place], dtype=int)) == ahead:
+            return place
+    raise Mixed("it runs the batch together with another axis")

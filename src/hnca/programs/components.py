@@ -1,0 +1,253 @@
+"""A program's terms as components of an objective."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Num
+
+from hnca.messages import contrast_by_enumeration, contrast_of_changes, entropy_contrast_of, likelihood_contrast
+from hnca.network import Network, Trace
+from hnca.objectives import Component
+from hnca.programs.equations import Program
+from hnca.programs.parts import Part, flat, flat_rows, unflat
+from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
+from hnca.programs.splitting import Term, is_linear_in
+from hnca.programs.surroundings import Surroundings
+from hnca.units import Bernoulli, Categorical, Layer
+
+WEIGHT = -1
+"""Under which a term's weight stands among its surroundings, beside values by their numbers."""
+
+
+class TermComponent(Component):
+    """`sum over elements of weight * product of atoms`, of the draws that the atoms read.
+
+    Attributes:
+        surroundings: the values the atoms read beside draws, and the weight, under `WEIGHT`.
+        arguments: the names of the draws.
+        counterfactual: True: it is known for every value of its draws.
+        repeatable: likewise.
+        term: see `splitting.Term`.
+        part: from the draws to the atoms' values.
+        first: from the draws to the values up to which everything is linear, with rows that are the same for all
+            examples; None where there are none.
+        rest: from there to the atoms' values.
+    """
+
+    surroundings: Surroundings
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    term: Term = eqx.field(static=True)
+    part: Part = eqx.field(static=True)
+    first: Part | None = eqx.field(static=True, default=None)
+    rest: Part | None = eqx.field(static=True, default=None)
+    counterfactual: bool = eqx.field(static=True, default=True)
+    repeatable: bool = eqx.field(static=True, default=True)
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        return self._over_batch(trace.batch_shape, _states(self.part.program, network, trace.values, self.part.draws))
+
+    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        program = self.part.program
+        draw = next(d for d in self.part.draws if program.draws[d].name == layer)
+        if not is_linear_in(self.term, self.part.kinds, draw):
+            return self._nonlinear_contrast(network, trace, layer, draw)
+        state = _states(program, network, trace.values, (draw,))[draw]
+        # Where an element reads units of several draws, only one of them can be soft.
+        others = _taken(program, trace, tuple(d for d in self.part.draws if d != draw))
+
+        def slope(arrays: Mapping[int, Array], state: Array, others: dict[int, Array]) -> Array:
+            return jax.grad(lambda moving: self._example({**arrays, **others}, {draw: moving}))(state)
+
+        found = self.surroundings.over_batch(slope, trace.batch_shape, state, others)
+        above = network.layers[layer]
+        return found if isinstance(above, Bernoulli) else above.contrast(found, trace[layer])
+
+    def _nonlinear_contrast(self, network: Network, trace: Trace, layer: str, draw: int) -> Float[Array, "*logits"]:
+        """Returns the contrast by evaluating anew what is not linear, for every other value of every unit."""
+        program, draws = self.part.program, self.part.draws
+        if self.first is None or self.rest is None:
+            return contrast_by_enumeration(
+                lambda values: self._over_batch(trace.batch_shape, _states(program, network, values, draws)),
+                network,
+                trace,
+                layer,
+            )
+        first, rest = self.first, self.rest
+        states = _states(program, network, trace.values, draws)
+        hidden = self.surroundings.over_batch(
+            lambda arrays, states: flat(first, first.states(states, arrays)), trace.batch_shape, states
+        )
+        above = network.layers[layer]
+        rows = flat_rows(first, self.surroundings, draw, above.features, hidden.dtype)
+        by_unit = rows.reshape(above.units, -1, rows.shape[-1])
+        encoded = network.features(trace.values, layer).reshape(*trace.batch_shape, above.units, -1)
+
+        def after(arrays: Mapping[int, Array], hidden: Array) -> Float[Array, ""]:
+            return self._sum_of(arrays, rest.states({}, {**arrays, **unflat(first, hidden)}))
+
+        def had_unit_been(unit: Int[Array, ""], value: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
+            change = above.encode(value[..., None], hidden.dtype) - encoded[..., unit, :]
+            return self.surroundings.over_batch(after, trace.batch_shape, hidden + change @ by_unit[unit])
+
+        here = self.surroundings.over_batch(after, trace.batch_shape, hidden)
+        return contrast_of_changes(had_unit_been, here, network, trace, layer)
+
+    def _over_batch(self, batch_shape: tuple[int, ...], states: dict[int, Array]) -> Float[Array, "*batch"]:
+        return self.surroundings.over_batch(self._example, batch_shape, states)
+
+    def _example(self, arrays: Mapping[int, Array], states: dict[int, Array]) -> Float[Array, ""]:
+        return self._sum_of(arrays, self.part.states(states, arrays))
+
+    def _sum_of(self, arrays: Mapping[int, Array], values: Mapping[int, Array]) -> Float[Array, ""]:
+        product = arrays[WEIGHT]
+        for atom in self.term.atoms:
+            product = product * evaluated(atom, values, self.term.shape).astype(product.dtype)
+        return jnp.sum(product)
+
+    def __str__(self) -> str:
+        return f"{described(self.term)}({', '.join(self.arguments)})"
+
+
+class LikelihoodComponent(Component):
+    """`a * sum softplus(x) + b * sum x sigmoid(x)`, or `a * logsumexp(x)`, where `x` is affine in the draws it reads.
+
+    What the log-likelihood or the entropy of a Bernoulli or categorical layer holds beside what is linear. Its
+    contrasts are messages of that layer.
+
+    Attributes:
+        layer: whose logits are `x`.
+        weight: `a`, a number or `[*batch]`.
+        energy: `b`.
+        arguments: the names of the draws.
+        counterfactual: True.
+        repeatable: True.
+        name: what it is called in tables.
+    """
+
+    layer: Layer
+    weight: Float[Array, "..."]
+    energy: float = eqx.field(static=True)
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True, default=True)
+    repeatable: bool = eqx.field(static=True, default=True)
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        logits = self._logits(network, trace)
+        if isinstance(self.layer, Categorical):
+            return self.weight * jnp.sum(jax.nn.logsumexp(logits, axis=-1), axis=-1)
+        value = self.weight * jnp.sum(jax.nn.softplus(logits), axis=-1)
+        if self.energy:
+            value += jnp.asarray(self.energy, logits.dtype) * jnp.sum(logits * jax.nn.sigmoid(logits), axis=-1)
+        return value
+
+    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        logits = self._logits(network, trace)
+        lowest = jnp.full(logits.shape[: len(trace.batch_shape) + 1], self.layer.alternative_values(logits.dtype)[0])
+        # Of the lowest value the log-probability is -softplus(x), and x_0 - logsumexp(x).
+        rest = -likelihood_contrast(self.layer, logits, lowest, network, trace, layer)
+        if isinstance(self.layer, Categorical):
+            rest = rest + self._contrast_of_first(network, trace, layer)
+        weight = jnp.asarray(self.weight + self.energy, logits.dtype)
+        total = weight.reshape(weight.shape + (1,) * (rest.ndim - weight.ndim) if weight.ndim else ()) * rest
+        if self.energy:
+            entropy = entropy_contrast_of(self.layer, logits, network, trace, layer)
+            total = total - jnp.asarray(self.energy, logits.dtype) * entropy
+        return total
+
+    def _logits(self, network: Network, trace: Trace) -> Float[Array, "*logits"]:
+        features = tuple(network.features(trace.values, name) for name in self.layer.conditional.parents)
+        return self.layer.logits(features, trace.batch_shape)
+
+    def _contrast_of_first(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        """Returns the contrast of the sum of every child's first logit."""
+        above, weight = network.layers[layer], self.layer.conditional.weight(layer)
+        first = jnp.sum(weight.reshape(weight.shape[0], self.layer.units, -1)[:, :, 0], axis=-1)
+        shape = trace.batch_shape
+        if isinstance(above, Bernoulli):
+            return jnp.broadcast_to(first * jnp.asarray(above.span, first.dtype), (*shape, above.units))
+        by_category = first.reshape(above.units, above.alternatives)
+        return above.contrast(jnp.broadcast_to(by_category, (*shape, *by_category.shape)), trace[layer])
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(self.arguments)})"
+
+
+class ObservedComponent(Component):
+    """What cannot be asked what it would have been otherwise: known at the sample alone.
+
+    Attributes:
+        observed: its value, `[*batch]`.
+        arguments: the names of the draws that it reads.
+        counterfactual: False.
+        repeatable: False.
+    """
+
+    observed: Float[Array, "*batch"]
+    arguments: tuple[str, ...] = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True, default=False)
+    repeatable: bool = eqx.field(static=True, default=False)
+
+    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
+        return jnp.broadcast_to(self.observed, trace.batch_shape)
+
+    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        raise ValueError("hnca.observed: what is observed has no counterfactual, so no contrast.")
+
+    def __str__(self) -> str:
+        return f"observed({', '.join(self.arguments)})"
+
+
+def evaluated(atom: Atom, values: Mapping[int, Array], shape: tuple[int, ...]) -> Array:
+    """Returns an atom for one example, in the shape of the term."""
+    kind, number = atom
+    value = values[number]
+    if kind == LOGSUMEXP:
+        value = jax.nn.logsumexp(value, axis=-1)
+    if kind == SOFTPLUS:
+        value = jax.nn.softplus(value)
+    if kind == LOGISTIC:
+        value = jax.nn.sigmoid(value)
+    return value.reshape(shape) if value.size == _size(shape) else jnp.broadcast_to(value, shape)
+
+
+def described(term: Term) -> str:
+    """Returns a short name of a term for tables."""
+    kinds = [kind for kind, _ in term.atoms if kind != VALUE]
+    if not kinds:
+        return "product" if len(term.atoms) > 1 else "term"
+    return "*".join(kinds)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for axis in shape:
+        size *= axis
+    return size
+
+
+def _states(
+    program: Program, network: Network, values: Mapping[str, Array], draws: tuple[int, ...]
+) -> dict[int, Array]:
+    """Returns the states of some draws' units, `[*batch, units]` or `[*batch, units, categories]`."""
+    states = {}
+    for draw in draws:
+        name = program.draws[draw].name
+        layer = network.layers[name]
+        if isinstance(layer, Categorical):
+            states[draw] = layer.point(values[name], network.dtype)
+        elif isinstance(layer, Bernoulli):
+            states[draw] = layer.state(values[name]).astype(network.dtype)
+    return states
+
+
+def _taken(program: Program, trace: Trace, draws: tuple[int, ...]) -> dict[int, Array]:
+    """Returns what some draws have taken, in the program's shapes and dtypes, with the batch axes in front."""
+    return {
+        draw: trace[program.draws[draw].name]
+        .reshape(*trace.batch_shape, *program.draws[draw].shape)
+        .astype(program.avals[draw].dtype)
+        for draw in draws
+    }

@@ -1,0 +1,295 @@
+"""From a function with draws to the scalar whose derivative is the estimate of its expectation's gradient."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators import Estimator
+from hnca.estimators._estimate import Combined
+from hnca.network import Trace
+from hnca.programs.arguments import Flat, InAxes, flatten
+from hnca.programs.batch_axis import Summed, places_of
+from hnca.programs.equations import Program
+from hnca.programs.foreign import warn_of_foreign_draws
+from hnca.programs.model import Pass, layer_logits, model_of, run_pass
+from hnca.programs.plan import Plan
+from hnca.programs.soft import finite
+from hnca.programs.tracing import trace_program
+
+
+class Credited(NamedTuple):
+    """What a credited function returns beside its value.
+
+    Attributes:
+        aux: the function's second result, if it has one.
+        state: of the estimator.
+    """
+
+    aux: PyTree
+    state: PyTree
+
+
+class Compiled(NamedTuple):
+    """A call, traced.
+
+    Attributes:
+        plan: what the function compiles to.
+        flat: its arguments.
+        structure: of its results.
+    """
+
+    plan: Plan
+    flat: Flat
+    structure: Any
+
+
+class Whole(NamedTuple):
+    """A call of a function of a whole batch.
+
+    Attributes:
+        plan: of the function on the whole batch: values and derivatives are its.
+        single: of the function on a batch of one: layers and components, and with them credits, are its.
+        flat: the arguments, as the function takes them.
+        axes: the batch axis of every draw, by its output in the whole program.
+        scale: what an example's own value is multiplied with in the result: `1 / batch` for a mean.
+        structure: of the results.
+    """
+
+    plan: Plan
+    single: Plan
+    flat: Flat
+    axes: dict[int, int]
+    scale: float
+    structure: Any
+
+
+def compile_call(
+    owner: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    in_axes: InAxes,
+    has_aux: bool,
+) -> Compiled:
+    """Returns a call of a function of one example, traced and planned; errors as for `hnca.value_and_grad`."""
+    flat = flatten(owner, arguments, keywords, in_axes)
+    examples = [_shape(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
+    program, structure = _traced(owner, function, flat, examples, has_aux)
+    mapped = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
+    shared = [
+        number
+        for number, mark in zip(program.inputs, flat.mapped, strict=True)
+        if not mark and jnp.issubdtype(program.avals[number].dtype, jnp.floating)
+    ]
+    warn_of_foreign_draws(program, [*shared, *program.constants])
+    return Compiled(Plan(program, mapped), flat, structure)
+
+
+def compile_whole(
+    owner: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    in_axes: InAxes,
+    has_aux: bool,
+) -> Whole:
+    """Returns a call of a function of a whole batch, traced and planned.
+
+    Raises:
+        ValueError: as for `hnca.value_and_grad`; for no batch axis, a batch of one, an axis that is not the first, or a
+            function that is not known to keep the examples apart.
+    """
+    flat = flatten(owner, arguments, keywords, in_axes)
+    if not flat.batch_shape or flat.batch_shape[0] < 2:
+        raise ValueError(
+            f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples."
+        )
+    if flat.moved:
+        raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected the batch as the first axis, 0.")
+    (size,) = flat.batch_shape
+    program, structure = _traced(owner, function, flat, [_shape(a, 0) for a in flat.arrays], has_aux)
+    ones = [
+        jax.ShapeDtypeStruct((1, *a.shape[1:]) if m else a.shape, a.dtype)
+        for a, m in zip(flat.arrays, flat.mapped, strict=True)
+    ]
+    single, _ = _traced(owner, function, flat, ones, has_aux)
+    batched = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
+    places = places_of(program, single, batched, size)
+    result = places.get(program.outputs[0]) if isinstance(program.outputs[0], int) else None
+    if not isinstance(result, Summed):
+        raise ValueError(f"{owner}: whole_batch=True, but the function returned no sum or mean over the batch.")
+    axes = {output: places[output] for output in program.draws}
+    mapped = [number for number, mark in zip(single.inputs, flat.mapped, strict=True) if mark]
+    return Whole(Plan(program, ()), Plan(single, mapped, keyed=False), flat, axes, result.scale, structure)
+
+
+def _shape(array: Array, start: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape[start:], array.dtype)
+
+
+def _traced(
+    owner: str, function: Callable[..., Any], flat: Flat, examples: Sequence[jax.ShapeDtypeStruct], has_aux: bool
+) -> tuple[Program, Any]:
+    """Returns a function of flat arguments as a program, and the structure of its results."""
+    structure: list[Any] = []
+
+    def of_arrays(*arrays: Array) -> list[Array]:
+        positional, named = flat.rebuild(arrays)
+        result = function(*positional, **named)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            raise ValueError(
+                f"{owner}: has_aux=True, but the function returned {type(result).__name__}; expected a pair."
+            )
+        _check_value(owner, result[0] if has_aux else result)
+        leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))
+        structure[:] = [tree]
+        return leaves
+
+    return trace_program(of_arrays, examples), structure[0]
+
+
+def _check_value(owner: str, value: Any) -> None:
+    shape, dtype = jnp.shape(value), jnp.result_type(value)
+    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{owner}: the function returned an array of shape {shape} and dtype {dtype}; expected one float for one "
+            "example (sum over its elements; which arguments have a batch axis is said by in_axes)."
+        )
+
+
+def credited_call(
+    estimator: Estimator,
+    compiled: Compiled,
+    key: Key[Array, ""] | None,
+    state: PyTree,
+    given: Mapping[int, Array] | None = None,
+) -> tuple[Float[Array, ""], Credited]:
+    """Returns the mean of the function over the batch, whose derivative is the estimate, and what comes with it.
+
+    Args:
+        estimator: gives the credits.
+        compiled: the call.
+        key: for estimators that draw samples of their own.
+        state: of the estimator; None begins with `init`.
+        given: values the draws are to take, by output; None to draw them.
+    """
+    plan, flat = compiled.plan, compiled.flat
+    run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
+    model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape)
+    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
+    credits, state = _held((found.credits, found.state))
+    if found.passes is None:
+        value = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
+    else:
+        _require_whole_values(estimator, plan, found.trace)
+        value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
+    aux = compiled.structure.unflatten([value, *run.outputs[1:]])[1]
+    return value, Credited(_held(aux), state)
+
+
+def credited_whole(
+    estimator: Estimator, whole: Whole, key: Key[Array, ""] | None, state: PyTree
+) -> tuple[Float[Array, ""], Credited]:
+    """As `credited_call`, for a function of a whole batch: its own forward pass, credited example by example."""
+    plan, single, flat = whole.plan, whole.single, whole.flat
+    run, _ = run_pass(plan, flat.arrays, [False] * len(flat.arrays))
+    names = dict(zip(plan.program.draws, single.program.draws, strict=True))
+    given = {
+        names[output]: jnp.expand_dims(jnp.moveaxis(values, whole.axes[output], 0), whole.axes[output] + 1)
+        for output, values in run.values.items()
+    }
+    arrays = [jnp.expand_dims(a, 1) if m else a for a, m in zip(_held(flat.arrays), flat.mapped, strict=True)]
+    one, marks = run_pass(single, arrays, flat.mapped, given)
+    model = model_of(single, _held(one), marks, arrays, flat.mapped, flat.batch_shape)
+    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
+    if found.passes is not None:
+        raise ValueError(
+            f"{type(estimator).__name__}: makes several passes of each example, and the function is of a whole batch; "
+            "write it for one example and give in_axes, without whole_batch."
+        )
+    credits, state = _held((found.credits, found.state))
+    total = run.outputs[0]
+    for output, logits in run.logits.items():
+        moved = jnp.moveaxis(logits, whole.axes[output], 0)
+        credit = credits[single.program.draws[names[output]].name].reshape(moved.shape).astype(moved.dtype)
+        product = jnp.sum(credit * finite(moved)) * jnp.asarray(whole.scale, moved.dtype)
+        total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
+    aux = whole.structure.unflatten([total, *run.outputs[1:]])[1]
+    return total, Credited(_held(aux), state)
+
+
+def _held(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda a: a if _is_key(a) else jax.lax.stop_gradient(a), tree)
+
+
+def _is_key(array: Array) -> bool:
+    return jnp.issubdtype(jnp.asarray(array).dtype, jax.dtypes.extended)
+
+
+def _surrogate(
+    plan: Plan,
+    run: Pass,
+    marks: Pass,
+    credits: Mapping[str, Array],
+    batch_shape: tuple[int, ...],
+    combined: Combined | None,
+) -> Float[Array, ""]:
+    """Returns the value, with the derivative that the credits and the direct part make.
+
+    `run` has the axes of `batch_shape`; with passes in front, `combined` says what they come to.
+    """
+    outputs = jnp.broadcast_to(run.outputs[0], batch_shape) if not marks.outputs[0] else run.outputs[0]
+    weighted = outputs if combined is None or combined.weights is None else combined.weights * outputs
+    total = jnp.mean(weighted)
+    value = total if combined is None else jnp.mean(combined.value)
+    for output, draw in plan.program.draws.items():
+        logits = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
+        product = credits[draw.name] * logits
+        total += jnp.sum(product) / jnp.asarray(max(outputs.size, 1), product.dtype)
+    # The value of `value`, the derivative of `total`.
+    value = jax.lax.stop_gradient(value).astype(total.dtype)
+    return value + (total - jax.lax.stop_gradient(total))
+
+
+def _require_whole_values(estimator: Estimator, plan: Plan, trace: Trace) -> None:
+    """Raises a ValueError for passes in which a categorical draw takes no category but a mixture of them."""
+    for draw in plan.program.draws.values():
+        if draw.values is None and jnp.issubdtype(trace[draw.name].dtype, jnp.floating):
+            raise ValueError(
+                f"{type(estimator).__name__}: evaluates the program at mixtures of categories, and draw {draw.name!r} at "
+                f"{draw.line} is a whole number to it; use StraightThroughGumbelSoftmax, StraightThrough or HNCA."
+            )
+
+
+def _over_passes(
+    estimator: Estimator,
+    plan: Plan,
+    flat: Flat,
+    trace: Trace,
+    credits: Mapping[str, Array],
+    weights: Array,
+) -> Float[Array, ""]:
+    """Runs the program again with the values of every pass."""
+    count, program = trace.batch_shape[0], plan.program
+    given = {
+        output: jnp.reshape(trace[draw.name], (count, *flat.batch_shape, *draw.shape)).astype(
+            program.avals[output].dtype
+        )
+        for output, draw in program.draws.items()
+    }
+    marks: list[Pass] = []
+
+    def one_pass(values: Mapping[int, Array]) -> Pass:
+        run, found = run_pass(plan, flat.arrays, flat.mapped, values)
+        marks[:] = [found]
+        wide = jax.tree.map(lambda a, m: a if m else jnp.broadcast_to(a, (*flat.batch_shape, *a.shape)), run, found)
+        return wide
+
+    runs = jax.vmap(one_pass)(given)
+    everywhere = jax.tree.map(lambda _: True, marks[0])
+    outputs = jax.lax.stop_gradient(runs.outputs[0])
+    combined = estimator.combine(outputs, weights)
+    return _surrogate(plan, runs, everywhere, credits, trace.batch_shape, combined)

@@ -1,0 +1,47 @@
+"""What depends on what, in a jaxpr: for the program's values, and for arrays made of them."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+from jax.extend.core import Literal
+from jaxtyping import PyTree
+
+from hnca.programs.equations import Program
+
+
+def depends_on(program: Program, sources: set[int], *, through_draws: bool) -> set[int]:
+    """Returns the values that change with some others, those included.
+
+    Args:
+        program: the program.
+        sources: the others.
+        through_draws: whether a draw's value counts as dependent on its logits and key.
+    """
+    found = set(sources)
+    for step in program.steps:
+        if hasattr(step, "logits"):
+            if through_draws and not found.isdisjoint((step.key, step.logits, step.given)):
+                found.add(step.output)
+        elif not found.isdisjoint(step.read):
+            found.update(step.outputs)
+    return found
+
+
+def outputs_that_depend(
+    function: Callable[..., PyTree], arguments: Sequence[PyTree], changed: Sequence[bool]
+) -> PyTree:
+    """Returns, for every array that a function returns, whether it depends on the arguments that are marked.
+
+    Args:
+        function: of arrays, returning a pytree of arrays.
+        arguments: shapes and dtypes.
+        changed: a mark an argument (all of its leaves are meant).
+    """
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    flags = [mark for argument, mark in zip(arguments, changed, strict=True) for _ in jax.tree.leaves(argument)]
+    found = {variable for variable, mark in zip(closed.jaxpr.invars, flags, strict=True) if mark}
+    for equation in closed.jaxpr.eqns:
+        if any(not isinstance(v, Literal) and v in found for v in equation.invars):
+            found.update(equation.outvars)
+    results = [not isinstance(v, Literal) and v in found for v in closed.jaxpr.outvars]
+    return jax.tree.unflatten(jax.tree.structure(shapes), results)

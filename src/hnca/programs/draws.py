@@ -1,0 +1,179 @@
+"""Discrete draws in an ordinary JAX function: a primitive of our own, which a program is recognised by.
+
+Under plain execution, `jax.jit` and `jax.vmap` a draw just draws. Under plain `jax.grad` it raises, because the
+derivative of a discrete value by its logits is zero wherever it exists, and zero is not the gradient anybody wants.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float, Int, Key, Num
+
+from hnca.conditionals import Free
+from hnca.units import Bernoulli, Categorical, Layer
+
+draw_p = Primitive("hnca_draw")
+
+
+def bernoulli(
+    key: Key[Array, ""] | None,
+    logits: Float[Array, "*shape"],
+    *,
+    values: Sequence[int | float] = (0, 1),
+    name: str | None = None,
+    given: Num[Array, "*shape"] | None = None,
+) -> Float[Array, "*shape"]:
+    """Draws independent two-valued units, `P(upper value) = sigmoid(logit)`; of any shape, a scalar too.
+
+    Args:
+        key: a typed key (or the raw one of `jax.random.PRNGKey`), used for this draw alone.
+        logits: `[*shape]`, of a float dtype.
+        values: the lower and the upper value.
+        name: what `hnca.explain` calls the draw; by default its kind and number.
+        given: what the units have taken, `[*shape]`, where that is known already, as when a stored episode is credited:
+            the draw takes these values, and `key` may be None. It is for the caller that they were drawn from these
+            very logits.
+
+    Returns:
+        The values, `[*shape]`, in the logits' dtype.
+
+    Raises:
+        ValueError: for logits that are no floats, a key that is none or more than one, or `values` that are not two
+            finite numbers in ascending order; under plain `jax.grad`.
+    """
+    with jax.ensure_compile_time_eval():
+        checked = Bernoulli(Free(1), values).values
+    return _draw("bernoulli", key, logits, checked, name, given)
+
+
+def categorical(
+    key: Key[Array, ""] | None,
+    logits: Float[Array, "*shape categories"],
+    *,
+    name: str | None = None,
+    given: Int[Array, "*shape"] | None = None,
+) -> Int[Array, "*shape"]:
+    """Draws independent units of several categories, `P(k) = softmax(logits)_k`; a scalar draw from `[categories]`.
+
+    Args:
+        key: a typed key (or the raw one of `jax.random.PRNGKey`), used for this draw alone.
+        logits: `[*shape, categories]`, of a float dtype; minus infinity for a category that cannot be.
+        name: what `hnca.explain` calls the draw; by default its kind and number.
+        given: what the units have taken, `[*shape]`, as for `hnca.bernoulli`.
+
+    Returns:
+        The categories, `[*shape]`, int32.
+
+    Raises:
+        ValueError: for logits that are no floats or have no axis of at least two categories, or a key that is none or
+            more than one; under plain `jax.grad`.
+    """
+    shape = jnp.shape(logits)
+    if not shape or shape[-1] < 2:
+        raise ValueError(
+            f"categorical: logits of shape {shape}; expected a last axis of at least two categories "
+            "(for two-valued units there is hnca.bernoulli)."
+        )
+    return _draw("categorical", key, logits, None, name, given)
+
+
+def family_of(values: tuple[float, ...] | None, categories: int) -> Layer:
+    """Returns a layer of the family that a draw's `values` parameter stands for (its conditional means nothing)."""
+    return Categorical(Free(categories)) if values is None else Bernoulli(Free(1), values)
+
+
+def _draw(
+    owner: str,
+    key: Array | None,
+    logits: Array,
+    values: tuple[float, ...] | None,
+    name: str | None,
+    given: Array | None,
+) -> Array:
+    logits = jnp.asarray(logits)
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise ValueError(f"{owner}: logits of dtype {logits.dtype}; expected floats.")
+    settings = {"values": values, "name": name, "shared": False}
+    if given is not None:
+        given, shape = jnp.asarray(given), logits.shape[:-1] if values is None else logits.shape
+        if given.shape != shape or (values is None and not jnp.issubdtype(given.dtype, jnp.integer)):
+            raise ValueError(
+                f"{owner}: given of shape {given.shape} and dtype {given.dtype}; expected {shape} for logits of shape "
+                f"{logits.shape}{', integers' if values is None else ''}."
+            )
+        taken = given.astype(jnp.int32 if values is None else logits.dtype)
+        return draw_p.bind(jax.random.key(0), logits, jax.lax.stop_gradient(taken), **settings)
+    if key is None:
+        raise ValueError(f"{owner}: key=None; expected a key, or the values taken as `given`.")
+    key = jnp.asarray(key)
+    if key.dtype == jnp.uint32 and key.ndim:
+        key = jax.random.wrap_key_data(key)
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
+        raise ValueError(
+            f"{owner}: key of dtype {key.dtype} and shape {key.shape}; expected one key, such as jax.random.key(0)."
+        )
+    return draw_p.bind(key, logits, **settings)
+
+
+def draw_values(key: Array, logits: Array, values: tuple[float, ...] | None) -> Array:
+    """Draws; a key may have leading axes, one key for every index of the logits' first axes."""
+    sample = family_of(values, logits.shape[-1] if values is None else 2).sample
+    for _ in range(key.ndim):
+        sample = jax.vmap(sample)
+    # A family's units are an axis: that of a scalar draw is put there, and taken away again.
+    scalar = logits.ndim - key.ndim < (2 if values is None else 1)
+    if not scalar:
+        return sample(key, logits)
+    axis = key.ndim
+    return jnp.squeeze(sample(key, jnp.expand_dims(logits, axis)), axis)
+
+
+@draw_p.def_impl
+def _impl(key, logits, *given, values, name, shared):
+    return given[0] if given else draw_values(key, logits, values)
+
+
+@draw_p.def_abstract_eval
+def _abstract(key, logits, *given, values, name, shared):
+    shape, dtype = (logits.shape[:-1], jnp.int32) if values is None else (logits.shape, logits.dtype)
+    return jax.core.ShapedArray(shape, jnp.dtype(dtype))
+
+
+mlir.register_lowering(
+    draw_p,
+    mlir.lower_fun(
+        lambda key, logits, *given, **settings: _impl(key, logits, *given, **settings), multiple_results=False
+    ),
+)
+
+
+def _batched(arguments, axes, *, values, name, shared):
+    size = next(a.shape[axis] for a, axis in zip(arguments, axes, strict=True) if axis is not None)
+    shared = shared or (axes[0] is None and len(arguments) == 2)
+
+    def in_front(array, axis):
+        return jnp.broadcast_to(array, (size, *array.shape)) if axis is None else jnp.moveaxis(array, axis, 0)
+
+    moved = [in_front(array, axis) for array, axis in zip(arguments, axes, strict=True)]
+    return draw_p.bind(*moved, values=values, name=name, shared=shared), 0
+
+
+batching.primitive_batchers[draw_p] = _batched
+
+
+def _jvp(primals, tangents, *, values, name, shared):
+    if not isinstance(tangents[1], ad.Zero):
+        kind = "categorical" if values is None else "bernoulli"
+        raise ValueError(
+            f"hnca.{kind}: the function is differentiated through a discrete draw, whose derivative is zero wherever "
+            "there is one. Use hnca.value_and_grad or hnca.grad instead of JAX's, or hnca.credited under a framework's "
+            "own; or stop the gradient of the logits with jax.lax.stop_gradient."
+        )
+    values_drawn = draw_p.bind(*primals, values=values, name=name, shared=shared)
+    return values_drawn, ad.Zero.from_primal_value(values_drawn)
+
+
+ad.primitive_jvps[draw_p] = _jvp

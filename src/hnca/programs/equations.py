@@ -1,0 +1,203 @@
+"""A program as a flat list of equations over numbered values, with what is known of each value beforehand."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from hnca.programs import primitives
+
+Atom = int | Literal
+"""What an equation reads: the number of a value, or a literal."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One application of a JAX primitive.
+
+    Attributes:
+        name: of the primitive.
+        inputs: what it reads.
+        outputs: the numbers of the values it makes.
+        original: the equation of the jaxpr it comes from, with its primitive and parameters.
+        line: the user's source line, such as `model.py:12 (loss)`.
+    """
+
+    name: str
+    inputs: tuple[Atom, ...]
+    outputs: tuple[int, ...]
+    original: Any
+    line: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The primitive's parameters."""
+        return self.original.params
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The values it reads, without literals."""
+        return tuple(atom for atom in self.inputs if not isinstance(atom, Literal))
+
+    def apply(self, values: Sequence[ArrayLike]) -> list[Array]:
+        """Returns the results for one array an input (literals included); dtypes and shapes may be others."""
+        primitive = self.original.primitive
+        if self.name not in primitives.CALLS:
+            results = primitive.bind(*values, **self.params)
+            return list(results) if primitive.multiple_results else [results]
+        inner = self.original
+        variables = list(dict.fromkeys(v for v in inner.invars if not isinstance(v, Literal)))
+        debug = inner.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr.debug_info
+        jaxpr = Jaxpr([], variables, inner.outvars, [inner], inner.effects, debug)
+        known = {v: value for v, value in zip(inner.invars, values, strict=True) if not isinstance(v, Literal)}
+        return list(jaxpr_as_fun(ClosedJaxpr(jaxpr, []))(*(known[v] for v in variables)))
+
+    def apply_as_floats(self, values: Sequence[Array]) -> Array:
+        """Returns the one result of an equation that is linear in its floats, also where the program has integers.
+
+        A count is an integer to the program, and to its derivative a number like any other.
+        """
+        if self.name == "stop_gradient":
+            return values[0]
+        if self.name == "convert_element_type":
+            dtype = self.params["new_dtype"]
+            return values[0].astype(dtype) if jnp.issubdtype(dtype, jnp.inexact) else values[0]
+        floats = [value.dtype for value in values if jnp.issubdtype(value.dtype, jnp.inexact)]
+        keeps = {"gather", "dynamic_slice", "select_n"}
+        first = 1 if self.name in keeps else len(values)
+        places = range(1, len(values)) if self.name == "select_n" else range(first)
+        dtype = jnp.result_type(*floats)
+        arguments = [v.astype(dtype) if i in places else v for i, v in enumerate(values)]
+        params = dict(self.params)
+        if not jnp.issubdtype(params.get("preferred_element_type") or dtype, jnp.inexact):
+            params["preferred_element_type"] = dtype
+        return self.original.primitive.bind(*arguments, **params)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of a program.
+
+    Attributes:
+        name: the user's, or its kind and number.
+        key: the value that is its key.
+        logits: the value that is its logits.
+        output: the value it draws.
+        values: of a Bernoulli unit; None for a categorical one.
+        shape: of what it draws.
+        categories: how many values a unit has.
+        line: the user's source line.
+        given: the value it takes, where that is known already; else None.
+    """
+
+    name: str
+    key: int
+    logits: int
+    output: int
+    values: tuple[float, ...] | None
+    shape: tuple[int, ...]
+    categories: int
+    line: str
+    given: int | None = None
+
+    @property
+    def units(self) -> int:
+        """How many units it draws."""
+        return int(np.prod(self.shape, dtype=int))
+
+
+@dataclass
+class Program:
+    """A function of one example, written out.
+
+    Attributes:
+        avals: shape and dtype of every value.
+        inputs: the arguments, flattened.
+        constants: arrays the function closes over, by number.
+        equations: in an order in which they can be computed; draws are not among them.
+        draws: by the number of the value they draw, in order.
+        outputs: the function's results, flattened.
+        known: values that follow from the text of the program alone (an iota, a literal's sum), by number.
+        producers: the equation that makes a value, by number.
+        steps: equations and draws, in an order in which they can be computed.
+        log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
+    """
+
+    avals: list[jax.core.ShapedArray] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    constants: dict[int, Array] = field(default_factory=dict)
+    equations: list[Equation] = field(default_factory=list)
+    draws: dict[int, Draw] = field(default_factory=dict)
+    outputs: list[Atom] = field(default_factory=list)
+    known: dict[int, np.ndarray] = field(default_factory=dict)
+    producers: dict[int, Equation] = field(default_factory=dict)
+    steps: list["Equation | Draw"] = field(default_factory=list)
+    log_weight: tuple[Atom, Atom] | None = None
+
+    def new_value(self, aval: jax.core.ShapedArray) -> int:
+        """Returns the number of a new value."""
+        self.avals.append(aval)
+        return len(self.avals) - 1
+
+    def add(self, equation: Equation) -> None:
+        """Appends an equation."""
+        self.equations.append(equation)
+        self.steps.append(equation)
+        for output in equation.outputs:
+            self.producers[output] = equation
+
+    def add_draw(self, draw: Draw) -> None:
+        """Appends a draw."""
+        self.draws[draw.output] = draw
+        self.steps.append(draw)
+
+    def known_value(self, atom: Atom) -> np.ndarray | None:
+        """Returns the value of a literal, or of what follows from the program's text alone; else None."""
+        return np.asarray(atom.val) if isinstance(atom, Literal) else self.known.get(atom)
+
+    def aval(self, atom: Atom) -> jax.core.ShapedArray:
+        """Returns shape and dtype of what an equation reads."""
+        return atom.aval if isinstance(atom, Literal) else self.avals[atom]
+
+
+def needed(program: Program, outputs: Iterable[int], given: Iterable[int]) -> tuple[list[Equation], list[int]]:
+    """Returns the equations between some values and others, and what these equations read and do not make.
+
+    Args:
+        program: whose equations.
+        outputs: the values wanted.
+        given: the values that are not to be computed.
+    """
+    known, equations = set(given), []
+    wanted = set(outputs) - known
+    for equation in reversed(program.equations):
+        if not wanted.isdisjoint(equation.outputs):
+            wanted |= set(equation.read) - known
+            equations.append(equation)
+    made = {output for equation in equations for output in equation.outputs}
+    rest = sorted({value for equation in equations for value in equation.read} - made)
+    return equations[::-1], rest
+
+
+def run(program: Program, equations: Iterable[Equation], values: Mapping[int, Array]) -> dict[int, Array]:
+    """Returns the values that were given and those that the equations make of them."""
+    values = dict(values)
+    for equation in equations:
+        arguments = [read(program, values, atom) for atom in equation.inputs]
+        values.update(zip(equation.outputs, equation.apply(arguments), strict=True))
+    return values
+
+
+def read(program: Program, values: Mapping[int, Array], atom: Atom) -> Array:
+    """Returns the array that an atom stands for."""
+    if isinstance(atom, Literal):
+        return jnp.asarray(np.asarray(atom.val, atom.aval.dtype))
+    if atom in values:
+        return values[atom]
+    return jax.numpy.asarray(program.known[atom])

@@ -1,0 +1,80 @@
+"""What a program compiles to, as text to read: its draws and how each is credited, then its components."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hnca.programs.arguments import InAxes
+from hnca.programs.crediting import Compiled, compile_call
+from hnca.programs.equations import Draw
+from hnca.programs.lowering import REPLAY, SEQUENTIAL
+from hnca.programs.model import model_of, run_pass
+from hnca.programs.parts import Part
+from hnca.programs.plan import Plan
+from hnca.programs.splitting import Term, is_linear_in
+
+
+def explain(function: Callable[..., Any], *, in_axes: InAxes = None, has_aux: bool = False) -> Callable[..., str]:
+    """Returns a function of `function`'s arguments that tells how `hnca.value_and_grad` would credit its draws.
+
+    Print what it returns: a table of the draws (kind, shape, the line they stand in, which draws their logits read, how
+    they are made into a layer, why no cheaper way, and how often the program's rest is evaluated anew for it in an
+    update), and a table of the components: how each reaches each draw.
+
+    Args:
+        function: as for `hnca.value_and_grad`.
+        in_axes: likewise.
+        has_aux: likewise.
+    """
+
+    def call(*arguments: Any, **keywords: Any) -> str:
+        compiled = compile_call("explain", function, arguments, keywords, in_axes, has_aux)
+        return f"{_draw_table(compiled.plan)}\n\n{_component_table(compiled)}"
+
+    return call
+
+
+def _draw_table(plan: Plan) -> str:
+    lines = [["draw", "kind", "shape", "reads", "becomes", "evaluations", "line"]]
+    notes = []
+    for output, draw in plan.program.draws.items():
+        lowering = plan.layers[output]
+        reads = ", ".join(plan.program.draws[d].name for d in lowering.part.draws) or "-"
+        kind = "categorical" if draw.values is None else "bernoulli"
+        shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
+        count = sum(_alternatives(plan.program.draws[d]) for d in lowering.part.draws)
+        evaluations = str(count) if lowering.way in (SEQUENTIAL, REPLAY) else "-"
+        lines.append([draw.name, kind, str(shape), reads, lowering.way, evaluations, draw.line])
+        if lowering.reason:
+            notes.append(f"{draw.name}: {lowering.reason}.")
+    return "\n".join([_table(lines), *notes])
+
+
+def _component_table(compiled: Compiled) -> str:
+    plan, flat = compiled.plan, compiled.flat
+    run, marks = run_pass(plan, flat.arrays, flat.mapped)
+    model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape)
+    notes = []
+    for term, part in plan.others:
+        dear = [
+            plan.program.draws[d] for d in part.draws if not term.observed and not is_linear_in(term, part.kinds, d)
+        ]
+        if dear:
+            count = sum(_alternatives(draw) for draw in dear)
+            names = ", ".join(draw.name for draw in dear)
+            notes.append(f"{_where(plan, term, part)}: not linear in {names}; evaluated anew {count} times.")
+    return "\n".join([model.objective.explain(model.network), *notes])
+
+
+def _where(plan: Plan, term: Term, part: Part) -> str:
+    equation = plan.program.producers.get(term.atoms[0][1])
+    return equation.line if equation is not None else "a term"
+
+
+def _alternatives(draw: Draw) -> int:
+    return draw.units * (draw.categories - 1)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)

@@ -1,0 +1,194 @@
+"""How each value of a program answers to each draw it reads: element by element, linearly, or otherwise.
+
+*Element by element*: every element reads one unit of the draw (or none), so a table over the unit's alternatives says
+all, whatever the arithmetic: `2h - 1`, `where(h, a, b)`, `one_hot(z)`, `W[z]`. *Linearly*: a sum of such tables through
+linear maps. Another draw's value counts as a given number; a draw is read directly if no other draw lies between.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax.extend.core import Literal
+
+from hnca.programs import primitives
+from hnca.programs.equations import Draw, Equation, Program
+
+
+@dataclass(frozen=True)
+class ByUnit:
+    """Every element reads one unit.
+
+    Attributes:
+        index: in the value's shape, the number of the unit, -1 where none is read.
+    """
+
+    index: np.ndarray
+
+
+LINEAR, NONLINEAR = "linear", "nonlinear"
+Kind = ByUnit | str
+Kinds = dict[int, dict[int, Kind]]
+"""For every value, by the output of the draw that it reads directly."""
+
+
+def kinds_of(program: Program) -> Kinds:
+    """Returns how every value answers to the draws it reads directly."""
+    kinds: Kinds = {}
+    for step in program.steps:
+        if isinstance(step, Draw):
+            index = np.arange(step.units).reshape(step.shape)
+            kinds[step.output] = {step.output: ByUnit(index)}
+            continue
+        reads = list(dict.fromkeys(draw for value in step.read for draw in kinds.get(value, ())))
+        for output in step.outputs:
+            kinds[output] = {draw: _kind(program, step, draw, kinds) for draw in reads}
+    return kinds
+
+
+def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind:
+    if len(equation.outputs) != 1:
+        return NONLINEAR
+    of_inputs = [None if isinstance(a, Literal) else kinds.get(a, {}).get(draw) for a in equation.inputs]
+    if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
+        index = unit_index(program, equation, [kind.index if kind else None for kind in of_inputs])
+        if index is not None:
+            return ByUnit(index)
+    if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
+        return LINEAR
+    return NONLINEAR
+
+
+def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -> bool:
+    """Returns whether an equation is linear (or affine) in the arguments that are marked, together."""
+    name, places = equation.name, [place for place, marked in enumerate(dependent) if marked]
+    if name == "convert_element_type":
+        # Rounding is not linear; between numbers of one kind, or from whole numbers to floats, nothing is rounded.
+        before, after = program.aval(equation.inputs[0]).dtype, equation.params["new_dtype"]
+        return (
+            jax.numpy.issubdtype(after, np.inexact)
+            or (jax.numpy.issubdtype(before, np.integer) and jax.numpy.issubdtype(after, np.integer))
+            or (before == np.bool_ and jax.numpy.issubdtype(after, np.integer))
+        )
+    if name in primitives.ADDITIVE:
+        return True
+    if name in primitives.BILINEAR:
+        return len(places) == 1
+    if name in primitives.LINEAR_IN_FIRST:
+        return places == [0] and not _divides_whole_numbers(program, equation)
+    if name == "select_n":
+        return 0 not in places
+    return name == "integer_pow" and equation.params["y"] == 1
+
+
+def _divides_whole_numbers(program: Program, equation: Equation) -> bool:
+    return equation.name == "div" and not jax.numpy.issubdtype(program.aval(equation.inputs[0]).dtype, np.inexact)
+
+
+def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Returns which unit every element of the (one) result reads, or None where an element may read several.
+
+    Args:
+        program: whose equation.
+        equation: the equation.
+        indices: for every argument, which unit its elements read; None for an argument that reads none.
+    """
+    name = equation.name
+    if name in primitives.ELEMENTWISE or is_elementwise_call(equation):
+        return _merged(indices, program.aval(equation.outputs[0]).shape)
+    if name in primitives.REDUCTIONS or name in ("argmax", "argmin"):
+        return _reduced(indices[0], tuple(equation.params["axes"]))
+    if name == "dot_general":
+        return _contracted(program, equation, indices)
+    if name in ("gather", "dynamic_slice") and indices[0] is None:
+        return _looked_up(program, equation, indices)
+    if name in primitives.STRUCTURAL:
+        return _moved(program, equation, indices)
+    return None
+
+
+def is_elementwise_call(equation: Equation) -> bool:
+    """Returns whether an equation is a function with a derivative of its own that is elementwise: it is looked at."""
+    if equation.name not in primitives.CALLS or len(equation.outputs) != 1:
+        return False
+    inner = equation.params[primitives.CUSTOM_DERIVATIVES[equation.name]]
+    return all(_is_elementwise(each) for each in inner.jaxpr.eqns)
+
+
+def _is_elementwise(equation: object) -> bool:
+    name, params = equation.primitive.name, equation.params  # type: ignore[attr-defined]
+    if name in primitives.ALWAYS_INLINED:
+        return all(_is_elementwise(e) for e in params[primitives.ALWAYS_INLINED[name]].jaxpr.eqns)
+    return name in primitives.ELEMENTWISE
+
+
+def _merged(indices: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray | None:
+    merged = np.full(shape, -1)
+    for index in indices:
+        if index is None:
+            continue
+        index = np.broadcast_to(index, shape)
+        if np.any((merged >= 0) & (index >= 0) & (merged != index)):
+            return None
+        merged = np.maximum(merged, index)
+    return np.asarray(merged)
+
+
+def _reduced(index: np.ndarray | None, axes: tuple[int, ...]) -> np.ndarray | None:
+    """Returns the units where all that is combined reads one."""
+    if index is None:
+        return None
+    highest = np.asarray(index.max(axis=axes, initial=-1))
+    least = np.where(index < 0, np.iinfo(index.dtype).max, index).min(axis=axes, initial=np.iinfo(index.dtype).max)
+    return highest if np.all((highest < 0) | (least == highest)) else None
+
+
+def _contracted(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Returns the units of a product that contracts within each unit, such as `one_hot(z) @ embedding`."""
+    if sum(index is not None for index in indices) != 1:
+        return None
+    place = 0 if indices[0] is not None else 1
+    contracting, batch = equation.params["dimension_numbers"]
+    index = _reduced(indices[place], tuple(contracting[place]))
+    if index is None or batch[0]:
+        return None
+    other = program.aval(equation.inputs[1 - place])
+    free = [size for axis, size in enumerate(other.shape) if axis not in contracting[1 - place]]
+    shape = program.aval(equation.outputs[0]).shape
+    expanded = index.reshape(index.shape + (1,) * len(free)) if place == 0 else index
+    return np.broadcast_to(expanded, shape)
+
+
+def _looked_up(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Returns the units of a table's rows that are chosen by a draw."""
+    shape = program.aval(equation.outputs[0]).shape
+    if equation.name == "dynamic_slice":
+        units = {int(unit) for index in indices[1:] if index is not None for unit in index.ravel()}
+        return np.full(shape, units.pop()) if len(units) == 1 else None
+    by_position = _reduced(indices[1], (-1,))
+    if by_position is None:
+        return None
+    offsets = equation.params["dimension_numbers"].offset_dims
+    return np.broadcast_to(np.expand_dims(by_position, tuple(offsets)), shape)
+
+
+def _moved(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Returns the units of elements that are moved: what is done to the values is done to the numbers of the units."""
+    arguments = []
+    for atom, index in zip(equation.inputs, indices, strict=True):
+        known = program.known_value(atom)
+        if index is not None:
+            arguments.append(index.astype(np.int32))
+        elif equation.name in ("concatenate", "pad"):
+            arguments.append(np.full(program.aval(atom).shape, -1, np.int32))
+        elif known is not None:
+            arguments.append(np.asarray(known, program.aval(atom).dtype))
+        else:
+            return None
+    return np.asarray(_at_compile_time(equation.apply, arguments)[0])
+
+
+def _at_compile_time(function: Callable[..., list[jax.Array]], arguments: list[np.ndarray]) -> list[jax.Array]:
+    with jax.ensure_compile_time_eval():
+        return function(arguments)

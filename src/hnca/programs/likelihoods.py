@@ -1,0 +1,59 @@
+"""Log-probabilities and entropies of draws, for objectives written out by hand."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+
+def log_prob(
+    logits: Float[Array, "*logits"], value: Num[Array, "*shape"], *, values: Sequence[int | float] = (0, 1)
+) -> Float[Array, "*shape"]:
+    """Returns the log-probability of every unit's value, in nats, `[*shape]`; sum it for the layer's.
+
+    Of what `hnca.bernoulli` draws if `logits` has the shape of `value`, of what `hnca.categorical` draws if it has one
+    more axis. Contrasts of it have a closed form, so a program that uses it is as fast as a network that is described;
+    so are the usual formulas written out (`x log_sigmoid(a) + (1 - x) log_sigmoid(-a)`, optax's cross-entropies).
+
+    Args:
+        logits: `[*shape]`, or `[*shape, categories]`.
+        value: what is scored. Grey values between 0 and 1 are scored too, as `hnca.bernoulli`'s states.
+        values: the lower and the upper value of Bernoulli units.
+
+    Raises:
+        ValueError: for other shapes, or (outside of `jax.jit`) categories that there are not; inside, these are NaN.
+    """
+    logits, value = jnp.asarray(logits), jnp.asarray(value)
+    if logits.shape == value.shape:
+        low, high = values
+        state = value.astype(logits.dtype)
+        if (low, high) != (0, 1):
+            state = (state - jnp.asarray(low, logits.dtype)) / jnp.asarray(high - low, logits.dtype)
+        return state * logits - jax.nn.softplus(logits)
+    if logits.shape[:-1] != value.shape or not jnp.issubdtype(value.dtype, jnp.integer):
+        raise ValueError(
+            f"log_prob: value of shape {value.shape} and dtype {value.dtype} for logits of shape {logits.shape}; expected "
+            "the same shape (Bernoulli), or integers without the last axis (categorical)."
+        )
+    count = logits.shape[-1]
+    if not isinstance(value, jax.core.Tracer) and bool(jnp.any((value < 0) | (value >= count))):
+        raise ValueError(f"log_prob: value has categories outside of 0 to {count - 1}.")
+    inside = jnp.where((value >= 0) & (value < count), value, count)
+    taken = jnp.take_along_axis(logits, inside[..., None], axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
+    return taken - jax.nn.logsumexp(logits, axis=-1)
+
+
+def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Float[Array, "*shape"]:
+    """Returns the entropy of every unit, in nats, `[*shape]`; sum it for the layer's.
+
+    Args:
+        logits: `[*shape]`, or, of categorical units, `[*shape, categories]`.
+        categorical: whether the last axis is that of the categories.
+    """
+    logits = jnp.asarray(logits)
+    if not categorical:
+        return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
+    # A category that cannot be has no part in it: 0 log 0 is 0.
+    finite = jnp.where(jnp.isfinite(logits), logits, jnp.zeros((), logits.dtype))
+    return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jax.nn.softmax(logits) * finite, axis=-1)

@@ -1,0 +1,155 @@
+"""How a draw becomes a layer: the cheapest conditional that gives its logits, and why none cheaper does.
+
+From cheap to dear: `Free` (no draw is read), `Dense` (affine in all that is read), `Sequential` of `Dense` and the rest
+of the program (affine up to some point), and the program run again for every other value of every unit.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.conditionals import Dense, Free, Sequential
+from hnca.programs.equations import Program
+from hnca.programs.kinds import Kinds
+from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
+from hnca.programs.replay import Replay
+from hnca.programs.soft import finite
+from hnca.programs.surroundings import Surroundings
+from hnca.units import Conditional
+
+FREE, DENSE, SEQUENTIAL, REPLAY = "Free", "Dense", "Dense, then the rest", "run again"
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How one value (a draw's logits, or what a likelihood is a function of) is made from the draws it reads.
+
+    Attributes:
+        value: its number.
+        way: `FREE`, `DENSE`, `SEQUENTIAL` or `REPLAY`.
+        reason: why no cheaper way; empty where there is none.
+        part: from the draws to the value.
+        first: from the draws to the values up to which everything is affine, for `SEQUENTIAL`.
+        rest: from there to the value.
+    """
+
+    value: int
+    way: str
+    reason: str
+    part: Part
+    first: Part | None = None
+    rest: Part | None = None
+
+    @property
+    def saved(self) -> frozenset[int]:
+        """The values that the forward pass has to leave behind."""
+        own = self.part.surroundings | {self.value}
+        if self.first is None or self.rest is None:
+            return own
+        return own | self.first.surroundings | set(self.first.outputs) | self.rest.surroundings
+
+
+def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int], dtype: jnp.dtype) -> Lowering:
+    """Returns the cheapest way to a value.
+
+    Args:
+        program: the program.
+        kinds: how its values answer to draws.
+        value: whose.
+        by_example: the values that differ by example.
+        dtype: of the network.
+    """
+    part = Part(program, kinds, [value])
+    if not part.draws:
+        return Lowering(value, FREE, "", part)
+    if part.is_linear():
+        if part.has_fixed_rows(by_example, dtype):
+            return Lowering(value, DENSE, "", part)
+        return Lowering(value, REPLAY, "its weight differs by example or depends on another draw", part)
+    reason = "not affine in the units"
+    if part.frontier:
+        cut = part.cut(by_example, dtype)
+        if cut is not None:
+            first, rest = cut
+            return Lowering(value, SEQUENTIAL, reason, part, first, rest)
+        reason += ", and what is affine before that differs by example or depends on another draw"
+    else:
+        reason += " from the start"
+    return Lowering(value, REPLAY, reason, part)
+
+
+def conditional_of(
+    lowering: Lowering, saved: Surroundings, features: Mapping[str, Array], batch_shape: tuple[int, ...]
+) -> Conditional:
+    """Returns the conditional, its weights computed from what the forward pass has left behind.
+
+    Args:
+        lowering: the way.
+        saved: the values of the forward pass.
+        features: what a child sees of every draw in it, `[*batch, features]`.
+        batch_shape: of the forward pass.
+    """
+    program, part = lowering.part.program, lowering.part
+    size = math.prod(program.avals[lowering.value].shape)
+    if lowering.way == FREE:
+        bias = _flat(lowering.value, saved, batch_shape)
+        return eqx.tree_at(lambda free: free.bias, Free(size, dtype=bias.dtype), bias)
+    if lowering.way == DENSE:
+        return _dense(part, saved, features, batch_shape)
+    names = tuple(program.draws[draw].name for draw in part.draws)
+    if lowering.first is not None and lowering.rest is not None:
+        first, rest = _dense(lowering.first, saved, features, batch_shape), _rest(lowering.rest, lowering.first)
+        hidden = first.out_features
+        replay = Replay(saved.only(lowering.rest.surroundings), rest, ("previous",), (hidden,), size)
+        return Sequential(first, replay)
+
+    def function(arrays: Mapping[int, Array], *seen: Array) -> Float[Array, " out"]:
+        states = {d: state_of_features(program.draws[d], f) for d, f in zip(part.draws, seen, strict=True)}
+        return finite(part.states(states, arrays)[lowering.value].reshape(-1))
+
+    sizes = tuple(features[name].shape[-1] for name in names)
+    return Replay(saved.only(part.surroundings), function, names, sizes, size)
+
+
+def _flat(value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:
+    """Returns a value as vectors, with batch axes where it differs by example."""
+    array = saved.arrays[value]
+    return finite(array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1))
+
+
+def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Dense:
+    """Returns an affine conditional, its outputs side by side where the part has several."""
+    program = part.program
+    names = tuple(program.draws[draw].name for draw in part.draws)
+    dtype = features[names[0]].dtype
+    weights = [
+        flat_rows(part, saved, draw, features[name].shape[-1], dtype)
+        for draw, name in zip(part.draws, names, strict=True)
+    ]
+    values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
+    wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
+    total = wide[0] if len(wide) == 1 else jnp.concatenate(wide, axis=-1)
+    for weight, name in zip(weights, names, strict=True):
+        total = total - features[name] @ weight
+    return affine(names, tuple(weights), total)
+
+
+def affine(parents: tuple[str, ...], weights: tuple[Array, ...], bias: Array) -> Dense:
+    """Returns a `Dense` of these weights, `[features, out]` a parent, and this bias, `[*batch, out]`."""
+    sizes, out = tuple(weight.shape[0] for weight in weights), weights[0].shape[-1]
+    shell = eqx.filter_eval_shape(lambda key: Dense(parents, sizes, out, key=key), jax.random.key(0))
+    return eqx.tree_at(lambda dense: (dense.weights, dense.bias), shell, (weights, bias))
+
+
+def _rest(rest: Part, first: Part) -> Callable[[Mapping[int, Array], Array], Array]:
+    """Returns the function from what is affine to the value."""
+
+    def function(arrays: Mapping[int, Array], hidden: Array) -> Array:
+        return finite(rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1))
+
+    return function

@@ -1,0 +1,53 @@
+"""What a program says of its values: that one is observed once only, that its result is a log weight."""
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float, Num
+
+observed_p = Primitive("hnca_observed")
+
+
+def observed(value: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
+    """Marks a value, a reward from outside, say, as known at the sample alone; it is returned as it is.
+
+    Whatever a program returns that depends on it is credited without counterfactuals. What a callback returns counts as
+    observed by itself. Derivatives pass through it.
+    """
+    return observed_p.bind(jnp.asarray(value))
+
+
+observed_p.def_impl(lambda value: value)
+observed_p.def_abstract_eval(lambda value: jax.core.ShapedArray(value.shape, value.dtype))
+mlir.register_lowering(observed_p, mlir.lower_fun(lambda value: value, multiple_results=False))
+ad.deflinear2(observed_p, lambda cotangent, _: [cotangent])
+batching.primitive_batchers[observed_p] = lambda arguments, axes: (observed_p.bind(*arguments), axes[0])
+
+
+log_weight_p = Primitive("hnca_log_weight")
+
+
+def log_weight(log_p: Float[Array, ""], log_q: Float[Array, ""]) -> Float[Array, ""]:
+    """Returns `log_p - log_q`, and says that this is the log of an importance weight: what `hnca.VIMCO` needs.
+
+    Args:
+        log_p: the joint log-probability of the example and of all that was drawn for it.
+        log_q: the log-probability of all that was drawn, given the example: of every draw of the program.
+    """
+    return log_weight_p.bind(jnp.asarray(log_p), jnp.asarray(log_q))
+
+
+log_weight_p.def_impl(lambda log_p, log_q: log_p - log_q)
+log_weight_p.def_abstract_eval(lambda log_p, log_q: jax.core.ShapedArray(log_p.shape, log_p.dtype))
+mlir.register_lowering(log_weight_p, mlir.lower_fun(lambda log_p, log_q: log_p - log_q, multiple_results=False))
+ad.deflinear2(log_weight_p, lambda cotangent, *_: [cotangent, -cotangent])
+
+
+def _batched_weight(arguments, axes):
+    moved = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(arguments, axes, strict=True)]
+    shape = jnp.broadcast_shapes(*(a.shape for a in moved))
+    return log_weight_p.bind(*(jnp.broadcast_to(a, shape) for a in moved)), 0
+
+
+batching.primitive_batchers[log_weight_p] = _batched_weight

@@ -1,0 +1,170 @@
+"""A part of a program between the draws it reads directly and a value: run again, or taken apart into rows."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hnca.programs.dependence import outputs_that_depend
+from hnca.programs.equations import Draw, Equation, Program, needed, run
+from hnca.programs.kinds import NONLINEAR, Kinds
+from hnca.programs.rows import rows_of
+from hnca.programs.soft import evaluate
+from hnca.programs.surroundings import Surroundings
+
+
+class Part:
+    """What lies between some draws and some values, for one example.
+
+    Attributes:
+        program: whose part.
+        kinds: how its values answer to draws.
+        outputs: the values.
+        draws: the draws that they read directly.
+        surroundings: the values that the part reads beside them.
+    """
+
+    def __init__(self, program: Program, kinds: Kinds, outputs: Sequence[int], given: Sequence[int] = ()):
+        self.program, self.kinds, self.outputs = program, kinds, tuple(outputs)
+        self.draws = tuple(dict.fromkeys(draw for output in outputs for draw in kinds.get(output, {})))
+        # What reads no draw is not computed again.
+        steps = {v for e in program.equations for v in e.outputs if not kinds.get(v)}
+        stop = {*self.draws, *given, *(steps - set(program.known))}
+        self.equations, read = needed(program, self.outputs, stop)
+        self.surroundings = frozenset(v for v in read if v not in program.known) - set(self.draws) - set(given)
+        outside = {o for o in self.outputs if not kinds.get(o) and o not in program.known}
+        self.surroundings |= outside - set(given)
+
+    def states(self, states: Mapping[int, Array], values: Mapping[int, Array]) -> dict[int, Array]:
+        """Returns the values of the outputs, the draws given by the states of their units.
+
+        Args:
+            states: by the draws' outputs, as for `soft.evaluate`.
+            values: the surroundings, and whatever else is given.
+        """
+        held = evaluate(self.program, self.kinds, self.equations, values, states)
+        return {output: held[output] for output in self.outputs}
+
+    def rows(self, values: Mapping[int, Array], draw: int, dtype: jnp.dtype) -> dict[int, Float[Array, "features ..."]]:
+        """Returns the rows of the outputs for one draw, other draws' values among those given."""
+        everything = run(self.program, self.equations, values)
+        return rows_of(self.program, self.kinds, self.equations, everything, draw, self.outputs, dtype)
+
+    def is_linear(self) -> bool:
+        """Returns whether every output is linear in every draw it reads, taken one by one."""
+        return all(NONLINEAR not in self.kinds.get(output, {}).values() for output in self.outputs)
+
+    def has_fixed_rows(self, by_example: frozenset[int], dtype: jnp.dtype) -> bool:
+        """Returns whether the rows depend on no draw's value and are the same for all examples."""
+        fixed = {v: self._shape(v) for v in self.surroundings if v not in by_example}
+        moving = {v: self._shape(v) for v in (*(self.surroundings & by_example), *self.draws)}
+
+        def all_rows(fixed: dict[int, Array], moving: dict[int, Array]) -> dict[int, dict[int, Array]]:
+            return {draw: self.rows({**fixed, **moving}, draw, dtype) for draw in self.draws}
+
+        flags = outputs_that_depend(all_rows, (fixed, moving), (False, True))
+        return not any(jax.tree.leaves(flags))
+
+    def fixed_rows(self, values: Mapping[int, Array], draw: int, dtype: jnp.dtype) -> dict[int, Array]:
+        """Returns rows that are the same for all examples (see `has_fixed_rows`), given what is."""
+        missing = {*self.surroundings, *self.draws} - set(values)
+        shapes = {value: self._shape(value) for value in missing}
+        stand_ins = {value: jnp.zeros(shape.shape, shape.dtype) for value, shape in shapes.items()}
+        return self.rows({**values, **stand_ins}, draw, dtype)
+
+    @cached_property
+    def frontier(self) -> tuple[int, ...]:
+        """The last values on the way that are linear in every draw they read: what comes after them is not.
+
+        Empty where the draws themselves are among them, so that nothing would be gained.
+        """
+        inside = {output for equation in self.equations for output in equation.outputs}
+        linear = {v for v in inside if self.kinds.get(v) and NONLINEAR not in self.kinds[v].values()}
+        linear |= set(self.draws)
+        after: list[Equation] = [e for e in self.equations if not set(e.outputs) <= linear]
+        found = {v for equation in after for v in equation.read if v in linear}
+        found |= {output for output in self.outputs if output in linear}
+        # A value that follows from others found element by element is computed from them.
+        for equation in reversed(self.equations):
+            if set(equation.outputs) & found and equation.name not in ("dot_general", "conv_general_dilated"):
+                sources = {v for v in equation.read if self.kinds.get(v)}
+                if sources and sources <= found - set(equation.outputs) and not sources & set(self.draws):
+                    found -= set(equation.outputs)
+        return () if found & set(self.draws) else tuple(sorted(found))
+
+    def cut(self, by_example: frozenset[int], dtype: jnp.dtype) -> tuple["Part", "Part"] | None:
+        """Returns the part up to where everything is linear, and the part after it.
+
+        None where nothing comes before it, or its rows depend on a draw or differ by example.
+        """
+        if not self.frontier:
+            return None
+        first = Part(self.program, self.kinds, self.frontier)
+        if set(first.draws) != set(self.draws) or not first.has_fixed_rows(by_example, dtype):
+            return None
+        rest = Part(self.program, self.kinds, self.outputs, given=self.frontier)
+        rest.draws = ()
+        return first, rest
+
+    def _shape(self, value: int) -> jax.ShapeDtypeStruct:
+        aval = self.program.avals[value]
+        return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+
+
+def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:
+    """Returns the state of a draw's units, given what a child sees of them."""
+    if draw.values is None:
+        return features.reshape(draw.units, draw.categories)
+    low, high = draw.values
+    if (low, high) == (0.0, 1.0):
+        return features
+    return (features - jnp.asarray(low, features.dtype)) / jnp.asarray(high - low, features.dtype)
+
+
+def features_of_state(draw: Draw, state: Array) -> Float[Array, " features"]:
+    """Returns what a child sees of a draw's units in some state."""
+    if draw.values is None:
+        return state.reshape(-1)
+    low, high = (jnp.asarray(value, state.dtype) for value in draw.values)
+    return state if draw.values == (0.0, 1.0) else low + (high - low) * state
+
+
+def flat(part: Part, values: Mapping[int, Array]) -> Float[Array, " size"]:
+    """Returns a part's outputs side by side."""
+    return jnp.concatenate([values[output].reshape(-1) for output in part.outputs])
+
+
+def unflat(part: Part, vector: Float[Array, " size"]) -> dict[int, Array]:
+    """Returns a part's outputs, given what `flat` has made of them."""
+    shapes = [part.program.avals[output].shape for output in part.outputs]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    pieces = jnp.split(vector, ends[:-1])
+    return {o: piece.reshape(shape) for o, piece, shape in zip(part.outputs, pieces, shapes, strict=True)}
+
+
+def flat_rows(
+    part: Part, surroundings: Surroundings, draw: int, features: int, dtype: jnp.dtype
+) -> Float[Array, "features size"]:
+    """Returns the rows of a part's outputs for one draw, side by side; for a part that `has_fixed_rows`.
+
+    Args:
+        part: the part.
+        surroundings: what it reads, and more.
+        draw: the draw.
+        features: how many it has.
+        dtype: of the rows.
+    """
+    fixed = {
+        v: a for v, a in surroundings.arrays.items() if v in part.surroundings and v not in surroundings.by_example
+    }
+    rows = part.fixed_rows(fixed, draw, dtype)
+    shapes = [(features, math.prod(part.program.avals[output].shape)) for output in part.outputs]
+    columns = [
+        rows[output].reshape(shape) if output in rows else jnp.zeros(shape, dtype)
+        for output, shape in zip(part.outputs, shapes, strict=True)
+    ]
+    return columns[0] if len(columns) == 1 else jnp.concatenate(columns, axis=-1)

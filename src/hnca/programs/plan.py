@@ -1,0 +1,193 @@
+"""What a program compiles to, as far as its text alone says: layers and components, before any number is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax.numpy as jnp
+
+from hnca.programs import primitives
+from hnca.programs.dependence import depends_on
+from hnca.programs.equations import Program
+from hnca.programs.kinds import Kinds, kinds_of
+from hnca.programs.lowering import DENSE, Lowering, lower
+from hnca.programs.parts import Part
+from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
+from hnca.programs.splitting import Term, is_linear_in, split
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Terms that are a sum of softplus, `x sigmoid(x)` or logsumexp of one value, affine in the draws it reads.
+
+    Attributes:
+        value: the number of `x`.
+        lowering: how it is made.
+        softplus: the term, or None.
+        energy: what `x sigmoid(x)` is multiplied with.
+        logsumexp: the term, or None.
+    """
+
+    value: int
+    lowering: Lowering
+    softplus: Term | None
+    energy: float
+    logsumexp: Term | None
+
+
+class Plan:
+    """A program's layers and components.
+
+    Attributes:
+        program: the program.
+        by_example: the values that differ by example.
+        dtype: of the network: the widest of the draws' logits.
+        batch_axes: 1, or 0 for a program of one example.
+    """
+
+    def __init__(self, program: Program, mapped: Sequence[int], *, keyed: bool = True):
+        """Args:
+        program: the program.
+        mapped: the inputs that have a batch axis outside.
+        keyed: whether its draws are made, so that each example needs a key of its own; else they are given.
+        """
+        self.program = program
+        self.by_example: frozenset[int] = frozenset(depends_on(program, set(mapped), through_draws=True))
+        self.batch_axes = int(bool(mapped))
+        self.dtype = jnp.result_type(*(program.avals[draw.logits].dtype for draw in program.draws.values()))
+        self.kinds: Kinds = kinds_of(program)
+        if keyed:
+            self._check_keys(set(mapped))
+
+    def _check_keys(self, mapped: set[int]) -> None:
+        if not self.batch_axes:
+            return
+        fresh = depends_on(self.program, mapped, through_draws=False)
+        for draw in self.program.draws.values():
+            if draw.given is None and draw.key not in fresh:
+                raise ValueError(
+                    f"hnca: draw {draw.name!r} at {draw.line} uses one key for the whole batch, so that the examples "
+                    "would not be independent; pass one key an example, jax.random.split(key, batch), with 0 for it in "
+                    "in_axes."
+                )
+
+    @cached_property
+    def opaque(self) -> set[int]:
+        """The values that cannot be known for other values of the draws they read."""
+        observed = {
+            output
+            for equation in self.program.equations
+            if equation.name in (*primitives.OBSERVING, "hnca_observed")
+            for output in equation.outputs
+            if self.kinds.get(output)
+        }
+        return depends_on(self.program, observed, through_draws=False) if observed else set()
+
+    @cached_property
+    def is_log_weight(self) -> bool:
+        """Whether the program says that its result is the log of an importance weight.
+
+        Raises:
+            ValueError: if its `log_q` leaves a draw out.
+        """
+        if self.program.log_weight is None or self.program.log_weight[0] != self.program.outputs[0]:
+            return False
+        log_q = self.program.log_weight[1]
+        scored = self.kinds.get(log_q, {}) if isinstance(log_q, int) else {}
+        missing = [draw for output, draw in self.program.draws.items() if output not in scored]
+        if missing:
+            raise ValueError(
+                f"hnca.log_weight: log_q does not depend on draw {missing[0].name!r} at {missing[0].line}; expected the "
+                "log-probability of every draw, such as jnp.sum(hnca.log_prob(logits, draw))."
+            )
+        return True
+
+    @cached_property
+    def layers(self) -> dict[int, Lowering]:
+        """How every draw's logits are made, by the draw's output."""
+        found = {}
+        for output, draw in self.program.draws.items():
+            if draw.logits in self.opaque:
+                raise ValueError(
+                    f"hnca: the logits of draw {draw.name!r} at {draw.line} read what hnca.observed (or a callback) "
+                    "made of an earlier draw; only what the function returns may depend on it. Replay the episode "
+                    "with its observations as data instead: hnca.replay."
+                )
+            found[output] = lower(self.program, self.kinds, draw.logits, self.by_example, self.dtype)
+        return found
+
+    @cached_property
+    def terms(self) -> list[Term]:
+        """What the result comes to, without what reads no draw."""
+        polynomials = Polynomials(self.program, self.kinds)
+        result = self.program.outputs[0]
+        if not isinstance(result, int):
+            return []
+        return split(self.program, self.kinds, polynomials, result, self.opaque)
+
+    @cached_property
+    def likelihoods(self) -> list[Likelihood]:
+        """The terms whose contrasts are messages."""
+        found: dict[int, dict[str, Term]] = {}
+        for term in self.terms:
+            kind = self._likelihood_kind(term)
+            if kind:
+                found.setdefault(_argument(term), {})[kind] = term
+        results = []
+        for value, kinds in found.items():
+            lowering = self._lowered(value)
+            energy = kinds.get(LOGISTIC)
+            weight = energy.weight if energy is not None and isinstance(energy.weight, float) else 0.0
+            results.append(Likelihood(value, lowering, kinds.get(SOFTPLUS), weight, kinds.get(LOGSUMEXP)))
+        return results
+
+    @cached_property
+    def others(self) -> list[tuple[Term, Part]]:
+        """The remaining terms, each with the part of the program from its draws to its atoms."""
+        return [
+            (t, Part(self.program, self.kinds, [v for _, v in t.atoms]))
+            for t in self.terms
+            if not self._likelihood_kind(t)
+        ]
+
+    def cut_of(self, term: Term, part: Part) -> tuple[Part, Part] | tuple[None, None]:
+        """Returns a term's part up to where everything is linear, and the rest; nothing where that is of no use."""
+        if all(is_linear_in(term, part.kinds, draw) for draw in part.draws):
+            return None, None
+        return part.cut(self.by_example, self.dtype) or (None, None)
+
+    @cached_property
+    def saved(self) -> frozenset[int]:
+        """The values that the forward pass has to leave behind."""
+        lowerings = [*self.layers.values(), *(likelihood.lowering for likelihood in self.likelihoods)]
+        values = {value for lowering in lowerings for value in lowering.saved}
+        values |= {value for term, part in self.others if not term.observed for value in part.surroundings}
+        values |= {value for term in self.terms if term.observed for _, value in term.atoms}
+        return frozenset(values)
+
+    def _lowered(self, value: int) -> Lowering:
+        if value not in self._lowerings:
+            self._lowerings[value] = lower(self.program, self.kinds, value, self.by_example, self.dtype)
+        return self._lowerings[value]
+
+    @cached_property
+    def _lowerings(self) -> dict[int, Lowering]:
+        return {}
+
+    def _likelihood_kind(self, term: Term) -> str:
+        """Returns `SOFTPLUS`, `LOGISTIC` (for the energy) or `LOGSUMEXP`, or nothing for another term."""
+        kinds = sorted(kind for kind, _ in term.atoms)
+        values = {value for _, value in term.atoms}
+        if len(values) != 1 or term.observed or kinds not in ([SOFTPLUS], [LOGISTIC, VALUE], [LOGSUMEXP]):
+            return ""
+        (value,) = values
+        single = kinds == [LOGSUMEXP] and term.shape in ((), (1,))
+        if not (isinstance(term.weight, float) or single) or self._lowered(value).way != DENSE:
+            return ""
+        if kinds != [LOGSUMEXP] and term.shape != self.program.avals[value].shape:
+            return ""
+        return kinds[0]
+
+
+def _argument(term: Term) -> int:
+    return term.atoms[0][1]

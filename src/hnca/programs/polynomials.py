@@ -1,0 +1,242 @@
+"""Elementwise arithmetic as polynomials in a few atoms, so that a log-likelihood is found however it is written.
+
+`x log sigmoid(a) + (1 - x) log sigmoid(-a)`, optax's cross-entropies, `logaddexp(0, a) - x a` all come to
+`softplus(a) - x a` with a sign, whose contrasts have a closed form. Atoms are values of the program, and `softplus`,
+`logistic` and `logsumexp` of values; coefficients of everything else cancel as numbers.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Literal
+
+from hnca.programs import primitives
+from hnca.programs.equations import Atom as Operand
+from hnca.programs.equations import Equation, Program
+from hnca.programs.kinds import NONLINEAR, Kinds
+
+Atom = tuple[str, int]
+"""What is done to a value, and the number of the value: `("value", 7)`, `("softplus", 7)`."""
+Monomial = tuple[Atom, ...]
+Polynomial = dict[Monomial, float]
+
+VALUE, SOFTPLUS, LOGISTIC, LOGSUMEXP = "value", "softplus", "logistic", "logsumexp"
+_MOST_TERMS = 12
+
+
+class Polynomials:
+    """The polynomial of every value of a program, made when asked for."""
+
+    def __init__(self, program: Program, kinds: Kinds):
+        self.program, self.kinds = program, kinds
+        self._made: dict[int, Polynomial] = {}
+
+    def of(self, value: int) -> Polynomial:
+        """Returns what a value comes to; one that cannot be taken apart is an atom itself."""
+        if value not in self._made:
+            self._made[value] = self._make(value)
+        return self._made[value]
+
+    @cached_property
+    def arguments(self) -> frozenset[int]:
+        """The values of which there is a softplus or logistic: never taken apart themselves."""
+        found = set()
+        for equation in self.program.equations:
+            if equation.name == "logistic" or _is_softplus(self.program, equation):
+                found.add(self._signed(_nonzero(self.program, equation))[1])
+        return frozenset(found)
+
+    def _make(self, value: int) -> Polynomial:
+        itself: Polynomial = {((VALUE, value),): 1.0}
+        known = self.program.known.get(value)
+        if known is not None and known.size and np.all(known == known.flat[0]):
+            return {(): float(known.flat[0])}
+        equation = self.program.producers.get(value)
+        floating = jnp.issubdtype(self.program.avals[value].dtype, jnp.floating)
+        if equation is None or not floating or value in self.arguments:
+            return itself
+        made = self._of_equation(equation)
+        if made is None or len(made) > _MOST_TERMS or (self._is_linear(value) and self._squares(made)):
+            return itself
+        return made
+
+    def is_simple(self, value: int) -> bool:
+        """Returns whether the value answers to one draw alone, and linearly."""
+        return len(self.kinds.get(value, {})) == 1 and self._is_linear(value)
+
+    def _is_linear(self, value: int) -> bool:
+        return NONLINEAR not in self.kinds.get(value, {}).values()
+
+    def _squares(self, made: Polynomial) -> bool:
+        """Returns whether a product has two factors that read one draw: the linear value is better left whole."""
+        reads = ([draw for _, v in monomial for draw in self.kinds.get(v, ())] for monomial in made)
+        return any(len(set(draws)) < len(draws) for draws in reads)
+
+    def _of_operand(self, operand: Operand) -> Polynomial | None:
+        if not isinstance(operand, Literal):
+            return self.of(operand)
+        return {(): float(operand.val)} if np.ndim(operand.val) == 0 else None
+
+    def _of_equation(self, equation: Equation) -> Polynomial | None:
+        name = equation.name
+        if name == "logistic":
+            return self._logistic(equation.inputs[0])
+        if _is_softplus(self.program, equation):
+            sign, root = self._signed(_nonzero(self.program, equation))
+            return self._softplus(sign, root)
+        if name in ("log", "log1p"):
+            return self._logarithm(equation)
+        arguments = [self._of_operand(operand) for operand in equation.inputs]
+        if any(argument is None for argument in arguments):
+            return None
+        if name in ("convert_element_type", "copy", "copy_p", "stop_gradient"):
+            inexact = jnp.issubdtype(self.program.aval(equation.inputs[0]).dtype, jnp.floating)
+            return arguments[0] if inexact else None
+        if name in ("add", "add_any"):
+            return plus(arguments[0], arguments[1])
+        if name == "sub":
+            return plus(arguments[0], scaled(arguments[1], -1.0))
+        if name == "neg":
+            return scaled(arguments[0], -1.0)
+        if name == "mul":
+            return times(arguments[0], arguments[1])
+        if name == "div" and set(arguments[1]) == {()}:
+            return scaled(arguments[0], 1 / arguments[1][()])
+        if name == "square" or (name == "integer_pow" and equation.params["y"] == 2):
+            return times(arguments[0], arguments[0])
+        return None
+
+    def _signed(self, value: int) -> tuple[int, int]:
+        """Returns the sign and the value that another is, up to sign."""
+        equation, sign = self.program.producers.get(value), 1
+        while equation is not None and equation.name in ("neg", "copy", "copy_p", "stop_gradient"):
+            sign = -sign if equation.name == "neg" else sign
+            value = equation.inputs[0]
+            equation = self.program.producers.get(value) if not isinstance(value, Literal) else None
+        return sign, value
+
+    def _logistic(self, operand: Operand) -> Polynomial | None:
+        if isinstance(operand, Literal):
+            return None
+        sign, root = self._signed(operand)
+        atom: Polynomial = {((LOGISTIC, root),): 1.0}
+        return atom if sign > 0 else plus({(): 1.0}, scaled(atom, -1.0))
+
+    def _softplus(self, sign: int, root: int) -> Polynomial:
+        """`softplus(-a) = softplus(a) - a`."""
+        atom: Polynomial = {((SOFTPLUS, root),): 1.0}
+        return atom if sign > 0 else plus(atom, scaled(self.of(root), -1.0))
+
+    def _logarithm(self, equation: Equation) -> Polynomial | None:
+        """Logs of probabilities: `log sigmoid(a) = a - softplus(a)`, `log(1 - sigmoid(a)) = -softplus(a)`."""
+        inside = self._of_operand(equation.inputs[0])
+        if inside is None:
+            return None
+        inside = plus({(): 1.0}, inside) if equation.name == "log1p" else inside
+        roots = {atom for monomial in inside for atom in monomial if atom[0] == LOGISTIC}
+        if len(roots) == 1:
+            (atom,) = roots
+            if inside == {(atom,): 1.0}:
+                return plus(self.of(atom[1]), {((SOFTPLUS, atom[1]),): -1.0})
+            if inside == {(): 1.0, (atom,): -1.0}:
+                return {((SOFTPLUS, atom[1]),): -1.0}
+        return self._log_of_sum(equation.inputs[0]) if equation.name == "log" else None
+
+    def _log_of_sum(self, operand: Operand) -> Polynomial | None:
+        """`log sum exp(x - m) = logsumexp(x) - m`, over the last axis."""
+        total = self._behind(operand, ("abs", "broadcast_in_dim", "reshape", "squeeze"))
+        if total is None or total.name != "reduce_sum":
+            return None
+        exponential = self._behind(total.inputs[0], ())
+        if exponential is None or exponential.name != "exp":
+            return None
+        difference = self._behind(exponential.inputs[0], ())
+        summed = self.program.aval(total.inputs[0])
+        if difference is None or tuple(total.params["axes"]) != (summed.ndim - 1,):
+            return None
+        if difference.name != "sub" or any(isinstance(operand, Literal) for operand in difference.inputs):
+            return None
+        x, shift = difference.inputs
+        if self.program.aval(x).shape != summed.shape or self.program.aval(shift).shape[-1:] not in ((1,), ()):
+            return None
+        behind = self._behind(shift, ())
+        if behind is not None and behind.name == "broadcast_in_dim" and not isinstance(behind.inputs[0], Literal):
+            source = self.program.aval(behind.inputs[0]).shape
+            kept = tuple(behind.params["broadcast_dimensions"]) == tuple(range(summed.ndim - 1))
+            shift = behind.inputs[0] if kept and source == summed.shape[:-1] else shift
+        return {((LOGSUMEXP, x),): 1.0, ((VALUE, self._unbroadcast(shift)),): -1.0}
+
+    def _unbroadcast(self, value: int) -> int:
+        """Returns the value without the steps that only stop its gradient or give it an axis of 1."""
+        equation = self.program.producers.get(value)
+        while equation is not None and equation.name in ("stop_gradient", "copy"):
+            value = equation.inputs[0]
+            equation = self.program.producers.get(value)
+        return value
+
+    def _behind(self, operand: Operand, through: Iterable[str]) -> Equation | None:
+        """Returns the equation that makes a value, looked for through some kinds of equation."""
+        equation = None if isinstance(operand, Literal) else self.program.producers.get(operand)
+        while equation is not None and equation.name in through:
+            inner = equation.inputs[0]
+            equation = None if isinstance(inner, Literal) else self.program.producers.get(inner)
+        return equation
+
+
+def plus(a: Polynomial, b: Polynomial) -> Polynomial:
+    """Returns the sum, without what cancels."""
+    total = dict(a)
+    for monomial, coefficient in b.items():
+        total[monomial] = total.get(monomial, 0.0) + coefficient
+    return {monomial: coefficient for monomial, coefficient in total.items() if coefficient}
+
+
+def scaled(a: Polynomial, factor: float) -> Polynomial:
+    """Returns the polynomial times a number."""
+    return {monomial: factor * coefficient for monomial, coefficient in a.items()}
+
+
+def times(a: Polynomial, b: Polynomial) -> Polynomial:
+    """Returns the product."""
+    total: Polynomial = {}
+    for left, x in a.items():
+        for right, y in b.items():
+            total = plus(total, {tuple(sorted((*left, *right))): x * y})
+    return total
+
+
+def _is_softplus(program: Program, equation: Equation) -> bool:
+    """Returns whether an equation is `logaddexp` with a 0."""
+    if equation.name != "custom_jvp_call" or len(equation.inputs) != 2:
+        return False
+    name = str(equation.params.get("name", "")) or _inner_name(equation)
+    zeros = [known is not None and np.all(known == 0) for known in map(program.known_value, equation.inputs)]
+    return "logaddexp" in name and sum(zeros) == 1 and _nonzero_or_none(program, equation) is not None
+
+
+def _inner_name(equation: Equation) -> str:
+    inner = equation.params[primitives.CUSTOM_DERIVATIVES[equation.name]]
+    debug = getattr(inner.jaxpr, "debug_info", None)
+    return "" if debug is None else str(debug.func_name)
+
+
+def _nonzero_or_none(program: Program, equation: Equation) -> int | None:
+    for operand in equation.inputs:
+        known = program.known_value(operand)
+        if not isinstance(operand, Literal) and (known is None or np.any(known != 0)):
+            return operand
+    return None
+
+
+def _nonzero(program: Program, equation: Equation) -> int:
+    operand = _nonzero_or_none(program, equation)
+    assert operand is not None, equation
+    return operand
+
+
+def jax_softplus(x: jax.Array) -> jax.Array:
+    """Returns `log(1 + e^x)`, as an atom of it is evaluated."""
+    return jnp.logaddexp(x, jnp.zeros((), x.dtype))

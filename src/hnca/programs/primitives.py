@@ -1,0 +1,136 @@
+"""Every JAX primitive whose name is relied on, and what is relied on. A test notices when one of them goes."""
+
+# Whose results come from an inner jaxpr that has to be bound by way of a one-equation jaxpr.
+CUSTOM_DERIVATIVES = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
+CALLS = frozenset(CUSTOM_DERIVATIVES)
+# Where the inner jaxpr stands in the parameters of what is inlined.
+ALWAYS_INLINED = {"jit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
+INLINED_AROUND_DRAWS = {"checkpoint": "jaxpr", "remat2": "jaxpr", "remat": "jaxpr", **CUSTOM_DERIVATIVES}
+CONDITIONAL = ("cond", "while")
+OBSERVING = ("pure_callback", "io_callback")
+
+# Element i of the result reads element i of every argument (scalars go to all).
+ELEMENTWISE = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "rem",
+        "max",
+        "min",
+        "neg",
+        "sign",
+        "abs",
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "rsqrt",
+        "cbrt",
+        "square",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "sinh",
+        "cosh",
+        "asin",
+        "acos",
+        "atan",
+        "asinh",
+        "acosh",
+        "atanh",
+        "atan2",
+        "logistic",
+        "erf",
+        "erfc",
+        "erf_inv",
+        "lgamma",
+        "digamma",
+        "pow",
+        "integer_pow",
+        "floor",
+        "ceil",
+        "round",
+        "is_finite",
+        "and",
+        "or",
+        "not",
+        "xor",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "select_n",
+        "convert_element_type",
+        "clamp",
+        "nextafter",
+        "stop_gradient",
+        "copy",
+        "copy_p",
+        "shift_left",
+        "shift_right_arithmetic",
+        "shift_right_logical",
+        "reduce_precision",
+    ]
+)
+# Elements are moved, repeated or left out, never combined.
+STRUCTURAL = frozenset(
+    [
+        "broadcast_in_dim",
+        "reshape",
+        "squeeze",
+        "transpose",
+        "slice",
+        "rev",
+        "expand_dims",
+        "concatenate",
+        "pad",
+        "dynamic_slice",
+        "gather",
+    ]
+)
+REDUCTIONS = frozenset(
+    ["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor"]
+)
+
+# Linear in all their arguments together.
+ADDITIVE = frozenset(["add", "sub", "neg", "concatenate", "pad", "add_any"])
+# Linear in the argument at the place given, whatever the others are.
+LINEAR_IN_FIRST = frozenset(
+    [
+        "div",
+        "gather",
+        "dynamic_slice",
+        "reduce_sum",
+        "broadcast_in_dim",
+        "reshape",
+        "squeeze",
+        "transpose",
+        "slice",
+        "rev",
+        "expand_dims",
+        "convert_element_type",
+        "stop_gradient",
+        "copy",
+        "copy_p",
+        "cumsum",
+        "reduce_precision",
+    ]
+)
+# Linear in either of two arguments, not in both.
+BILINEAR = frozenset(["mul", "dot_general", "conv_general_dilated"])
+
+DRAWN_FROM_BITS = frozenset(["lt", "le", "gt", "ge", "argmax", "argmin"])
+"""By what `jax.random` turns noise into discrete values."""
+RANDOM = frozenset(["random_bits", "threefry2x32", "rng_bit_generator"])
+KEYS = frozenset(["random_split", "random_fold_in", "random_wrap", "random_unwrap", "random_seed"])
+
+RELIED_ON = (
+    ELEMENTWISE | STRUCTURAL | REDUCTIONS | ADDITIVE | LINEAR_IN_FIRST | BILINEAR | DRAWN_FROM_BITS | RANDOM | KEYS
+)

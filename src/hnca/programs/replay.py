@@ -1,0 +1,29 @@
+"""A conditional that runs part of a program again: from what it sees of its parents to the logits of a draw."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from hnca.programs.surroundings import Surroundings
+from hnca.units import Conditional
+
+
+class Replay(Conditional):
+    """Part of a program, from some draws (or from what is linear in them) to the logits of another.
+
+    Attributes:
+        surroundings: what else the part reads.
+        function: from the arrays of one example and the features of every parent to `[out_features]`.
+    """
+
+    surroundings: Surroundings
+    function: Callable[..., Float[Array, " out_features"]] = eqx.field(static=True)
+    parents: tuple[str, ...] = eqx.field(static=True)
+    parent_sizes: tuple[int, ...] = eqx.field(static=True)
+    out_features: int = eqx.field(static=True)
+
+    def __call__(
+        self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
+    ) -> Float[Array, "*batch out_features"]:
+        return self.surroundings.over_batch(self.function, batch_shape, *features)

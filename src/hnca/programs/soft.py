@@ -1,0 +1,186 @@
+"""Evaluates part of a program with units that take their values to a degree.
+
+Wherever an element reads one unit, its value is kept as a table over the unit's alternatives. Where tables are summed
+up, each is read at the unit's *state*: the weights of its alternatives. At a corner (a value taken) that is the program
+itself; in between it is linear in the state wherever the program is linear in tables, whatever the arithmetic that made
+them. So one derivative by the state gives the contrast of every unit at once, and relaxations pass through comparisons.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Literal
+from jaxtyping import Array, Float
+
+from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.kinds import ByUnit, Kinds, is_linear
+
+
+@dataclass(frozen=True)
+class Table:
+    """A value each of whose elements reads one unit of a draw.
+
+    Attributes:
+        draw: the number of the draw's output.
+        index: which unit each element reads, -1 for none, in the value's shape.
+        entries: `[alternatives, *shape]`, what the value is for every alternative of the unit.
+    """
+
+    draw: int
+    index: np.ndarray
+    entries: Array | np.ndarray
+
+
+IMPOSSIBLE = 200.0
+"""The logit, in nats, that stands for an infinite one: what is masked has a probability of e^-200, which nothing can
+tell from 0, and can be added, subtracted and multiplied with 0."""
+
+
+def finite(array: Array) -> Array:
+    """Returns the array with infinities of either sign replaced by `IMPOSSIBLE`; integers as they are."""
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return array
+    bound = jnp.asarray(IMPOSSIBLE, array.dtype)
+    return jnp.where(jnp.isinf(array), jnp.sign(array) * bound, array)
+
+
+def table_of_draw(draw: Draw, dtype: jnp.dtype) -> Table:
+    """Returns the table of a draw's own value."""
+    return Table(draw.output, np.arange(draw.units).reshape(draw.shape), alternatives_of(draw, dtype))
+
+
+def alternatives_of(draw: Draw, dtype: np.dtype) -> np.ndarray:
+    """Returns the table of a draw's own value, `[alternatives, *shape]`."""
+    values = np.arange(draw.categories, dtype=np.int32) if draw.values is None else np.asarray(draw.values, dtype)
+    return np.broadcast_to(values.reshape(-1, *(1 for _ in draw.shape)), (draw.categories, *draw.shape))
+
+
+def evaluate(
+    program: Program,
+    kinds: Kinds,
+    equations: Iterable[Equation],
+    values: Mapping[int, Array],
+    states: Mapping[int, Float[Array, "units ..."]],
+) -> dict[int, Array]:
+    """Returns the values that were given and those that the equations make of them, as arrays.
+
+    Args:
+        program: whose equations.
+        kinds: how its values answer to draws.
+        equations: in order.
+        values: what is known, by number; of a draw that has a state its value is not looked at.
+        states: of some draws, by output: `[units]`, 0 for the lower and 1 for the upper value of a Bernoulli unit, or
+            `[units, categories]`, a point of the simplex.
+    """
+    dtype = next((state.dtype for state in states.values()), jnp.dtype(float))
+    held: dict[int, Array | Table] = dict(values)
+    for output in states:
+        held[output] = table_of_draw(program.draws[output], program.avals[output].dtype)
+    for equation in equations:
+        operands = [_operand(program, held, atom) for atom in equation.inputs]
+        made = _by_unit(program, kinds, equation, operands, states)
+        if made is None:
+            arrays = [at_state(operand, states) if isinstance(operand, Table) else operand for operand in operands]
+            results = _apply(program, kinds, equation, arrays, dtype)
+            held.update(zip(equation.outputs, results, strict=True))
+        else:
+            held[equation.outputs[0]] = made
+    return {number: at_state(v, states) if isinstance(v, Table) else v for number, v in held.items()}
+
+
+def at_state(table: Table, states: Mapping[int, Array]) -> Array:
+    """Returns a table read at the states of its draw's units: floats, also for integers."""
+    state, index = states[table.draw], table.index
+    units = state.shape[0]
+    entries = finite(jnp.asarray(table.entries).astype(state.dtype))
+    in_order = index.size == units and np.array_equal(index.ravel(), np.arange(units))
+    by_element = state.reshape(*index.shape, *state.shape[1:]) if in_order else state[np.maximum(index, 0)]
+    if state.ndim == 1:
+        low, high = table.entries[0], table.entries[1]
+        if isinstance(table.entries, np.ndarray) and np.all(low == 0) and np.all(high == 1):
+            return jnp.where(index < 0, jnp.zeros((), state.dtype), by_element) if np.any(index < 0) else by_element
+        # Not low + state (high - low): at a corner that may miss the value by an ulp.
+        return entries[0] * (1 - by_element) + entries[1] * by_element
+    return jnp.sum(jnp.moveaxis(entries, 0, -1) * by_element, axis=-1)
+
+
+def apply_to_tables(equation: Equation, operands: list[Array | np.ndarray | Table]) -> Array | np.ndarray:
+    """Returns the entries of the result: the equation applied for every alternative."""
+    entries = [operand.entries if isinstance(operand, Table) else operand for operand in operands]
+    axes = [0 if isinstance(operand, Table) else None for operand in operands]
+    mapped = jax.vmap(lambda *arguments: equation.apply(arguments)[0], in_axes=axes)
+    if all(isinstance(entry, np.ndarray) for entry in entries):
+        with jax.ensure_compile_time_eval():
+            return np.asarray(mapped(*entries))
+    return mapped(*entries)
+
+
+def _operand(program: Program, held: Mapping[int, Array | Table], atom: int | Literal) -> Array | np.ndarray | Table:
+    known = program.known_value(atom)
+    if known is not None and atom not in held if not isinstance(atom, Literal) else True:
+        return np.asarray(known, program.aval(atom).dtype)
+    return held[atom]
+
+
+def _by_unit(
+    program: Program,
+    kinds: Kinds,
+    equation: Equation,
+    operands: list[Array | np.ndarray | Table],
+    states: Mapping[int, Array],
+) -> Table | None:
+    """Returns the result as a table of one of the draws read, if it is one; other draws' tables are read."""
+    if len(equation.outputs) != 1:
+        return None
+    of_output = kinds[equation.outputs[0]]
+    for draw in dict.fromkeys(operand.draw for operand in operands if isinstance(operand, Table)):
+        kind = of_output.get(draw)
+        reading = [not isinstance(atom, Literal) and draw in kinds.get(atom, {}) for atom in equation.inputs]
+        whole = all(isinstance(o, Table) and o.draw == draw for o, r in zip(operands, reading, strict=True) if r)
+        if not isinstance(kind, ByUnit) or not whole:
+            continue
+        others = [
+            _cast(program, atom, at_state(o, states)) if isinstance(o, Table) and o.draw != draw else o
+            for atom, o in zip(equation.inputs, operands, strict=True)
+        ]
+        if any(_is_stand_in(program, a, o) for a, o in zip(equation.inputs, others, strict=True)):
+            others = [
+                o if isinstance(o, Table) else _cast(program, a, o)
+                for a, o in zip(equation.inputs, others, strict=True)
+            ]
+        return Table(draw, kind.index, apply_to_tables(equation, others))
+    return None
+
+
+def _is_stand_in(program: Program, atom: int | Literal, operand: Array | np.ndarray | Table) -> bool:
+    """Returns whether floats stand for what is an integer or boolean to the program."""
+    if isinstance(operand, Table):
+        return False
+    return jnp.issubdtype(operand.dtype, jnp.inexact) and not jnp.issubdtype(program.aval(atom).dtype, jnp.inexact)
+
+
+def _cast(program: Program, atom: int | Literal, array: Array | np.ndarray) -> Array:
+    """Returns the array in the dtype the program has it in."""
+    dtype = program.aval(atom).dtype
+    if array.dtype == dtype or jnp.issubdtype(dtype, jax.dtypes.extended):
+        return array
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return array.astype(dtype)
+    return array > 0.5 if dtype == np.bool_ else jnp.round(array).astype(dtype)
+
+
+def _apply(
+    program: Program, kinds: Kinds, equation: Equation, arrays: list[Array | np.ndarray], dtype: jnp.dtype
+) -> list[Array]:
+    stand_ins = [_is_stand_in(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
+    if any(stand_ins):
+        dependent = [not isinstance(a, Literal) and bool(kinds.get(a)) for a in equation.inputs]
+        if len(equation.outputs) == 1 and is_linear(program, equation, dependent):
+            return [equation.apply_as_floats(arrays)]
+        arrays = [_cast(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
+    elif equation.name == "stop_gradient":
+        return arrays
+    return equation.apply(arrays)

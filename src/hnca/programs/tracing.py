@@ -1,0 +1,286 @@
+"""Writes a function of one example out as flat equations: calls inlined, scans with draws in them unrolled."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import source_info_util
+from jax.extend.core import Literal
+from jaxtyping import Array
+
+from hnca.programs import primitives
+from hnca.programs.distributing import part_of, parts_of, sliced
+from hnca.programs.draws import draw_p
+from hnca.programs.equations import Atom, Draw, Equation, Program
+from hnca.programs.observing import log_weight_p
+
+MAXIMUM_DRAWS = 512
+"""How many draws a program may have once its scans are unrolled."""
+
+_KNOWN_SIZE = 2**16
+
+
+def trace_program(function: Callable[..., Any], examples: Sequence[jax.ShapeDtypeStruct]) -> Program:
+    """Returns the program that a function of flat arguments, returning flat results, is.
+
+    Args:
+        function: of one example.
+        examples: shape and dtype of every argument.
+
+    Raises:
+        ValueError: for a draw inside `cond` or `while` (draw unconditionally and select), a scan that would unroll
+            to more than `MAXIMUM_DRAWS` draws, a key that two draws use, or a key that is shared by all that
+            `jax.vmap` maps over. The message gives the user's line.
+    """
+    closed = jax.make_jaxpr(function)(*examples)
+    program = Program()
+    writer = _Writer(program)
+    program.inputs = [program.new_value(v.aval) for v in closed.jaxpr.invars]
+    outputs = writer.write(closed.jaxpr, closed.consts, list(program.inputs))
+    program.outputs = outputs
+    if not program.draws:
+        raise ValueError(
+            "hnca: the function has no draws in it; expected at least one hnca.bernoulli or hnca.categorical "
+            "(without any, jax.grad is right)."
+        )
+    return program
+
+
+class _Writer:
+    """Writes jaxprs into a program."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.names: dict[str, int] = {}
+        self.key_numbers: dict[int, Any] = {}
+        self.used_keys: dict[Any, Draw] = {}
+        self.random: set[int] = set()
+        self.line = "an unknown line"
+
+    def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Atom]) -> list[Atom]:
+        """Writes a jaxpr applied to arguments, and returns what its results are."""
+        environment: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
+        for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+            number = self.program.new_value(variable.aval)
+            self.program.constants[number] = jnp.asarray(constant)
+            environment[variable] = number
+
+        def look_up(atom: Any) -> Atom:
+            return atom if isinstance(atom, Literal) else environment[atom]
+
+        around = self.line
+        for equation in jaxpr.eqns:
+            inputs = [look_up(atom) for atom in equation.invars]
+            # What a library has compiled before tells no line: then it is that of the call.
+            self.line = source_info_util.summarize(equation.source_info) or around
+            results = self._write_equation(equation, inputs)
+            self.line = around
+            environment.update(zip(equation.outvars, results, strict=True))
+        return [look_up(atom) for atom in jaxpr.outvars]
+
+    def _write_equation(self, equation: Any, inputs: list[Atom]) -> Sequence[Atom]:
+        name = equation.primitive.name
+        if equation.primitive is draw_p:
+            return [self._write_draw(equation, inputs)]
+        if equation.primitive is log_weight_p:
+            difference = self._computed(jnp.subtract, *inputs)
+            self.program.log_weight = (difference, inputs[1])
+            return [difference]
+        if name == "stack":
+            axis = equation.params["axis"]
+            return [self._computed(lambda *arrays: _put_together(arrays, axis), *inputs)]
+        if name == "split":
+            axis, ends = equation.params["axis"], np.cumsum(equation.params["sizes"])
+            starts = ends - np.asarray(equation.params["sizes"])
+            return [
+                self._computed(lambda array, s=int(start), e=int(end): sliced(array, axis, s, e), inputs[0])
+                for start, end in zip(starts, ends, strict=True)
+            ]
+        if name in primitives.ALWAYS_INLINED:
+            inner = equation.params[primitives.ALWAYS_INLINED[name]]
+            return self.write(inner.jaxpr, inner.consts, inputs)
+        draws = count_draws(equation)
+        if not draws:
+            return self._write_plain(equation, inputs)
+        line = self.line
+        if name in primitives.INLINED_AROUND_DRAWS:
+            inner = equation.params[primitives.INLINED_AROUND_DRAWS[name]]
+            jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+            return self.write(jaxpr, constants, inputs)
+        if name == "scan":
+            return self._unroll(equation, inputs, draws, line)
+        if name in primitives.CONDITIONAL:
+            raise ValueError(
+                f"hnca: a draw stands inside jax.lax.{name} at {line}; draw unconditionally and select with jnp.where "
+                "(a `while` loop: use jax.lax.scan with a fixed number of steps)."
+            )
+        raise ValueError(f"hnca: a draw stands inside {name!r} at {line}, which hnca cannot look into.")
+
+    def _write_plain(self, equation: Any, inputs: list[Atom]) -> list[Atom]:
+        program = self.program
+        together = parts_of(program, equation.primitive.name, inputs, self.random)
+        if together is not None:
+            return [self._distributed(equation, inputs, *together)]
+        outputs = [program.new_value(variable.aval) for variable in equation.outvars]
+        written = Equation(equation.primitive.name, tuple(inputs), tuple(outputs), equation, self.line)
+        self._add(written)
+        return outputs
+
+    def _add(self, written: Equation) -> None:
+        self.program.add(written)
+        if not self.random.isdisjoint(written.read):
+            self.random.update(written.outputs)
+        self._number_keys(written)
+        self._fold(written)
+
+    def _distributed(self, equation: Any, inputs: list[Atom], axis: int, sizes: list[int]) -> Atom:
+        """Writes an elementwise equation part by part."""
+        whole, parts = equation.outvars[0].aval, []
+        for place, size in enumerate(sizes):
+            arguments = []
+            for atom in inputs:
+                part = part_of(self.program, atom, axis, sizes, place)
+                if isinstance(part, tuple):
+                    start, end = part
+                    part = self._computed(lambda array, s=start, e=end: sliced(array, axis, s, e), atom)
+                arguments.append(part)
+            shape = tuple(size if a == axis else length for a, length in enumerate(whole.shape))
+            output = self.program.new_value(jax.core.ShapedArray(shape, whole.dtype))
+            self._add(Equation(equation.primitive.name, tuple(arguments), (output,), equation, self.line))
+            parts.append(output)
+        return self._computed(lambda *arrays: jax.lax.concatenate(arrays, axis), *parts)
+
+    def _write_draw(self, equation: Any, inputs: list[Atom]) -> int:
+        program, params = self.program, equation.params
+        kind = "categorical" if params["values"] is None else "bernoulli"
+        name = params["name"] or kind
+        count = self.names[name] = self.names.get(name, -1) + 1
+        if count or not params["name"]:
+            name = f"{name}_{count}"
+        if params["shared"]:
+            raise ValueError(
+                f"hnca.{kind}: draw {name!r} at {self.line} uses one key for everything that jax.vmap maps over, so that "
+                "its units would not be independent; map over keys too (jax.random.split(key, n)), or draw the whole "
+                "array at once."
+            )
+        key, logits, *given = (self._as_value(atom) for atom in inputs)
+        output = program.new_value(equation.outvars[0].aval)
+        aval = program.avals[logits]
+        categories = aval.shape[-1] if params["values"] is None else 2
+        draw = Draw(name, key, logits, output, params["values"], program.avals[output].shape, categories, self.line)
+        if given:
+            draw = replace(draw, given=given[0])
+        else:
+            self._check_key(draw)
+        program.add_draw(draw)
+        self.random.add(output)
+        return output
+
+    def _as_value(self, atom: Atom) -> int:
+        if not isinstance(atom, Literal):
+            return atom
+        number = self.program.new_value(atom.aval)
+        self.program.constants[number] = jnp.asarray(atom.val, atom.aval.dtype)
+        return number
+
+    def _unroll(self, equation: Any, inputs: list[Atom], draws: int, line: str) -> list[Atom]:
+        params = equation.params
+        length, inner = params["length"], params["jaxpr"]
+        if length * draws > MAXIMUM_DRAWS:
+            raise ValueError(
+                f"hnca: the scan at {line} has {draws} draw(s) in each of {length} steps, and is unrolled; expected at "
+                f"most {MAXIMUM_DRAWS} draws in all. Draw a vector at once instead of a number in each step, or use "
+                "fewer steps."
+            )
+        constants, carried = params["num_consts"], params["num_carry"]
+        fixed, carry, stacked = (
+            inputs[:constants],
+            inputs[constants : constants + carried],
+            inputs[constants + carried :],
+        )
+        order = range(length)[::-1] if params["reverse"] else range(length)
+        rows: dict[int, list[Atom]] = {}
+        for step in order:
+            here = [self._computed(lambda a, i=step: a[i], array) for array in stacked]
+            results = self.write(inner.jaxpr, inner.consts, [*fixed, *carry, *here])
+            carry, rows[step] = results[:carried], results[carried:]
+        columns = zip(*(rows[step] for step in range(length)), strict=True)
+        return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
+
+    def _computed(self, function: Callable[..., Array], *atoms: Atom) -> Atom:
+        """Writes a small function of ours applied to values."""
+        avals = [self.program.aval(atom) for atom in atoms]
+        closed = jax.make_jaxpr(function)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
+        return self.write(closed.jaxpr, closed.consts, list(atoms))[0]
+
+    def _fold(self, equation: Equation) -> None:
+        """Computes what follows from the program's text alone."""
+        program = self.program
+        inputs = [program.known_value(atom) for atom in equation.inputs]
+        small = all(math.prod(program.avals[o].shape) <= _KNOWN_SIZE for o in equation.outputs)
+        if any(value is None for value in inputs) or not small or equation.name in primitives.RANDOM | primitives.KEYS:
+            return
+        if any(jnp.issubdtype(program.avals[o].dtype, jax.dtypes.extended) for o in equation.outputs):
+            return
+        with jax.ensure_compile_time_eval():
+            arguments = [
+                np.asarray(value, program.aval(atom).dtype) for value, atom in zip(inputs, equation.inputs, strict=True)
+            ]
+            results = equation.apply(arguments)
+        program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
+
+    def _number_keys(self, equation: Equation) -> None:
+        """Gives equal keys equal numbers, so that a key used twice is found however it was reached."""
+        program = self.program
+        if not any(jnp.issubdtype(program.avals[o].dtype, jax.dtypes.prng_key) for o in equation.outputs):
+            return
+        inputs = tuple(self._number(atom) for atom in equation.inputs)
+        settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
+        for place, output in enumerate(equation.outputs):
+            self.key_numbers[output] = (equation.name, settings, inputs, place)
+
+    def _number(self, atom: Atom) -> Any:
+        known = self.program.known_value(atom)
+        if known is not None:
+            return known.dtype.str, known.tobytes()
+        return self.key_numbers.get(atom, atom)
+
+    def _check_key(self, draw: Draw) -> None:
+        number = self._number(draw.key)
+        other = self.used_keys.setdefault(number, draw)
+        if other is not draw:
+            raise ValueError(
+                f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that they "
+                "are not independent; split it with jax.random.split."
+            )
+
+
+def _put_together(arrays: Sequence[Array], axis: int) -> Array:
+    """Stacks, by equations that `distributing` knows."""
+    return jax.lax.concatenate([jax.lax.expand_dims(array, (axis,)) for array in arrays], axis)
+
+
+def count_draws(equation: Any) -> int:
+    """Returns how many draws stand inside an equation (in a step of its, if it is a scan)."""
+    if equation.primitive is draw_p:
+        return 1
+    total = 0
+    for inner in _inner_jaxprs(equation.params):
+        for each in inner.eqns:
+            count = count_draws(each)
+            total += count * (each.params["length"] if each.primitive.name == "scan" else 1)
+    return total
+
+
+def _inner_jaxprs(params: dict[str, Any]) -> list[Any]:
+    found = []
+    for value in params.values():
+        for candidate in value if isinstance(value, tuple | list) else (value,):
+            candidate = getattr(candidate, "jaxpr", candidate)
+            if hasattr(candidate, "eqns"):
+                found.append(candidate)
+    return found

@@ -1,0 +1,188 @@
+"""`value_and_grad`, `grad` and `credited`: JAX's own transformations, for functions with discrete draws."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, PyTree
+
+from hnca.estimators import HNCA, Estimator
+from hnca.programs.arguments import InAxes
+from hnca.programs.crediting import compile_call, compile_whole, credited_call, credited_whole
+
+
+def credited(
+    function: Callable[..., Any],
+    *,
+    in_axes: InAxes = None,
+    has_aux: bool = False,
+    estimator: Estimator | None = None,
+    stateful: bool = False,
+    whole_batch: bool = False,
+) -> Callable[..., Any]:
+    """Returns a function whose ordinary derivative is an unbiased estimate of the gradient of `function`'s expectation.
+
+    For gradient wrappers of other libraries: `nnx.value_and_grad(hnca.credited(loss, in_axes=...))`,
+    `eqx.filter_grad(hnca.credited(loss))`. Its value is the mean of `function` over the batch, its derivative by any
+    argument (and by whatever `function` closes over) the estimate.
+
+    Args:
+        function: of one example, returning a float (and, with `has_aux`, something else beside it).
+        in_axes: which axis of each positional argument is the batch, as for `jax.vmap`; None for an argument that all
+            examples share, or, alone, for no batch at all.
+        has_aux: whether `function` returns a pair of the value and something that is handed through.
+        estimator: how credits are estimated; by default `hnca.HNCA()`.
+        stateful: whether the estimator's state is returned too: `(value, state)`, or `(value, (aux, state))`.
+        whole_batch: whether `function` is of the whole batch, with `in_axes` saying which arguments have it as their
+            first axis, and returns a sum or mean over it; one key may draw for all. It is credited example by example,
+            and refused where it is not certain that no step mixes examples.
+
+    Returns:
+        A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
+        `estimator_state`, what an earlier call returned.
+
+    Raises:
+        ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
+            it (see `docs/programs.md`); the message gives the line.
+    """
+    estimator = HNCA() if estimator is None else estimator
+    if not isinstance(estimator, Estimator):
+        raise ValueError(f"credited: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
+
+    @wraps(function)
+    def call(
+        *arguments: Any, estimator_key: Key[Array, ""] | None = None, estimator_state: PyTree = None, **keywords: Any
+    ) -> Any:
+        given = _name(function), function, arguments, keywords, in_axes, has_aux
+        if whole_batch:
+            value, rest = credited_whole(estimator, compile_whole(*given), estimator_key, estimator_state)
+        else:
+            value, rest = credited_call(estimator, compile_call(*given), estimator_key, estimator_state)
+        if stateful:
+            return value, ((rest.aux, rest.state) if has_aux else rest.state)
+        return (value, rest.aux) if has_aux else value
+
+    return call
+
+
+def value_and_grad(
+    function: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    in_axes: InAxes = None,
+    estimator: Estimator | None = None,
+    stateful: bool = False,
+    whole_batch: bool = False,
+) -> Callable[..., Any]:
+    """Returns a function that gives the value of `function` and an unbiased estimate of its expectation's gradient.
+
+    As `jax.value_and_grad`, for functions in which `hnca.bernoulli` and `hnca.categorical` draw.
+
+    Example:
+        ```python
+        def loss(params, key, x):  # of one example
+            code = hnca.bernoulli(key, x @ params["in"])
+            return jnp.sum((code @ params["out"] - x) ** 2)
+
+        value, gradient = hnca.value_and_grad(loss, in_axes=(None, 0, 0))(params, keys, xs)
+        ```
+
+    Args:
+        function: of one example, returning a float (and, with `has_aux`, something else beside it).
+        argnums: which positional arguments to differentiate by. Leaves of them that are no floats get None.
+        has_aux: whether `function` returns a pair of the value and something that is handed through, of every example.
+        in_axes: which axis of each positional argument is the batch, as for `jax.vmap`; None for an argument that all
+            examples share, or, alone, for no batch at all. Keyword arguments are shared.
+        estimator: how credits are estimated; by default `hnca.HNCA()`.
+        stateful: whether the estimator's state is returned beside the value.
+        whole_batch: whether `function` is of the whole batch, as for `hnca.credited`.
+
+    Returns:
+        A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
+        `estimator_state`, what an earlier call returned. It returns `(value, gradient)`; in place of the value,
+        `(value, aux)` with `has_aux`, `(value, state)` if it is stateful, `(value, (aux, state))` with both. The value is
+        the mean over the batch, and so is the gradient.
+
+    Raises:
+        ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
+    """
+    scalar = credited(
+        function,
+        in_axes=in_axes,
+        has_aux=has_aux,
+        estimator=estimator,
+        stateful=stateful,
+        whole_batch=whole_batch,
+    )
+    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        moving, fixed = zip(*(_divided(function, arguments, place) for place in places), strict=True)
+
+        def of_floats(moving: tuple[PyTree, ...]) -> Any:
+            whole = list(arguments)
+            for place, floats, rest in zip(places, moving, fixed, strict=True):
+                whole[place] = eqx.combine(floats, rest)
+            return scalar(*whole, **keywords)
+
+        result, gradients = jax.value_and_grad(of_floats, has_aux=has_aux or stateful)(moving)
+        return result, (gradients[0] if isinstance(argnums, int) else gradients)
+
+    return call
+
+
+def grad(
+    function: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    in_axes: InAxes = None,
+    estimator: Estimator | None = None,
+    stateful: bool = False,
+    whole_batch: bool = False,
+) -> Callable[..., Any]:
+    """Returns a function that gives an unbiased estimate of the gradient of `function`'s expectation.
+
+    Arguments and errors as for `hnca.value_and_grad`. It returns the gradient; with `has_aux` a pair of it and the aux,
+    if it is stateful of it and the state, with both `(gradient, (aux, state))`.
+    """
+    both = value_and_grad(
+        function,
+        argnums,
+        has_aux,
+        in_axes=in_axes,
+        estimator=estimator,
+        stateful=stateful,
+        whole_batch=whole_batch,
+    )
+
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        result, gradient = both(*arguments, **keywords)
+        return (gradient, result[1]) if has_aux or stateful else gradient
+
+    return call
+
+
+def _divided(function: Callable[..., Any], arguments: tuple[Any, ...], place: int) -> tuple[PyTree, PyTree]:
+    if not -len(arguments) <= place < len(arguments):
+        raise ValueError(
+            f"{_name(function)}: argnums has {place}; expected a place among the {len(arguments)} positional arguments."
+        )
+    argument = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, arguments[place])
+    floats, rest = eqx.partition(argument, eqx.is_inexact_array)
+    if not jax.tree.leaves(floats):
+        raise ValueError(
+            f"{_name(function)}: argument {place} has no floats to differentiate by; expected argnums to name an "
+            "argument with some."
+        )
+    return floats, rest
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)

@@ -1,0 +1,312 @@
+"""Programs: the gradient of every structure is exact, by every way of asking for it; mistakes are told."""
+
+import itertools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import programs
+import pytest
+
+import hnca
+from hnca.programs import primitives
+
+
+class Oracle:
+    """Hands out chosen values in place of draws, and multiplies up their probability. Shares no code with programs."""
+
+    def __init__(self, chosen):
+        self.chosen, self.log_probability = iter(chosen), 0.0
+
+    def bernoulli(self, key, logits, *, values=(0, 1)):
+        up = self._next(logits.shape)
+        self.log_probability += jnp.sum(jnp.where(up == 1, jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)))
+        return jnp.where(up == 1, values[1], values[0]).astype(logits.dtype)
+
+    def categorical(self, key, logits):
+        taken = self._next(logits.shape[:-1])
+        picked = jnp.take_along_axis(jax.nn.log_softmax(logits), taken[..., None], axis=-1)
+        self.log_probability += jnp.sum(picked)
+        return taken
+
+    def observed(self, value):
+        return value
+
+    def _next(self, shape):
+        count = int(np.prod(shape, dtype=int))
+        return jnp.asarray([next(self.chosen) for _ in range(count)], jnp.int32).reshape(shape)
+
+
+class Counting(Oracle):
+    """Notes how many values each unit can take."""
+
+    def __init__(self):
+        super().__init__(itertools.repeat(0))
+        self.sizes = []
+
+    def bernoulli(self, key, logits, *, values=(0, 1)):
+        self.sizes += [2] * logits.size
+        return super().bernoulli(key, logits, values=values)
+
+    def categorical(self, key, logits):
+        self.sizes += [logits.shape[-1]] * (logits.size // logits.shape[-1])
+        return super().categorical(key, logits)
+
+
+def exact_gradient(program, p, x):
+    counting = Counting()
+    program(counting, p, jax.random.key(0), x)
+
+    def expectation(p):
+        total = 0.0
+        for chosen in itertools.product(*map(range, counting.sizes)):
+            oracle = Oracle(chosen)
+            value = program(oracle, p, jax.random.key(0), x)
+            total += jnp.exp(oracle.log_probability) * value
+        return total
+
+    return jax.grad(expectation)(p)
+
+
+# Few states, and among them everything that is done to a draw's value: scans would take the oracle minutes.
+JUDGED = [
+    "elbo_plain",
+    "embedding",
+    "indexed_by_draw",
+    "masked",
+    "counts",
+    "scalar_draws",
+    "shared_sum",
+    "reward_observed",
+]
+
+
+def loss_of(name):
+    return partial(programs.PROGRAMS[name], hnca)
+
+
+@pytest.mark.parametrize("name", programs.PROGRAMS)
+def test_every_structure_is_exact(name, float64):
+    p, x = programs.parameters(), programs.example()
+    found = hnca.check_unbiased(loss_of(name), (p, jax.random.key(0), x))
+    assert found.error < 1e-10
+    if name in JUDGED:
+        exact = exact_gradient(programs.PROGRAMS[name], p, x)
+        for leaf, truth in zip(jax.tree.leaves(found.gradient), jax.tree.leaves(exact), strict=True):
+            np.testing.assert_allclose(leaf, truth, atol=1e-10)
+
+
+def test_check_unbiased_finds_a_bias(float64):
+    arguments = (programs.parameters(), jax.random.key(0), programs.example())
+    with pytest.raises(ValueError, match="StraightThrough's expected gradient is off by"):
+        hnca.check_unbiased(loss_of("nonlinear"), arguments, estimator=hnca.StraightThrough())
+
+
+@pytest.mark.parametrize("name", ["elbo_two_layers", "weights_by_example", "categorical_likelihood"])
+def test_a_batch_has_the_mean_of_its_examples_gradients(name, float64):
+    p, loss = programs.parameters(), loss_of(name)
+    xs = jnp.stack([programs.example(), programs.example()[::-1] * 0.5])
+    keys = jax.random.split(jax.random.key(1), 2)
+    value, gradient = hnca.value_and_grad(loss, in_axes=(None, 0, 0))(p, keys, xs)
+    single = [hnca.value_and_grad(loss)(p, key, x) for key, x in zip(keys, xs, strict=True)]
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *single)
+    np.testing.assert_allclose(value, jnp.mean(jax.vmap(loss, (None, 0, 0))(p, keys, xs)), rtol=1e-12)
+    for a, b in zip(jax.tree.leaves((value, gradient)), jax.tree.leaves(mean), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+ESTIMATORS = {
+    "HNCA with a mean": hnca.HNCA(hnca.RunningMean()),
+    "REINFORCE, learned": hnca.REINFORCE(hnca.LearnedBaseline()),
+    "HNCA, two passes": hnca.LeaveOneOutHNCA(2),
+    "leave one out": hnca.LeaveOneOut(),
+    "NVIL": hnca.NVIL(),
+    "RELAX": hnca.RELAX(),
+    "straight-through": hnca.StraightThrough(),
+    "DisARM": hnca.DisARM(),
+    "exact": hnca.Exact(),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimators_take_programs(name):
+    p, xs = programs.parameters(jnp.float32), jnp.stack([programs.example(jnp.float32)] * 2)
+    keys = jax.random.split(jax.random.key(1), 2)
+    step = hnca.value_and_grad(
+        loss_of("elbo_two_layers"), in_axes=(None, 0, 0), estimator=ESTIMATORS[name], stateful=True
+    )
+    state = None
+    for seed in (5, 6):
+        key = jax.random.key(seed)
+        (value, state), gradient = step(p, keys, xs, estimator_key=key, estimator_state=state)
+        assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((value, gradient, state)))
+
+
+@pytest.mark.parametrize("name", ["RELAX", "HNCA, two passes", "leave one out"])
+def test_estimators_with_draws_of_their_own_are_unbiased(name):
+    # 4000 pairs of keys; z-test of a projection at level 1e-5.
+    p, x = programs.parameters(jnp.float32), programs.example(jnp.float32)
+    loss = loss_of("sampled_entropy")
+
+    def one(key):
+        k1, k2 = jax.random.split(key)
+        gradient = hnca.grad(loss, estimator=ESTIMATORS[name])(p, k1, x, estimator_key=k2)
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(gradient))
+
+    found = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=500))(jax.random.split(jax.random.key(8), 4000))
+    truth = hnca.check_unbiased(loss, (p, jax.random.key(0), x)).gradient
+    truth = sum(float(jnp.sum(leaf)) for leaf in jax.tree.leaves(truth))
+    error = float(jnp.std(found)) / len(found) ** 0.5
+    assert abs(float(jnp.mean(found)) - truth) < 4.5 * error
+
+
+def test_vimco_takes_a_program_that_says_what_its_weight_is(float64):
+    p, x = programs.parameters(), programs.example()
+
+    def loss(p, key, x):
+        logits = x @ p["in"]
+        h = hnca.bernoulli(key, logits)
+        log_p = jnp.sum(hnca.log_prob(h @ p["back"], x)) + jnp.sum(hnca.log_prob(p["bias"], h))
+        return hnca.log_weight(log_p, jnp.sum(hnca.log_prob(logits, h)))
+
+    encoder = hnca.Network({"h": hnca.Bernoulli(hnca.Dense("x", 4, 3, key=jax.random.key(0), dtype=x.dtype))}, {"x": 4})
+    estimator, k1, k2 = hnca.VIMCO(3), jax.random.key(1), jax.random.key(2)
+    value, gradient = hnca.value_and_grad(loss, estimator=estimator)(p, k1, x, estimator_key=k2)
+    assert bool(jnp.isfinite(value)) and encoder.order == ("h",)
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
+    with pytest.raises(ValueError, match=r"hnca\.log_weight"):
+        hnca.grad(loss_of("elbo_plain"), estimator=estimator)(p, k1, x, estimator_key=k2)
+    with pytest.raises(ValueError, match="log_q does not depend on draw 'bernoulli_0'"):
+        bad = lambda p: hnca.log_weight(jnp.sum(hnca.bernoulli(k1, p)), jnp.sum(p))  # noqa: E731
+        hnca.grad(bad, estimator=estimator)(p["bias"], estimator_key=k2)
+
+
+def whole_batch_loss(p, key, x):
+    k1, k2 = jax.random.split(key)
+    h = hnca.bernoulli(k1, x @ p["in"])
+    z = hnca.categorical(k2, h @ p["square"])
+    a = h @ p["back"] + jax.nn.one_hot(z, 4, dtype=x.dtype)
+    return jnp.mean(jnp.sum(jax.nn.softplus(a) - x * a, axis=-1)), (h, z)
+
+
+def test_a_function_of_a_whole_batch_is_credited_by_example(float64):
+    p = programs.parameters()
+    xs = jnp.stack([programs.example(), programs.example()[::-1] * 0.5, 1 - programs.example()])
+    step = hnca.value_and_grad(whole_batch_loss, has_aux=True, in_axes=(None, None, 0), whole_batch=True)
+    (value, (hs, zs)), gradient = step(p, jax.random.key(3), xs)
+
+    def one(p, x, h, z):
+        h = hnca.bernoulli(None, x @ p["in"], given=h)
+        z = hnca.categorical(None, h @ p["square"], given=z)
+        a = h @ p["back"] + jax.nn.one_hot(z, 4, dtype=x.dtype)
+        return jnp.sum(jax.nn.softplus(a) - x * a)
+
+    expected = hnca.value_and_grad(one, in_axes=(None, 0, 0, 0))(p, xs, hs, zs)
+    for a, b in zip(jax.tree.leaves((value, gradient)), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda p, k, x: jnp.mean((hnca.bernoulli(k, x @ p) - jnp.mean(x)) ** 2), "'sub' at .* may mix the examples"),
+        (lambda p, k, x: jnp.log(jnp.mean(hnca.bernoulli(k, x @ p))), "'log' at .* not linear in a sum"),
+        (lambda p, k, x: jnp.sum(hnca.bernoulli(k, jnp.sum(x, axis=0) @ p)), "'dot_general' at .*sum over the batch"),
+        (lambda p, k, x: jnp.mean(hnca.bernoulli(k, x @ x.T)), "multiplies every example with every other"),
+    ],
+)
+def test_a_function_that_mixes_examples_is_refused(function, says):
+    with pytest.raises(ValueError, match=says):
+        hnca.grad(function, in_axes=(None, None, 0), whole_batch=True)(
+            jnp.ones((3, 3)), jax.random.key(0), jnp.ones((3, 3))
+        )
+
+
+KEY = jax.random.key(0)
+MISTAKES = {
+    "one key": (lambda w: jnp.sum(hnca.bernoulli(KEY, w) * hnca.bernoulli(KEY, w)), "use one key"),
+    "cond": (lambda w: jax.lax.cond(w[0] > 0, lambda: hnca.bernoulli(KEY, w)[0], lambda: 0.0), "draw unconditionally"),
+    "vector": (lambda w: hnca.bernoulli(KEY, w), r"shape \(3,\) and dtype float32; expected one float"),
+    "no draw": (lambda w: jnp.sum(w), "no draws in it"),
+    "shared": (lambda w: jnp.sum(jax.vmap(lambda a: hnca.bernoulli(KEY, a))(w)), "uses one key for everything"),
+    "too long": (
+        lambda w: jnp.sum(
+            jax.lax.scan(lambda c, k: (hnca.bernoulli(k, c), None), w, jax.random.split(KEY, 1000))[0],
+        ),
+        "expected at most 512 draws",
+    ),
+    "no key": (lambda w: jnp.sum(hnca.bernoulli(None, w)), "expected a key"),
+    "feedback": (
+        lambda w: jnp.sum(hnca.bernoulli(jax.random.key(1), hnca.observed(hnca.bernoulli(KEY, w)))),
+        "only what the function returns may depend on it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_told(name):
+    function, says = MISTAKES[name]
+    with pytest.raises(ValueError, match=says):
+        hnca.grad(function)(jnp.ones(3))
+
+
+def test_plain_grad_says_what_to_use():
+    with pytest.raises(ValueError, match=r"Use hnca\.value_and_grad"):
+        jax.grad(lambda w: jnp.sum(hnca.bernoulli(KEY, w)))(jnp.ones(3))
+    stopped = jax.grad(lambda w: jnp.sum(w * hnca.bernoulli(KEY, jax.lax.stop_gradient(w))))(jnp.ones(3))
+    np.testing.assert_array_equal(stopped, hnca.bernoulli(KEY, jnp.ones(3)))
+
+
+def test_a_batch_needs_a_key_an_example():
+    with pytest.raises(ValueError, match="uses one key for the whole batch"):
+        hnca.grad(lambda w, k, x: jnp.sum(hnca.bernoulli(k, w * x)), in_axes=(None, None, 0))(
+            jnp.ones(3), KEY, jnp.ones((2, 3))
+        )
+
+
+def test_draws_of_jax_random_are_reported():
+    def loss(w, k):
+        k1, k2 = jax.random.split(k)
+        return jnp.sum(hnca.bernoulli(k1, w) * jax.random.bernoulli(k2, jax.nn.sigmoid(w)).astype(w.dtype))
+
+    with pytest.warns(UserWarning, match=r"draw at .*test_programs\.py.* depends on parameters"):
+        hnca.grad(loss)(jnp.ones(3), KEY)
+
+
+def test_draws_are_ordinary_under_jax():
+    logits = jnp.asarray([[0.3, -1.0], [2.0, 0.0]])
+    keys = jax.random.split(KEY, 2)
+    mapped = jax.vmap(hnca.bernoulli)(keys, logits)
+    np.testing.assert_array_equal(mapped, jnp.stack([hnca.bernoulli(k, a) for k, a in zip(keys, logits, strict=True)]))
+    np.testing.assert_array_equal(jax.jit(hnca.bernoulli)(KEY, logits), hnca.bernoulli(KEY, logits))
+    assert hnca.categorical(KEY, jnp.zeros((5, 4))).shape == (5,)
+    assert hnca.bernoulli(KEY, jnp.zeros(())).shape == ()
+    assert hnca.categorical(KEY, jnp.zeros(4)).shape == ()
+
+
+def test_explain_names_lines_and_ways():
+    p, x = programs.parameters(jnp.float32), programs.example(jnp.float32)
+    text = hnca.explain(loss_of("nonlinear"))(p, KEY, x)
+    assert "Dense, then the rest" in text
+    assert "bernoulli_1: not affine in the units." in text
+    assert "programs.py" in text
+    assert "evaluated anew" not in hnca.explain(loss_of("elbo_two_layers"))(p, KEY, x)
+
+
+def test_the_primitives_relied_on_are_there():
+    from jax.extend.core import primitives as known
+
+    names = {getattr(known, name).name for name in dir(known) if name.endswith("_p")}
+    optional = {
+        "random_wrap",
+        "random_unwrap",
+        "add_any",
+        "expand_dims",
+        "copy_p",
+        "rng_bit_generator",
+        "core_call",
+        "random_bits",
+    }
+    missing = primitives.RELIED_ON - names - optional
+    assert not missing
