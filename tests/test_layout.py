@@ -13,6 +13,7 @@ CORE = [
     {"objectives"},
     {"estimators"},
     {"exact", "variance"},
+    {"programs"},
 ]
 LABORATORY = [
     {"files"},
