@@ -10,7 +10,6 @@ import programs
 import pytest
 
 import hnca
-from hnca.programs import primitives
 
 
 class Oracle:
@@ -292,21 +291,3 @@ def test_explain_names_lines_and_ways():
     assert "bernoulli_1: not affine in the units." in text
     assert "programs.py" in text
     assert "evaluated anew" not in hnca.explain(loss_of("elbo_two_layers"))(p, KEY, x)
-
-
-def test_the_primitives_relied_on_are_there():
-    from jax.extend.core import primitives as known
-
-    names = {getattr(known, name).name for name in dir(known) if name.endswith("_p")}
-    optional = {
-        "random_wrap",
-        "random_unwrap",
-        "add_any",
-        "expand_dims",
-        "copy_p",
-        "rng_bit_generator",
-        "core_call",
-        "random_bits",
-    }
-    missing = primitives.RELIED_ON - names - optional
-    assert not missing
