@@ -258,3 +258,25 @@ def test_what_is_no_file_is_not_read(kind, trained, tmp_path):
     ]
     found = [line for act in acts for line in faults(1, act, (DataError, ValueError, OSError))]
     assert not found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"experiment": "another"},
+        {"estimator": "another"},
+        {"estimator": "loo+baseline"},  # takes none
+        {"estimator": "hnca+"},
+        {"baseline": "another"},
+        {"estimator": "loo", "baseline": "running mean"},
+        {"train_accuracy": 1},
+    ],
+)
+def test_rows_that_no_version_wrote_are_not_shown(change, tmp_path):
+    row = {"experiment": "bandit", "estimator": "hnca", "layers": 1, "seed": 0, "epoch": 1, "train_accuracy": 0.5}
+    row |= {"log_gradient_variance": -1.0, "seconds": 2.0}
+    for content, count in ((row, 1), ({**row, "baseline": "none"}, 1), (row | change, 0)):
+        (tmp_path / "metrics.jsonl").write_text(json.dumps(content) + "\n")
+        rows = read_metrics(tmp_path)
+        assert len(rows) == 1
+        assert len(complete(rows, ["train_accuracy"])) == count
