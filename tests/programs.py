@@ -1,6 +1,6 @@
 """The registry of programs: every structure that a function with draws may have, on shapes that can be enumerated.
 
-Each is a function of `(draws, p, key, x)`: `draws` is `hnca` or, for the oracle, something that hands out chosen values.
+Each is a function of `(draws, p, key, x)`: `draws` is `hnca` or, for the oracle, what hands out chosen values.
 """
 
 import jax
@@ -172,11 +172,27 @@ def reward_observed(draws, p, key, x):
 PROGRAMS = {
     function.__name__: function
     for function in (
-        bandit, elbo_plain, elbo_two_layers, sampled_entropy, skip_connections, nonlinear, embedding,
-        categorical_likelihood, indexed_by_draw, scanned, mapped_inside, checkpointed, weights_by_example, masked, counts,
-        scalar_draws, shared_sum, product_of_draws, reward_observed,
+        bandit,
+        elbo_plain,
+        elbo_two_layers,
+        sampled_entropy,
+        skip_connections,
+        nonlinear,
+        embedding,
+        categorical_likelihood,
+        indexed_by_draw,
+        scanned,
+        mapped_inside,
+        checkpointed,
+        weights_by_example,
+        masked,
+        counts,
+        scalar_draws,
+        shared_sum,
+        product_of_draws,
+        reward_observed,
     )
-}  # fmt: skip
+}
 
 
 def parameters(dtype=jnp.float64):

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jax.extend.core import Literal
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.kinds import is_elementwise_call
 
 
-class Mixed(Exception):
+class MixedError(Exception):
     """An equation that may mix examples."""
 
 
@@ -47,21 +46,22 @@ def places_of(whole: Program, single: Program, batched: Sequence[int], size: int
         )
     places: dict[int, Place] = dict.fromkeys(batched, 0)
     for step, alike in zip(whole.steps, single.steps, strict=True):
-        if isinstance(step, Draw):
+        if isinstance(step, Draw) or isinstance(alike, Draw):
+            assert isinstance(step, Draw)
             place = places.get(step.logits)
             if not isinstance(place, int):
                 raise ValueError(
-                    f"hnca: draw {step.name!r} at {step.line} is one for the whole batch; expected logits with the batch "
-                    "as an axis."
+                    f"hnca: draw {step.name!r} at {step.line} is one for the whole batch; expected logits with the "
+                    "batch as an axis."
                 )
             places[step.output] = place
             continue
-        read = {p: places[a] for p, a in enumerate(step.inputs) if not isinstance(a, Literal) and a in places}
+        read = {p: places[a] for p, a in enumerate(step.inputs) if a in places}
         if not read:
             continue
         try:
-            place = _after_sum(step, alike, read) if _any_summed(read) else _axis(whole, step, read, size)
-        except Mixed as reason:
+            place = _after(whole, single, step, alike, read, size)
+        except MixedError as reason:
             raise ValueError(
                 f"hnca: {step.name!r} at {step.line} may mix the examples of the batch ({reason}); write the function "
                 "for one example and give in_axes, without whole_batch."
@@ -70,57 +70,64 @@ def places_of(whole: Program, single: Program, batched: Sequence[int], size: int
     return places
 
 
-def _any_summed(read: dict[int, Place]) -> bool:
-    return any(isinstance(place, Summed) for place in read.values())
+def _after(
+    whole: Program, single: Program, equation: Equation, alike: Equation, read: dict[int, Place], size: int
+) -> Place:
+    axes = {argument: place for argument, place in read.items() if isinstance(place, int)}
+    if len(axes) == len(read):
+        return _axis(whole, equation, axes, size)
+    return _after_sum(whole, single, equation, alike, read)
 
 
-def _after_sum(equation: Equation, alike: Equation, read: dict[int, Place]) -> Summed:
+def _after_sum(whole: Program, single: Program, equation: Equation, alike: Equation, read: dict[int, Place]) -> Summed:
     """Returns the scale after an equation that has to be linear in what was summed."""
     summed = [place for place in read.values() if isinstance(place, Summed)]
     if len(summed) != len(read):
-        raise Mixed("a sum over the batch meets single examples")
+        raise MixedError("a sum over the batch meets single examples")
     scales = {place.scale for place in summed}
     if len(scales) > 1:
-        raise Mixed("a sum over the batch is added to a mean")
+        raise MixedError("a sum over the batch is added to a mean")
     (scale,) = scales
     if equation.name in ("add", "sub", "neg", "add_any", "copy", "reshape", "squeeze", "convert_element_type"):
         return Summed(scale)
     if equation.name in ("mul", "div") and len(read) == 1 and (equation.name == "mul" or 0 in read):
-        other, other_alike = (e.inputs[1 - next(iter(read))] for e in (equation, alike))
-        if not isinstance(other, Literal) or not isinstance(other_alike, Literal):
+        place = 1 - next(iter(read))
+        number, of_one = whole.known.get(equation.inputs[place]), single.known.get(alike.inputs[place])
+        if number is None or of_one is None or number.size != 1 or of_one.size != 1 or not of_one.item():
             return Summed(scale)
-        ratio = float(other.val) / float(other_alike.val) if float(other_alike.val) else 1.0
+        ratio = float(number.item()) / float(of_one.item())
         return Summed(scale * ratio if equation.name == "mul" else scale / ratio)
-    raise Mixed("it is not linear in a sum over the batch")
+    raise MixedError("it is not linear in a sum over the batch")
 
 
 def _axis(program: Program, equation: Equation, read: dict[int, int], size: int) -> Place:
     name, params = equation.name, equation.params
-    shapes = [program.aval(atom).shape for atom in equation.inputs]
+    shapes = [program.avals[atom].shape for atom in equation.inputs]
     out = program.avals[equation.outputs[0]].shape if equation.outputs else ()
-    first = read.get(0)
+    # Where the first argument has no batch, no rule for it alone applies: -1 is no axis.
+    first = read.get(0, -1)
     if len(equation.outputs) == 1 and (name in primitives.ELEMENTWISE or is_elementwise_call(equation)):
         return _elementwise_axis(shapes, read, len(out))
-    if name in primitives.REDUCTIONS or name in ("argmax", "argmin"):
+    if first >= 0 and (name in primitives.REDUCTIONS or name in ("argmax", "argmin")):
         axes = params["axes"]
         if first in axes:
             if name != "reduce_sum":
-                raise Mixed("it reduces the batch by something else than a sum")
+                raise MixedError("it reduces the batch by something else than a sum")
             if len(axes) > 1 and set(axes) != set(range(len(shapes[0]))):
-                raise Mixed("it sums over the batch and not all else")
+                raise MixedError("it sums over the batch and not all else")
             return Summed(1.0)
         return first - sum(axis < first for axis in axes)
     if name == "dot_general":
         return _product_axis(params["dimension_numbers"], shapes, read)
-    if name == "broadcast_in_dim":
+    if first >= 0 and name == "broadcast_in_dim":
         return params["broadcast_dimensions"][first]
-    if name == "reshape":
+    if first >= 0 and name == "reshape":
         return _reshaped_axis(shapes[0], out, first, size)
-    if name == "transpose":
+    if first >= 0 and name == "transpose":
         return list(params["permutation"]).index(first)
-    if name == "squeeze":
+    if first >= 0 and name == "squeeze":
         return first - sum(axis < first for axis in params["dimensions"])
-    if name == "slice" and params["start_indices"][first] == 0 and out[first] == size:
+    if first >= 0 and name == "slice" and params["start_indices"][first] == 0 and out[first] == size:
         return first
     if name == "concatenate" and params["dimension"] != first and len(read) == len(shapes):
         return _elementwise_axis([shapes[p] for p in read], read, len(out), sizes_differ=True)
@@ -135,7 +142,7 @@ def _axis(program: Program, equation: Equation, read: dict[int, int], size: int)
         return kept[read[1]]
     if name == "dynamic_slice" and set(read) == {0} and out[first] == size:
         return first
-    raise Mixed("it is not known to keep them apart")
+    raise MixedError("it is not known to keep them apart")
 
 
 def _elementwise_axis(
@@ -143,13 +150,13 @@ def _elementwise_axis(
 ) -> int:
     places = set(read.values())
     if len(places) != 1:
-        raise Mixed("the batch is another axis in each argument")
+        raise MixedError("the batch is another axis in each argument")
     (axis,) = places
     if sizes_differ:
         return axis
     for place, shape in enumerate(shapes):
         if place not in read and len(shape) == rank and shape[axis] != 1:
-            raise Mixed("an argument has a value for each example and is no batch of in_axes")
+            raise MixedError("an argument has a value for each example and is no batch of in_axes")
     return axis
 
 
@@ -162,7 +169,7 @@ def _product_axis(
     found = set()
     for side, axis in read.items():
         if axis in contracting[side]:
-            raise Mixed("it sums products over the batch")
+            raise MixedError("it sums products over the batch")
         if axis in batch[side]:
             found.add(list(batch[side]).index(axis))
             continue
@@ -173,7 +180,7 @@ def _product_axis(
             before += len(shapes[0]) - len(contracting[0]) - len(batch[0])
         found.add(before + free.index(axis))
     if len(found) != 1:
-        raise Mixed("it multiplies every example with every other")
+        raise MixedError("it multiplies every example with every other")
     return found.pop()
 
 
@@ -182,4 +189,4 @@ def _reshaped_axis(before: tuple[int, ...], after: tuple[int, ...], axis: int, s
     for place, length in enumerate(after):
         if length == size and int(np.prod(after[:place], dtype=int)) == ahead:
             return place
-    raise Mixed("it runs the batch together with another axis")
+    raise MixedError("it runs the batch together with another axis")

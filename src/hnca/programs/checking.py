@@ -99,8 +99,8 @@ def check_unbiased(
     found = Unbiasedness(error, gradient, expected, len(next(iter(states.values()))))
     if not error <= tolerance:
         raise ValueError(
-            f"check_unbiased: {type(estimator).__name__}'s expected gradient is off by {error:.3g} of the largest element "
-            f"of the exact one; expected at most {tolerance:.3g}."
+            f"check_unbiased: {type(estimator).__name__}'s expected gradient is off by {error:.3g} of the largest "
+            f"element of the exact one; expected at most {tolerance:.3g}."
         )
     return found
 

@@ -1,12 +1,14 @@
 """A program's terms as components of an objective."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
+from hnca.conditionals import Dense
 from hnca.messages import contrast_by_enumeration, contrast_of_changes, entropy_contrast_of, likelihood_contrast
 from hnca.network import Network, Trace
 from hnca.objectives import Component
@@ -40,10 +42,24 @@ class TermComponent(Component):
     arguments: tuple[str, ...] = eqx.field(static=True)
     term: Term = eqx.field(static=True)
     part: Part = eqx.field(static=True)
-    first: Part | None = eqx.field(static=True, default=None)
-    rest: Part | None = eqx.field(static=True, default=None)
-    counterfactual: bool = eqx.field(static=True, default=True)
-    repeatable: bool = eqx.field(static=True, default=True)
+    first: Part | None = eqx.field(static=True)
+    rest: Part | None = eqx.field(static=True)
+    counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        arguments: tuple[str, ...],
+        term: Term,
+        part: Part,
+        first: Part | None,
+        rest: Part | None,
+    ):
+        """Args: see the class."""
+        self.surroundings, self.arguments, self.term = surroundings, arguments, term
+        self.part, self.first, self.rest = part, first, rest
+        self.counterfactual = self.repeatable = True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return self._over_batch(trace.batch_shape, _states(self.part.program, network, trace.values, self.part.draws))
@@ -131,8 +147,14 @@ class LikelihoodComponent(Component):
     energy: float = eqx.field(static=True)
     arguments: tuple[str, ...] = eqx.field(static=True)
     name: str = eqx.field(static=True)
-    counterfactual: bool = eqx.field(static=True, default=True)
-    repeatable: bool = eqx.field(static=True, default=True)
+    counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
+
+    def __init__(self, layer: Layer, weight: Float[Array, "..."], energy: float, name: str):
+        """Args: see the class."""
+        self.layer, self.weight, self.energy, self.name = layer, weight, energy, name
+        self.arguments = layer.conditional.parents
+        self.counterfactual = self.repeatable = True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         logits = self._logits(network, trace)
@@ -163,7 +185,7 @@ class LikelihoodComponent(Component):
 
     def _contrast_of_first(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         """Returns the contrast of the sum of every child's first logit."""
-        above, weight = network.layers[layer], self.layer.conditional.weight(layer)
+        above, weight = network.layers[layer], cast(Dense, self.layer.conditional).weight(layer)
         first = jnp.sum(weight.reshape(weight.shape[0], self.layer.units, -1)[:, :, 0], axis=-1)
         shape = trace.batch_shape
         if isinstance(above, Bernoulli):
@@ -187,8 +209,13 @@ class ObservedComponent(Component):
 
     observed: Float[Array, "*batch"]
     arguments: tuple[str, ...] = eqx.field(static=True)
-    counterfactual: bool = eqx.field(static=True, default=False)
-    repeatable: bool = eqx.field(static=True, default=False)
+    counterfactual: bool = eqx.field(static=True)
+    repeatable: bool = eqx.field(static=True)
+
+    def __init__(self, observed: Float[Array, "*batch"], arguments: tuple[str, ...]):
+        """Args: see the class."""
+        self.observed, self.arguments = observed, arguments
+        self.counterfactual = self.repeatable = False
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return jnp.broadcast_to(self.observed, trace.batch_shape)

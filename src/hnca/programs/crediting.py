@@ -121,7 +121,7 @@ def compile_whole(
     result = places.get(program.outputs[0]) if isinstance(program.outputs[0], int) else None
     if not isinstance(result, Summed):
         raise ValueError(f"{owner}: whole_batch=True, but the function returned no sum or mean over the batch.")
-    axes = {output: places[output] for output in program.draws}
+    axes = {output: place for output in program.draws if isinstance(place := places[output], int)}
     mapped = [number for number, mark in zip(single.inputs, flat.mapped, strict=True) if mark]
     return Whole(Plan(program, ()), Plan(single, mapped, keyed=False), flat, axes, result.scale, structure)
 
@@ -259,8 +259,8 @@ def _require_whole_values(estimator: Estimator, plan: Plan, trace: Trace) -> Non
     for draw in plan.program.draws.values():
         if draw.values is None and jnp.issubdtype(trace[draw.name].dtype, jnp.floating):
             raise ValueError(
-                f"{type(estimator).__name__}: evaluates the program at mixtures of categories, and draw {draw.name!r} at "
-                f"{draw.line} is a whole number to it; use StraightThroughGumbelSoftmax, StraightThrough or HNCA."
+                f"{type(estimator).__name__}: evaluates the program at mixtures of categories, and draw {draw.name!r} "
+                f"at {draw.line} is a whole number to it; use StraightThroughGumbelSoftmax, StraightThrough or HNCA."
             )
 
 
@@ -285,8 +285,7 @@ def _over_passes(
     def one_pass(values: Mapping[int, Array]) -> Pass:
         run, found = run_pass(plan, flat.arrays, flat.mapped, values)
         marks[:] = [found]
-        wide = jax.tree.map(lambda a, m: a if m else jnp.broadcast_to(a, (*flat.batch_shape, *a.shape)), run, found)
-        return wide
+        return jax.tree.map(lambda a, m: a if m else jnp.broadcast_to(a, (*flat.batch_shape, *a.shape)), run, found)
 
     runs = jax.vmap(one_pass)(given)
     everywhere = jax.tree.map(lambda _: True, marks[0])

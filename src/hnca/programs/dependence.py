@@ -6,7 +6,7 @@ import jax
 from jax.extend.core import Literal
 from jaxtyping import PyTree
 
-from hnca.programs.equations import Program
+from hnca.programs.equations import Draw, Program
 
 
 def depends_on(program: Program, sources: set[int], *, through_draws: bool) -> set[int]:
@@ -19,10 +19,10 @@ def depends_on(program: Program, sources: set[int], *, through_draws: bool) -> s
     """
     found = set(sources)
     for step in program.steps:
-        if hasattr(step, "logits"):
+        if isinstance(step, Draw):
             if through_draws and not found.isdisjoint((step.key, step.logits, step.given)):
                 found.add(step.output)
-        elif not found.isdisjoint(step.read):
+        elif not found.isdisjoint(step.inputs):
             found.update(step.outputs)
     return found
 

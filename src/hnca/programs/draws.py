@@ -132,12 +132,12 @@ def draw_values(key: Array, logits: Array, values: tuple[float, ...] | None) -> 
 
 
 @draw_p.def_impl
-def _impl(key, logits, *given, values, name, shared):
+def _impl(key, logits, *given, values, **_):
     return given[0] if given else draw_values(key, logits, values)
 
 
 @draw_p.def_abstract_eval
-def _abstract(key, logits, *given, values, name, shared):
+def _abstract(_, logits, *__, values, **___):
     shape, dtype = (logits.shape[:-1], jnp.int32) if values is None else (logits.shape, logits.dtype)
     return jax.core.ShapedArray(shape, jnp.dtype(dtype))
 
@@ -173,7 +173,7 @@ def _jvp(primals, tangents, *, values, name, shared):
             "own; or stop the gradient of the logits with jax.lax.stop_gradient."
         )
     values_drawn = draw_p.bind(*primals, values=values, name=name, shared=shared)
-    return values_drawn, ad.Zero.from_primal_value(values_drawn)
+    return values_drawn, ad.Zero.from_primal_value(values_drawn)  # type: ignore[attr-defined]
 
 
 ad.primitive_jvps[draw_p] = _jvp

@@ -13,9 +13,6 @@ from jaxtyping import Array
 
 from hnca.programs import primitives
 
-Atom = int | Literal
-"""What an equation reads: the number of a value, or a literal."""
-
 
 @dataclass(frozen=True)
 class Equation:
@@ -23,14 +20,14 @@ class Equation:
 
     Attributes:
         name: of the primitive.
-        inputs: what it reads.
+        inputs: the numbers of the values it reads; a literal has a number too, and is known.
         outputs: the numbers of the values it makes.
         original: the equation of the jaxpr it comes from, with its primitive and parameters.
         line: the user's source line, such as `model.py:12 (loss)`.
     """
 
     name: str
-    inputs: tuple[Atom, ...]
+    inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     original: Any
     line: str
@@ -39,11 +36,6 @@ class Equation:
     def params(self) -> dict[str, Any]:
         """The primitive's parameters."""
         return self.original.params
-
-    @property
-    def read(self) -> tuple[int, ...]:
-        """The values it reads, without literals."""
-        return tuple(atom for atom in self.inputs if not isinstance(atom, Literal))
 
     def apply(self, values: Sequence[ArrayLike]) -> list[Array]:
         """Returns the results for one array an input (literals included); dtypes and shapes may be others."""
@@ -123,7 +115,7 @@ class Program:
         equations: in an order in which they can be computed; draws are not among them.
         draws: by the number of the value they draw, in order.
         outputs: the function's results, flattened.
-        known: values that follow from the text of the program alone (an iota, a literal's sum), by number.
+        known: literals, and what follows from the text of the program alone (an iota), by number.
         producers: the equation that makes a value, by number.
         steps: equations and draws, in an order in which they can be computed.
         log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
@@ -134,11 +126,11 @@ class Program:
     constants: dict[int, Array] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
     draws: dict[int, Draw] = field(default_factory=dict)
-    outputs: list[Atom] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
     known: dict[int, np.ndarray] = field(default_factory=dict)
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
-    log_weight: tuple[Atom, Atom] | None = None
+    log_weight: tuple[int, int] | None = None
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:
         """Returns the number of a new value."""
@@ -157,13 +149,11 @@ class Program:
         self.draws[draw.output] = draw
         self.steps.append(draw)
 
-    def known_value(self, atom: Atom) -> np.ndarray | None:
-        """Returns the value of a literal, or of what follows from the program's text alone; else None."""
-        return np.asarray(atom.val) if isinstance(atom, Literal) else self.known.get(atom)
-
-    def aval(self, atom: Atom) -> jax.core.ShapedArray:
-        """Returns shape and dtype of what an equation reads."""
-        return atom.aval if isinstance(atom, Literal) else self.avals[atom]
+    def new_known(self, value: np.ndarray) -> int:
+        """Returns the number of a literal."""
+        number = self.new_value(jax.core.ShapedArray(value.shape, value.dtype))
+        self.known[number] = value
+        return number
 
 
 def needed(program: Program, outputs: Iterable[int], given: Iterable[int]) -> tuple[list[Equation], list[int]]:
@@ -178,10 +168,10 @@ def needed(program: Program, outputs: Iterable[int], given: Iterable[int]) -> tu
     wanted = set(outputs) - known
     for equation in reversed(program.equations):
         if not wanted.isdisjoint(equation.outputs):
-            wanted |= set(equation.read) - known
+            wanted |= set(equation.inputs) - known
             equations.append(equation)
     made = {output for equation in equations for output in equation.outputs}
-    rest = sorted({value for equation in equations for value in equation.read} - made)
+    rest = sorted({value for equation in equations for value in equation.inputs} - made)
     return equations[::-1], rest
 
 
@@ -194,10 +184,6 @@ def run(program: Program, equations: Iterable[Equation], values: Mapping[int, Ar
     return values
 
 
-def read(program: Program, values: Mapping[int, Array], atom: Atom) -> Array:
-    """Returns the array that an atom stands for."""
-    if isinstance(atom, Literal):
-        return jnp.asarray(np.asarray(atom.val, atom.aval.dtype))
-    if atom in values:
-        return values[atom]
-    return jax.numpy.asarray(program.known[atom])
+def read(program: Program, values: Mapping[int, Array], number: int) -> Array:
+    """Returns a value, given or known beforehand."""
+    return values[number] if number in values else jnp.asarray(program.known[number])

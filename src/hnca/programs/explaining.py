@@ -8,7 +8,6 @@ from hnca.programs.crediting import Compiled, compile_call
 from hnca.programs.equations import Draw
 from hnca.programs.lowering import REPLAY, SEQUENTIAL
 from hnca.programs.model import model_of, run_pass
-from hnca.programs.parts import Part
 from hnca.programs.plan import Plan
 from hnca.programs.splitting import Term, is_linear_in
 
@@ -61,11 +60,11 @@ def _component_table(compiled: Compiled) -> str:
         if dear:
             count = sum(_alternatives(draw) for draw in dear)
             names = ", ".join(draw.name for draw in dear)
-            notes.append(f"{_where(plan, term, part)}: not linear in {names}; evaluated anew {count} times.")
+            notes.append(f"{_where(plan, term)}: not linear in {names}; evaluated anew {count} times.")
     return "\n".join([model.objective.explain(model.network), *notes])
 
 
-def _where(plan: Plan, term: Term, part: Part) -> str:
+def _where(plan: Plan, term: Term) -> str:
     equation = plan.program.producers.get(term.atoms[0][1])
     return equation.line if equation is not None else "a term"
 

@@ -1,13 +1,11 @@
-"""Draws made by `jax.random` of what depends on parameters: their gradient is zero, in silence, so they are reported."""
+"""Reports draws by `jax.random` of what depends on parameters, whose gradient would be zero in silence."""
 
 import warnings
 from collections.abc import Iterable
 
-from jax.extend.core import Literal
-
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on
-from hnca.programs.equations import Atom, Equation, Program
+from hnca.programs.equations import Equation, Program
 
 
 def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
@@ -25,23 +23,22 @@ def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
     for equation in program.equations:
         if equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned):
             warnings.warn(
-                f"hnca: the discrete draw at {equation.line} depends on parameters and is none of hnca's, so it has no part "
-                "in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the gradient of "
-                "its parameters with jax.lax.stop_gradient, if that is meant).",
+                f"hnca: the discrete draw at {equation.line} depends on parameters and is none of hnca's, so it has no "
+                "part in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the "
+                "gradient of its parameters with jax.lax.stop_gradient, if that is meant).",
                 stacklevel=2,
             )
 
 
 def _compares(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
-    operands: tuple[Atom, ...] = equation.inputs
+    operands = equation.inputs
     if equation.name in ("argmax", "argmin"):
-        source = None if isinstance(operands[0], Literal) else program.producers.get(operands[0])
+        source = program.producers.get(operands[0])
         if source is None or source.name not in ("add", "sub"):
             return False
         operands = source.inputs
-    sides = [a for a in operands if not isinstance(a, Literal)]
-    noise = any(a in random and a not in learned for a in sides)
-    return noise and any(a in learned and a not in random and not _is_stopped(program, a) for a in sides)
+    noise = any(a in random and a not in learned for a in operands)
+    return noise and any(a in learned and a not in random and not _is_stopped(program, a) for a in operands)
 
 
 def _is_stopped(program: Program, value: int) -> bool:
@@ -49,7 +46,7 @@ def _is_stopped(program: Program, value: int) -> bool:
     while equation is not None:
         if equation.name == "stop_gradient":
             return True
-        if len(equation.read) != 1:
+        if len(equation.inputs) != 1:
             return False
-        equation = program.producers.get(equation.read[0])
+        equation = program.producers.get(equation.inputs[0])
     return False

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
@@ -41,7 +40,7 @@ def kinds_of(program: Program) -> Kinds:
             index = np.arange(step.units).reshape(step.shape)
             kinds[step.output] = {step.output: ByUnit(index)}
             continue
-        reads = list(dict.fromkeys(draw for value in step.read for draw in kinds.get(value, ())))
+        reads = list(dict.fromkeys(draw for value in step.inputs for draw in kinds.get(value, ())))
         for output in step.outputs:
             kinds[output] = {draw: _kind(program, step, draw, kinds) for draw in reads}
     return kinds
@@ -50,9 +49,9 @@ def kinds_of(program: Program) -> Kinds:
 def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind:
     if len(equation.outputs) != 1:
         return NONLINEAR
-    of_inputs = [None if isinstance(a, Literal) else kinds.get(a, {}).get(draw) for a in equation.inputs]
+    of_inputs = [kinds.get(value, {}).get(draw) for value in equation.inputs]
     if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
-        index = unit_index(program, equation, [kind.index if kind else None for kind in of_inputs])
+        index = unit_index(program, equation, [kind.index if isinstance(kind, ByUnit) else None for kind in of_inputs])
         if index is not None:
             return ByUnit(index)
     if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
@@ -65,7 +64,7 @@ def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -
     name, places = equation.name, [place for place, marked in enumerate(dependent) if marked]
     if name == "convert_element_type":
         # Rounding is not linear; between numbers of one kind, or from whole numbers to floats, nothing is rounded.
-        before, after = program.aval(equation.inputs[0]).dtype, equation.params["new_dtype"]
+        before, after = program.avals[equation.inputs[0]].dtype, equation.params["new_dtype"]
         return (
             jax.numpy.issubdtype(after, np.inexact)
             or (jax.numpy.issubdtype(before, np.integer) and jax.numpy.issubdtype(after, np.integer))
@@ -83,7 +82,7 @@ def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -
 
 
 def _divides_whole_numbers(program: Program, equation: Equation) -> bool:
-    return equation.name == "div" and not jax.numpy.issubdtype(program.aval(equation.inputs[0]).dtype, np.inexact)
+    return equation.name == "div" and not jax.numpy.issubdtype(program.avals[equation.inputs[0]].dtype, np.inexact)
 
 
 def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -96,7 +95,7 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
     """
     name = equation.name
     if name in primitives.ELEMENTWISE or is_elementwise_call(equation):
-        return _merged(indices, program.aval(equation.outputs[0]).shape)
+        return _merged(indices, program.avals[equation.outputs[0]].shape)
     if name in primitives.REDUCTIONS or name in ("argmax", "argmin"):
         return _reduced(indices[0], tuple(equation.params["axes"]))
     if name == "dot_general":
@@ -153,16 +152,16 @@ def _contracted(program: Program, equation: Equation, indices: Sequence[np.ndarr
     index = _reduced(indices[place], tuple(contracting[place]))
     if index is None or batch[0]:
         return None
-    other = program.aval(equation.inputs[1 - place])
+    other = program.avals[equation.inputs[1 - place]]
     free = [size for axis, size in enumerate(other.shape) if axis not in contracting[1 - place]]
-    shape = program.aval(equation.outputs[0]).shape
+    shape = program.avals[equation.outputs[0]].shape
     expanded = index.reshape(index.shape + (1,) * len(free)) if place == 0 else index
     return np.broadcast_to(expanded, shape)
 
 
 def _looked_up(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """Returns the units of a table's rows that are chosen by a draw."""
-    shape = program.aval(equation.outputs[0]).shape
+    shape = program.avals[equation.outputs[0]].shape
     if equation.name == "dynamic_slice":
         units = {int(unit) for index in indices[1:] if index is not None for unit in index.ravel()}
         return np.full(shape, units.pop()) if len(units) == 1 else None
@@ -177,13 +176,13 @@ def _moved(program: Program, equation: Equation, indices: Sequence[np.ndarray | 
     """Returns the units of elements that are moved: what is done to the values is done to the numbers of the units."""
     arguments = []
     for atom, index in zip(equation.inputs, indices, strict=True):
-        known = program.known_value(atom)
+        known = program.known.get(atom)
         if index is not None:
             arguments.append(index.astype(np.int32))
         elif equation.name in ("concatenate", "pad"):
-            arguments.append(np.full(program.aval(atom).shape, -1, np.int32))
+            arguments.append(np.full(program.avals[atom].shape, -1, np.int32))
         elif known is not None:
-            arguments.append(np.asarray(known, program.aval(atom).dtype))
+            arguments.append(np.asarray(known, program.avals[atom].dtype))
         else:
             return None
     return np.asarray(_at_compile_time(equation.apply, arguments)[0])

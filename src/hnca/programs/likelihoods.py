@@ -33,8 +33,8 @@ def log_prob(
         return state * logits - jax.nn.softplus(logits)
     if logits.shape[:-1] != value.shape or not jnp.issubdtype(value.dtype, jnp.integer):
         raise ValueError(
-            f"log_prob: value of shape {value.shape} and dtype {value.dtype} for logits of shape {logits.shape}; expected "
-            "the same shape (Bernoulli), or integers without the last axis (categorical)."
+            f"log_prob: value of shape {value.shape} and dtype {value.dtype} for logits of shape {logits.shape}; "
+            "expected the same shape (Bernoulli), or integers without the last axis (categorical)."
         )
     count = logits.shape[-1]
     if not isinstance(value, jax.core.Tracer) and bool(jnp.any((value < 0) | (value >= count))):

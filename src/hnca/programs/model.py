@@ -1,7 +1,7 @@
 """A program's network, objective and trace, once its forward pass has run."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,7 +19,7 @@ from hnca.programs.plan import Plan
 from hnca.programs.soft import finite
 from hnca.programs.splitting import Term, as_array
 from hnca.programs.surroundings import Surroundings
-from hnca.units import Bernoulli, Categorical, Layer
+from hnca.units import Bernoulli, Categorical, Conditional, Layer
 
 
 class Pass(NamedTuple):
@@ -126,7 +126,7 @@ def layer_values(plan: Plan, draw: int, values: Array, batch_shape: tuple[int, .
     return jnp.reshape(values, (*batch_shape, plan.program.draws[draw].units))
 
 
-def layer_logits(plan: Plan, draw: int, logits: Array, batched: bool, batch_shape: tuple[int, ...]) -> Array:
+def layer_logits(plan: Plan, draw: int, logits: Array, batched: Any, batch_shape: tuple[int, ...]) -> Array:
     """Returns a draw's logits as a layer's, `[*batch, units]` or `[*batch, units, categories]`."""
     drawn = plan.program.draws[draw]
     shape = (drawn.units,) if drawn.values is not None else (drawn.units, drawn.categories)
@@ -198,7 +198,7 @@ def model_of(
     return Model(network, objective, Trace(values, logits, batch_shape))
 
 
-def _layer(draw: Draw, conditional: object) -> Layer:
+def _layer(draw: Draw, conditional: Conditional) -> Layer:
     if draw.values is None:
         return Categorical(conditional, draw.categories)
     return Bernoulli(conditional, draw.values)
@@ -222,26 +222,23 @@ def _components(
     features: Mapping[str, Array],
     batch_shape: tuple[int, ...],
 ) -> list[Component]:
-    program, found = plan.program, []
+    program = plan.program
+    found: list[Component] = []
     for likelihood in plan.likelihoods:
         conditional = conditional_of(likelihood.lowering, saved, features, batch_shape)
+        layer: Layer = Bernoulli(conditional)
+        if likelihood.logsumexp is not None:
+            layer = Categorical(conditional, program.avals[likelihood.value].shape[-1])
         term = likelihood.logsumexp or likelihood.softplus
         weight = jnp.zeros((), plan.dtype)
         if term is not None:
-            weight = jnp.squeeze(_weight(plan, run, term, batch_shape if _differs(plan, marks, term) else ()))
-        layer: Layer
-        if likelihood.logsumexp is not None:
-            layer = Categorical(conditional, program.avals[likelihood.value].shape[-1])
-        else:
-            layer = Bernoulli(conditional)
-        energy = likelihood.energy
-        name = "log-normaliser" if not energy else "entropy"
-        if batch_shape and weight.ndim and weight.shape != batch_shape:
-            weight = weight.reshape(batch_shape)
-        found.append(LikelihoodComponent(layer, weight, energy, conditional.parents, name))
+            differs = bool(batch_shape) and _differs(plan, marks, term)
+            weight = _weight(plan, run, term).reshape(batch_shape if differs else ())
+        name = "entropy" if likelihood.energy else "log-normaliser"
+        found.append(LikelihoodComponent(layer, weight, likelihood.energy, name))
     for term, part in plan.others:
         names = tuple(program.draws[draw].name for draw in term.reads)
-        weight = _weight(plan, run, term, ())
+        weight = _weight(plan, run, term)
         differs = _differs(plan, marks, term)
         if term.observed:
             found.append(ObservedComponent(_observed(plan, run, marks, term, weight, differs, batch_shape), names))
@@ -259,7 +256,7 @@ def _differs(plan: Plan, marks: Pass, term: Term) -> bool:
     return bool(marks.weights.get(plan.terms.index(term), False))
 
 
-def _weight(plan: Plan, run: Pass, term: Term, batch_shape: tuple[int, ...]) -> Array:
+def _weight(plan: Plan, run: Pass, term: Term) -> Array:
     if isinstance(term.weight, float):
         return jnp.asarray(term.weight, plan.dtype)
     return run.weights[plan.terms.index(term)]

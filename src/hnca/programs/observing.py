@@ -39,7 +39,7 @@ def log_weight(log_p: Float[Array, ""], log_q: Float[Array, ""]) -> Float[Array,
 
 
 log_weight_p.def_impl(lambda log_p, log_q: log_p - log_q)
-log_weight_p.def_abstract_eval(lambda log_p, log_q: jax.core.ShapedArray(log_p.shape, log_p.dtype))
+log_weight_p.def_abstract_eval(lambda log_p, _: jax.core.ShapedArray(log_p.shape, log_p.dtype))
 mlir.register_lowering(log_weight_p, mlir.lower_fun(lambda log_p, log_q: log_p - log_q, multiple_results=False))
 ad.deflinear2(log_weight_p, lambda cotangent, *_: [cotangent, -cotangent])
 

@@ -86,12 +86,12 @@ class Part:
         linear = {v for v in inside if self.kinds.get(v) and NONLINEAR not in self.kinds[v].values()}
         linear |= set(self.draws)
         after: list[Equation] = [e for e in self.equations if not set(e.outputs) <= linear]
-        found = {v for equation in after for v in equation.read if v in linear}
+        found = {v for equation in after for v in equation.inputs if v in linear}
         found |= {output for output in self.outputs if output in linear}
         # A value that follows from others found element by element is computed from them.
         for equation in reversed(self.equations):
             if set(equation.outputs) & found and equation.name not in ("dot_general", "conv_general_dilated"):
-                sources = {v for v in equation.read if self.kinds.get(v)}
+                sources = {v for v in equation.inputs if self.kinds.get(v)}
                 if sources and sources <= found - set(equation.outputs) and not sources & set(self.draws):
                     found -= set(equation.outputs)
         return () if found & set(self.draws) else tuple(sorted(found))

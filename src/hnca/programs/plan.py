@@ -97,8 +97,8 @@ class Plan:
         missing = [draw for output, draw in self.program.draws.items() if output not in scored]
         if missing:
             raise ValueError(
-                f"hnca.log_weight: log_q does not depend on draw {missing[0].name!r} at {missing[0].line}; expected the "
-                "log-probability of every draw, such as jnp.sum(hnca.log_prob(logits, draw))."
+                f"hnca.log_weight: log_q does not depend on draw {missing[0].name!r} at {missing[0].line}; expected "
+                "the log-probability of every draw, such as jnp.sum(hnca.log_prob(logits, draw))."
             )
         return True
 

@@ -11,10 +11,8 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 
 from hnca.programs import primitives
-from hnca.programs.equations import Atom as Operand
 from hnca.programs.equations import Equation, Program
 from hnca.programs.kinds import NONLINEAR, Kinds
 
@@ -75,11 +73,6 @@ class Polynomials:
         reads = ([draw for _, v in monomial for draw in self.kinds.get(v, ())] for monomial in made)
         return any(len(set(draws)) < len(draws) for draws in reads)
 
-    def _of_operand(self, operand: Operand) -> Polynomial | None:
-        if not isinstance(operand, Literal):
-            return self.of(operand)
-        return {(): float(operand.val)} if np.ndim(operand.val) == 0 else None
-
     def _of_equation(self, equation: Equation) -> Polynomial | None:
         name = equation.name
         if name == "logistic":
@@ -89,11 +82,9 @@ class Polynomials:
             return self._softplus(sign, root)
         if name in ("log", "log1p"):
             return self._logarithm(equation)
-        arguments = [self._of_operand(operand) for operand in equation.inputs]
-        if any(argument is None for argument in arguments):
-            return None
+        arguments = [self.of(operand) for operand in equation.inputs]
         if name in ("convert_element_type", "copy", "copy_p", "stop_gradient"):
-            inexact = jnp.issubdtype(self.program.aval(equation.inputs[0]).dtype, jnp.floating)
+            inexact = jnp.issubdtype(self.program.avals[equation.inputs[0]].dtype, jnp.floating)
             return arguments[0] if inexact else None
         if name in ("add", "add_any"):
             return plus(arguments[0], arguments[1])
@@ -115,12 +106,10 @@ class Polynomials:
         while equation is not None and equation.name in ("neg", "copy", "copy_p", "stop_gradient"):
             sign = -sign if equation.name == "neg" else sign
             value = equation.inputs[0]
-            equation = self.program.producers.get(value) if not isinstance(value, Literal) else None
+            equation = self.program.producers.get(value)
         return sign, value
 
-    def _logistic(self, operand: Operand) -> Polynomial | None:
-        if isinstance(operand, Literal):
-            return None
+    def _logistic(self, operand: int) -> Polynomial:
         sign, root = self._signed(operand)
         atom: Polynomial = {((LOGISTIC, root),): 1.0}
         return atom if sign > 0 else plus({(): 1.0}, scaled(atom, -1.0))
@@ -132,9 +121,7 @@ class Polynomials:
 
     def _logarithm(self, equation: Equation) -> Polynomial | None:
         """Logs of probabilities: `log sigmoid(a) = a - softplus(a)`, `log(1 - sigmoid(a)) = -softplus(a)`."""
-        inside = self._of_operand(equation.inputs[0])
-        if inside is None:
-            return None
+        inside = self.of(equation.inputs[0])
         inside = plus({(): 1.0}, inside) if equation.name == "log1p" else inside
         roots = {atom for monomial in inside for atom in monomial if atom[0] == LOGISTIC}
         if len(roots) == 1:
@@ -145,7 +132,7 @@ class Polynomials:
                 return {((SOFTPLUS, atom[1]),): -1.0}
         return self._log_of_sum(equation.inputs[0]) if equation.name == "log" else None
 
-    def _log_of_sum(self, operand: Operand) -> Polynomial | None:
+    def _log_of_sum(self, operand: int) -> Polynomial | None:
         """`log sum exp(x - m) = logsumexp(x) - m`, over the last axis."""
         total = self._behind(operand, ("abs", "broadcast_in_dim", "reshape", "squeeze"))
         if total is None or total.name != "reduce_sum":
@@ -154,17 +141,17 @@ class Polynomials:
         if exponential is None or exponential.name != "exp":
             return None
         difference = self._behind(exponential.inputs[0], ())
-        summed = self.program.aval(total.inputs[0])
+        summed = self.program.avals[total.inputs[0]]
         if difference is None or tuple(total.params["axes"]) != (summed.ndim - 1,):
             return None
-        if difference.name != "sub" or any(isinstance(operand, Literal) for operand in difference.inputs):
+        if difference.name != "sub":
             return None
         x, shift = difference.inputs
-        if self.program.aval(x).shape != summed.shape or self.program.aval(shift).shape[-1:] not in ((1,), ()):
+        if self.program.avals[x].shape != summed.shape or self.program.avals[shift].shape[-1:] not in ((1,), ()):
             return None
         behind = self._behind(shift, ())
-        if behind is not None and behind.name == "broadcast_in_dim" and not isinstance(behind.inputs[0], Literal):
-            source = self.program.aval(behind.inputs[0]).shape
+        if behind is not None and behind.name == "broadcast_in_dim":
+            source = self.program.avals[behind.inputs[0]].shape
             kept = tuple(behind.params["broadcast_dimensions"]) == tuple(range(summed.ndim - 1))
             shift = behind.inputs[0] if kept and source == summed.shape[:-1] else shift
         return {((LOGSUMEXP, x),): 1.0, ((VALUE, self._unbroadcast(shift)),): -1.0}
@@ -177,12 +164,11 @@ class Polynomials:
             equation = self.program.producers.get(value)
         return value
 
-    def _behind(self, operand: Operand, through: Iterable[str]) -> Equation | None:
+    def _behind(self, operand: int, through: Iterable[str]) -> Equation | None:
         """Returns the equation that makes a value, looked for through some kinds of equation."""
-        equation = None if isinstance(operand, Literal) else self.program.producers.get(operand)
+        equation = self.program.producers.get(operand)
         while equation is not None and equation.name in through:
-            inner = equation.inputs[0]
-            equation = None if isinstance(inner, Literal) else self.program.producers.get(inner)
+            equation = self.program.producers.get(equation.inputs[0])
         return equation
 
 
@@ -213,7 +199,7 @@ def _is_softplus(program: Program, equation: Equation) -> bool:
     if equation.name != "custom_jvp_call" or len(equation.inputs) != 2:
         return False
     name = str(equation.params.get("name", "")) or _inner_name(equation)
-    zeros = [known is not None and np.all(known == 0) for known in map(program.known_value, equation.inputs)]
+    zeros = [known is not None and np.all(known == 0) for known in map(program.known.get, equation.inputs)]
     return "logaddexp" in name and sum(zeros) == 1 and _nonzero_or_none(program, equation) is not None
 
 
@@ -225,8 +211,8 @@ def _inner_name(equation: Equation) -> str:
 
 def _nonzero_or_none(program: Program, equation: Equation) -> int | None:
     for operand in equation.inputs:
-        known = program.known_value(operand)
-        if not isinstance(operand, Literal) and (known is None or np.any(known != 0)):
+        known = program.known.get(operand)
+        if known is None or np.any(known != 0):
             return operand
     return None
 

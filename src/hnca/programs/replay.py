@@ -23,6 +23,18 @@ class Replay(Conditional):
     parent_sizes: tuple[int, ...] = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
 
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        function: Callable[..., Array],
+        parents: tuple[str, ...],
+        parent_sizes: tuple[int, ...],
+        out_features: int,
+    ):
+        """Args: see the class; `parent_sizes` are the parents' features, `out_features` how many logits there are."""
+        self.surroundings, self.function = surroundings, function
+        self.parents, self.parent_sizes, self.out_features = parents, parent_sizes, out_features
+
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]
     ) -> Float[Array, "*batch out_features"]:

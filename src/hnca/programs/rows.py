@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
 from hnca.programs import primitives
@@ -49,11 +48,13 @@ def rows_of(
         if len(equation.outputs) != 1 or draw not in kinds[equation.outputs[0]]:
             continue
         kind = kinds[equation.outputs[0]][draw]
-        places = [p for p, a in enumerate(equation.inputs) if not isinstance(a, Literal) and draw in kinds.get(a, {})]
+        places = [p for p, a in enumerate(equation.inputs) if draw in kinds.get(a, {})]
         if any(equation.inputs[p] not in held for p in places):
             continue
         if isinstance(kind, ByUnit):
-            operands = [held[a] if p in places else read(program, values, a) for p, a in enumerate(equation.inputs)]
+            operands: list[Array | np.ndarray | Table] = [
+                held[a] if p in places else read(program, values, a) for p, a in enumerate(equation.inputs)
+            ]
             if all(isinstance(operands[p], Table) for p in places):
                 held[equation.outputs[0]] = Table(draw, kind.index, apply_to_tables(equation, operands))
                 continue
@@ -86,9 +87,9 @@ def _check_size(program: Program, draw: int, size: int) -> None:
     features = drawn.units * (1 if drawn.values is not None else drawn.categories)
     if features * size > MAXIMUM_ROWS:
         raise ValueError(
-            f"hnca: draw {drawn.name!r} at {drawn.line} has {features} features, and {size} numbers are linear in them, which "
-            f"makes a weight of more than {MAXIMUM_ROWS} numbers. If an axis of it is the batch, write the function for "
-            "one example and give in_axes, or give in_axes and whole_batch=True."
+            f"hnca: draw {drawn.name!r} at {drawn.line} has {features} features, and {size} numbers are linear in "
+            f"them, which makes a weight of more than {MAXIMUM_ROWS} numbers. If an axis of it is the batch, write the "
+            "function for one example and give in_axes, or give in_axes and whole_batch=True."
         )
 
 
@@ -146,14 +147,16 @@ def _weighted(
 ) -> Float[Array, "features outputs"]:
     if values is not None and weight.shape[0] == units:
         slope = _slope(table, values, dtype)
-        return weight if isinstance(slope, np.ndarray) and np.all(slope == 1) else slope[:, None] * weight
+        known = isinstance(slope, np.ndarray) and np.all(slope == 1)
+        return weight if known else jnp.asarray(slope)[:, None] * weight
     if values is not None:
         slope = jnp.asarray(_slope(table, values, dtype)).reshape(units, -1)
         return jnp.einsum("um,umo->uo", slope, weight.reshape(units, -1, weight.shape[-1]))
     count = table.entries.shape[0]
     entries = table.entries.reshape(count, units, -1)
     if isinstance(entries, np.ndarray) and entries.shape[-1] == count:
-        if np.array_equal(entries, np.broadcast_to(np.eye(count, dtype=entries.dtype)[:, None], entries.shape)):
+        one_hot = np.broadcast_to(np.eye(count, dtype=entries.dtype)[:, None], entries.shape)
+        if np.array_equal(entries, one_hot):
             return weight
     by_unit = weight.reshape(units, -1, weight.shape[-1])
     return jnp.einsum("kum,umo->uko", finite(jnp.asarray(entries).astype(dtype)), by_unit).reshape(units * count, -1)
@@ -176,7 +179,7 @@ def _pushed(
         if place in places:
             fixed.append(None)
         elif additive or (equation.name == "select_n" and place > 0):
-            fixed.append(jnp.zeros(program.aval(atom).shape, dtype))
+            fixed.append(jnp.zeros(program.avals[atom].shape, dtype))
         else:
             fixed.append(read(program, values, atom))
 

@@ -6,13 +6,12 @@ itself; in between it is linear in the state wherever the program is linear in t
 them. So one derivative by the state gives the contrast of every unit at once, and relaxations pass through comparisons.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
 from hnca.programs.equations import Draw, Equation, Program
@@ -75,7 +74,6 @@ def evaluate(
         states: of some draws, by output: `[units]`, 0 for the lower and 1 for the upper value of a Bernoulli unit, or
             `[units, categories]`, a point of the simplex.
     """
-    dtype = next((state.dtype for state in states.values()), jnp.dtype(float))
     held: dict[int, Array | Table] = dict(values)
     for output in states:
         held[output] = table_of_draw(program.draws[output], program.avals[output].dtype)
@@ -84,7 +82,7 @@ def evaluate(
         made = _by_unit(program, kinds, equation, operands, states)
         if made is None:
             arrays = [at_state(operand, states) if isinstance(operand, Table) else operand for operand in operands]
-            results = _apply(program, kinds, equation, arrays, dtype)
+            results = _apply(program, kinds, equation, arrays)
             held.update(zip(equation.outputs, results, strict=True))
         else:
             held[equation.outputs[0]] = made
@@ -107,7 +105,7 @@ def at_state(table: Table, states: Mapping[int, Array]) -> Array:
     return jnp.sum(jnp.moveaxis(entries, 0, -1) * by_element, axis=-1)
 
 
-def apply_to_tables(equation: Equation, operands: list[Array | np.ndarray | Table]) -> Array | np.ndarray:
+def apply_to_tables(equation: Equation, operands: Sequence[Array | np.ndarray | Table]) -> Array | np.ndarray:
     """Returns the entries of the result: the equation applied for every alternative."""
     entries = [operand.entries if isinstance(operand, Table) else operand for operand in operands]
     axes = [0 if isinstance(operand, Table) else None for operand in operands]
@@ -118,18 +116,15 @@ def apply_to_tables(equation: Equation, operands: list[Array | np.ndarray | Tabl
     return mapped(*entries)
 
 
-def _operand(program: Program, held: Mapping[int, Array | Table], atom: int | Literal) -> Array | np.ndarray | Table:
-    known = program.known_value(atom)
-    if known is not None and atom not in held if not isinstance(atom, Literal) else True:
-        return np.asarray(known, program.aval(atom).dtype)
-    return held[atom]
+def _operand(program: Program, held: Mapping[int, Array | Table], value: int) -> Array | np.ndarray | Table:
+    return held[value] if value in held else program.known[value]
 
 
 def _by_unit(
     program: Program,
     kinds: Kinds,
     equation: Equation,
-    operands: list[Array | np.ndarray | Table],
+    operands: Sequence[Array | np.ndarray | Table],
     states: Mapping[int, Array],
 ) -> Table | None:
     """Returns the result as a table of one of the draws read, if it is one; other draws' tables are read."""
@@ -138,7 +133,7 @@ def _by_unit(
     of_output = kinds[equation.outputs[0]]
     for draw in dict.fromkeys(operand.draw for operand in operands if isinstance(operand, Table)):
         kind = of_output.get(draw)
-        reading = [not isinstance(atom, Literal) and draw in kinds.get(atom, {}) for atom in equation.inputs]
+        reading = [draw in kinds.get(atom, {}) for atom in equation.inputs]
         whole = all(isinstance(o, Table) and o.draw == draw for o, r in zip(operands, reading, strict=True) if r)
         if not isinstance(kind, ByUnit) or not whole:
             continue
@@ -155,16 +150,16 @@ def _by_unit(
     return None
 
 
-def _is_stand_in(program: Program, atom: int | Literal, operand: Array | np.ndarray | Table) -> bool:
+def _is_stand_in(program: Program, value: int, operand: Array | np.ndarray | Table) -> bool:
     """Returns whether floats stand for what is an integer or boolean to the program."""
     if isinstance(operand, Table):
         return False
-    return jnp.issubdtype(operand.dtype, jnp.inexact) and not jnp.issubdtype(program.aval(atom).dtype, jnp.inexact)
+    return jnp.issubdtype(operand.dtype, jnp.inexact) and not jnp.issubdtype(program.avals[value].dtype, jnp.inexact)
 
 
-def _cast(program: Program, atom: int | Literal, array: Array | np.ndarray) -> Array:
+def _cast(program: Program, value: int, array: Array | np.ndarray) -> Array | np.ndarray:
     """Returns the array in the dtype the program has it in."""
-    dtype = program.aval(atom).dtype
+    dtype = program.avals[value].dtype
     if array.dtype == dtype or jnp.issubdtype(dtype, jax.dtypes.extended):
         return array
     if jnp.issubdtype(dtype, jnp.inexact):
@@ -172,15 +167,13 @@ def _cast(program: Program, atom: int | Literal, array: Array | np.ndarray) -> A
     return array > 0.5 if dtype == np.bool_ else jnp.round(array).astype(dtype)
 
 
-def _apply(
-    program: Program, kinds: Kinds, equation: Equation, arrays: list[Array | np.ndarray], dtype: jnp.dtype
-) -> list[Array]:
+def _apply(program: Program, kinds: Kinds, equation: Equation, arrays: Sequence[Array | np.ndarray]) -> list[Array]:
     stand_ins = [_is_stand_in(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
     if any(stand_ins):
-        dependent = [not isinstance(a, Literal) and bool(kinds.get(a)) for a in equation.inputs]
+        dependent = [bool(kinds.get(a)) for a in equation.inputs]
         if len(equation.outputs) == 1 and is_linear(program, equation, dependent):
-            return [equation.apply_as_floats(arrays)]
+            return [equation.apply_as_floats([jnp.asarray(array) for array in arrays])]
         arrays = [_cast(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
     elif equation.name == "stop_gradient":
-        return arrays
+        return [jnp.asarray(arrays[0])]
     return equation.apply(arrays)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal
 from jaxtyping import Array
 
 from hnca.programs import primitives
-from hnca.programs.equations import Equation, Program, read
+from hnca.programs.equations import Draw, Equation, Program, read
 from hnca.programs.kinds import NONLINEAR, Kinds, is_linear
 from hnca.programs.polynomials import VALUE, Atom, Monomial, Polynomials
 
@@ -72,7 +71,7 @@ def split(program: Program, kinds: Kinds, polynomials: Polynomials, result: int,
     splitter = _Splitter(program, kinds, polynomials, opaque)
     splitter.give(result, 1.0)
     for step in reversed(program.steps):
-        for output in (step.output,) if hasattr(step, "logits") else step.outputs:
+        for output in (step.output,) if isinstance(step, Draw) else step.outputs:
             if output in splitter.weights:
                 splitter.take(output)
     return [
@@ -142,7 +141,7 @@ class _Splitter:
 
     def _hand_on(self, equation: Equation, value: int, weight: Weight) -> bool:
         """Hands a weight on through an equation that is linear in all it reads of draws."""
-        dependent = [not isinstance(a, Literal) and bool(self.kinds.get(a)) for a in equation.inputs]
+        dependent = [bool(self.kinds.get(a)) for a in equation.inputs]
         if len(equation.outputs) != 1 or not is_linear(self.program, equation, dependent):
             return False
         for place, marked in enumerate(dependent):
@@ -215,7 +214,7 @@ def _reshaped(weight: Weight, shape: tuple[int, ...]) -> Weight:
 
 def _transposed(program: Program, equation: Equation, dependent: list[bool], place: int, weight: Weight) -> Weight:
     """Returns the weight of one argument of a linear equation, given its result's."""
-    aval, result = program.aval(equation.inputs[place]), program.avals[equation.outputs[0]]
+    aval, result = program.avals[equation.inputs[place]], program.avals[equation.outputs[0]]
     if isinstance(weight, float):
         if equation.name in _KEEPING:
             return weight
@@ -230,7 +229,7 @@ def _transposed(program: Program, equation: Equation, dependent: list[bool], pla
     def pulled_back(values: Mapping[int, Array]) -> Array:
         additive = equation.name in primitives.ADDITIVE
         arguments = [
-            jnp.zeros(program.aval(a).shape, dtype) if additive or marked else read(program, values, a)
+            jnp.zeros(program.avals[a].shape, dtype) if additive or marked else read(program, values, a)
             for a, marked in zip(equation.inputs, dependent, strict=True)
         ]
 

@@ -15,7 +15,7 @@ from jaxtyping import Array
 from hnca.programs import primitives
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
-from hnca.programs.equations import Atom, Draw, Equation, Program
+from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -61,16 +61,19 @@ class _Writer:
         self.random: set[int] = set()
         self.line = "an unknown line"
 
-    def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Atom]) -> list[Atom]:
+    def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[int]) -> list[int]:
         """Writes a jaxpr applied to arguments, and returns what its results are."""
-        environment: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
+        environment: dict[Any, int] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, constant in zip(jaxpr.constvars, constants, strict=True):
             number = self.program.new_value(variable.aval)
             self.program.constants[number] = jnp.asarray(constant)
             environment[variable] = number
 
-        def look_up(atom: Any) -> Atom:
-            return atom if isinstance(atom, Literal) else environment[atom]
+        def look_up(atom: Any) -> int:
+            if not isinstance(atom, Literal):
+                return environment[atom]
+            dtype: Any = atom.aval.dtype  # type: ignore[attr-defined]
+            return self.program.new_known(np.asarray(atom.val, dtype))
 
         around = self.line
         for equation in jaxpr.eqns:
@@ -82,7 +85,7 @@ class _Writer:
             environment.update(zip(equation.outvars, results, strict=True))
         return [look_up(atom) for atom in jaxpr.outvars]
 
-    def _write_equation(self, equation: Any, inputs: list[Atom]) -> Sequence[Atom]:
+    def _write_equation(self, equation: Any, inputs: list[int]) -> Sequence[int]:
         name = equation.primitive.name
         if equation.primitive is draw_p:
             return [self._write_draw(equation, inputs)]
@@ -120,7 +123,7 @@ class _Writer:
             )
         raise ValueError(f"hnca: a draw stands inside {name!r} at {line}, which hnca cannot look into.")
 
-    def _write_plain(self, equation: Any, inputs: list[Atom]) -> list[Atom]:
+    def _write_plain(self, equation: Any, inputs: list[int]) -> list[int]:
         program = self.program
         together = parts_of(program, equation.primitive.name, inputs, self.random)
         if together is not None:
@@ -132,12 +135,12 @@ class _Writer:
 
     def _add(self, written: Equation) -> None:
         self.program.add(written)
-        if not self.random.isdisjoint(written.read):
+        if not self.random.isdisjoint(written.inputs):
             self.random.update(written.outputs)
         self._number_keys(written)
         self._fold(written)
 
-    def _distributed(self, equation: Any, inputs: list[Atom], axis: int, sizes: list[int]) -> Atom:
+    def _distributed(self, equation: Any, inputs: list[int], axis: int, sizes: list[int]) -> int:
         """Writes an elementwise equation part by part."""
         whole, parts = equation.outvars[0].aval, []
         for place, size in enumerate(sizes):
@@ -154,7 +157,7 @@ class _Writer:
             parts.append(output)
         return self._computed(lambda *arrays: jax.lax.concatenate(arrays, axis), *parts)
 
-    def _write_draw(self, equation: Any, inputs: list[Atom]) -> int:
+    def _write_draw(self, equation: Any, inputs: list[int]) -> int:
         program, params = self.program, equation.params
         kind = "categorical" if params["values"] is None else "bernoulli"
         name = params["name"] or kind
@@ -163,11 +166,11 @@ class _Writer:
             name = f"{name}_{count}"
         if params["shared"]:
             raise ValueError(
-                f"hnca.{kind}: draw {name!r} at {self.line} uses one key for everything that jax.vmap maps over, so that "
-                "its units would not be independent; map over keys too (jax.random.split(key, n)), or draw the whole "
-                "array at once."
+                f"hnca.{kind}: draw {name!r} at {self.line} uses one key for everything that jax.vmap maps over, so "
+                "that its units would not be independent; map over keys too (jax.random.split(key, n)), or draw the "
+                "whole array at once."
             )
-        key, logits, *given = (self._as_value(atom) for atom in inputs)
+        key, logits, *given = inputs
         output = program.new_value(equation.outvars[0].aval)
         aval = program.avals[logits]
         categories = aval.shape[-1] if params["values"] is None else 2
@@ -180,14 +183,7 @@ class _Writer:
         self.random.add(output)
         return output
 
-    def _as_value(self, atom: Atom) -> int:
-        if not isinstance(atom, Literal):
-            return atom
-        number = self.program.new_value(atom.aval)
-        self.program.constants[number] = jnp.asarray(atom.val, atom.aval.dtype)
-        return number
-
-    def _unroll(self, equation: Any, inputs: list[Atom], draws: int, line: str) -> list[Atom]:
+    def _unroll(self, equation: Any, inputs: list[int], draws: int, line: str) -> list[int]:
         params = equation.params
         length, inner = params["length"], params["jaxpr"]
         if length * draws > MAXIMUM_DRAWS:
@@ -203,7 +199,7 @@ class _Writer:
             inputs[constants + carried :],
         )
         order = range(length)[::-1] if params["reverse"] else range(length)
-        rows: dict[int, list[Atom]] = {}
+        rows: dict[int, list[int]] = {}
         for step in order:
             here = [self._computed(lambda a, i=step: a[i], array) for array in stacked]
             results = self.write(inner.jaxpr, inner.consts, [*fixed, *carry, *here])
@@ -211,16 +207,16 @@ class _Writer:
         columns = zip(*(rows[step] for step in range(length)), strict=True)
         return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
 
-    def _computed(self, function: Callable[..., Array], *atoms: Atom) -> Atom:
+    def _computed(self, function: Callable[..., Array], *values: int) -> int:
         """Writes a small function of ours applied to values."""
-        avals = [self.program.aval(atom) for atom in atoms]
+        avals = [self.program.avals[value] for value in values]
         closed = jax.make_jaxpr(function)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
-        return self.write(closed.jaxpr, closed.consts, list(atoms))[0]
+        return self.write(closed.jaxpr, closed.consts, list(values))[0]
 
     def _fold(self, equation: Equation) -> None:
         """Computes what follows from the program's text alone."""
         program = self.program
-        inputs = [program.known_value(atom) for atom in equation.inputs]
+        inputs = [program.known.get(atom) for atom in equation.inputs]
         small = all(math.prod(program.avals[o].shape) <= _KNOWN_SIZE for o in equation.outputs)
         if any(value is None for value in inputs) or not small or equation.name in primitives.RANDOM | primitives.KEYS:
             return
@@ -228,7 +224,8 @@ class _Writer:
             return
         with jax.ensure_compile_time_eval():
             arguments = [
-                np.asarray(value, program.aval(atom).dtype) for value, atom in zip(inputs, equation.inputs, strict=True)
+                np.asarray(value, program.avals[atom].dtype)
+                for value, atom in zip(inputs, equation.inputs, strict=True)
             ]
             results = equation.apply(arguments)
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
@@ -243,19 +240,19 @@ class _Writer:
         for place, output in enumerate(equation.outputs):
             self.key_numbers[output] = (equation.name, settings, inputs, place)
 
-    def _number(self, atom: Atom) -> Any:
-        known = self.program.known_value(atom)
+    def _number(self, value: int) -> Any:
+        known = self.program.known.get(value)
         if known is not None:
             return known.dtype.str, known.tobytes()
-        return self.key_numbers.get(atom, atom)
+        return self.key_numbers.get(value, value)
 
     def _check_key(self, draw: Draw) -> None:
         number = self._number(draw.key)
         other = self.used_keys.setdefault(number, draw)
         if other is not draw:
             raise ValueError(
-                f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that they "
-                "are not independent; split it with jax.random.split."
+                f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "
+                "they are not independent; split it with jax.random.split."
             )
 
 

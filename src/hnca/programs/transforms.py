@@ -104,8 +104,8 @@ def value_and_grad(
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
         `estimator_state`, what an earlier call returned. It returns `(value, gradient)`; in place of the value,
-        `(value, aux)` with `has_aux`, `(value, state)` if it is stateful, `(value, (aux, state))` with both. The value is
-        the mean over the batch, and so is the gradient.
+        `(value, aux)` with `has_aux`, `(value, state)` if it is stateful, `(value, (aux, state))` with both. The value
+        is the mean over the batch, and so is the gradient.
 
     Raises:
         ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
