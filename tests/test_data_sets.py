@@ -169,11 +169,11 @@ class TestDownload:
         with pytest.raises(DataError, match=r"train-images.*: cannot be downloaded \(.*\); what has come is kept"):
             download(clothes, tmp_path, address(server), lambda line: None)
         part = tmp_path / "fashion-mnist" / "train-images-idx3-ubyte.gz.part"
-        assert part.stat().st_size == 3 * 2048  # chunks of 1024
-        assert [asked for _, asked in server.requests] == [None, "bytes=2048-", "bytes=4096-"]
+        assert part.stat().st_size == 3 * 2500
+        assert [asked for _, asked in server.requests] == [None, "bytes=2500-", "bytes=5000-"]
         server.manner = "well"
         assert get(clothes, server, tmp_path) == ["downloaded, the rest of it", *["downloaded"] * 3]
-        assert server.requests[3] == ("train-images-idx3-ubyte.gz", "bytes=6144-")
+        assert server.requests[3] == ("train-images-idx3-ubyte.gz", "bytes=7500-")
 
     @pytest.mark.parametrize("before", [b"x" * 50, b"x" * 50_000], ids=["other", "longer"])
     @pytest.mark.parametrize("manner", ["well", "no ranges"])

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command by one line, wherever they come."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command by one line, wherever they come."""
 
 import signal
 import time
@@ -51,3 +51,16 @@ def test_one_that_comes_during_imports_waits_for_their_end(capsys):
     assert ends(command) == 143
     assert done == ["imports"]
     assert capsys.readouterr().err == "hnca: told to end\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is none here")
+def test_under_nohup_a_terminal_may_go(capsys):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            signal.raise_signal(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert ends(lambda: signal.raise_signal(signal.SIGHUP)) == 129
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert capsys.readouterr().err == "hnca: the terminal has gone\n"

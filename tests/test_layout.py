@@ -16,6 +16,7 @@ CORE = [
     {"programs"},
 ]
 LABORATORY = [
+    {"files"},
     {"data", "methods", "registry"},
     {"store", "settings"},
     {"experiment"},

@@ -77,6 +77,19 @@ h.exact.value(encoder, h.Entropy(encoder, "a"), {"x": jnp.ones(3)})
 h.Categorical(h.Apply(jnp.tanh, "x", 4))
 h.Conv("x", (4, 4, 1), 2, 3, key=k)
 
+def program(logits, key):
+    keys = jax.random.split(key)
+    a = h.bernoulli(keys[0], logits)
+    b = h.categorical(keys[1], a[:2])
+    log_q = h.log_prob(logits, a).sum() + h.log_prob(a[:2], b)
+    return h.log_weight(h.observed(b.astype(float)) - a.sum(), log_q) + h.entropy(logits).sum()
+
+arguments = jnp.zeros(3), k
+for transformed in (h.value_and_grad(program), h.grad(program), jax.grad(h.credited(program))):
+    jax.eval_shape(transformed, *arguments)
+assert "bernoulli_0" in h.explain(program)(*arguments)
+h.check_unbiased(program, arguments)
+
 # What a run leaves behind, and what is made of it.
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.store import MetricsFile, write_checkpoint, write_configuration

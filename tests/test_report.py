@@ -93,10 +93,10 @@ def test_the_page_is_whole_and_needs_no_network(number, figures, tmp_path, capsy
 
 def test_pictures_are_in_the_page(tmp_path):
     make_up(FigureSettings(3, seeds=1, layers=(1,), estimators=("hnca",), out=tmp_path), epochs=1, seeds=1)
-    (tmp_path / "1-hnca" / "samples.png").write_bytes(b"picture")
+    (tmp_path / "1-hnca" / "samples.png").write_bytes(b"\x89PNG\r\n\x1a\npicture")
     main(["report", str(tmp_path), "--out", str(tmp_path / "deep" / "page.html")])
     page = (tmp_path / "deep" / "page.html").read_text()
-    assert "data:image/png;base64,cGljdHVyZQ==" in page
+    assert "data:image/png;base64,iVBORw0KGgpwaWN0dXJl" in page
     assert "1-hnca: samples" in page
     assert "not finished" in page
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from hnca.experiments.files import remove_partial_files, write_atomically
 from hnca.experiments.store import (
     Claim,
     ClaimedError,
@@ -21,7 +22,6 @@ from hnca.experiments.store import (
     read_metrics,
     write_configuration,
 )
-from hnca.experiments.store.atomic import remove_partial_files, write_atomically
 from hnca.experiments.store.checkpoint import checkpoints, read_checkpoint, remove_later, write_checkpoint
 
 CONFIGURATION = {

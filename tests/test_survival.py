@@ -117,7 +117,10 @@ def test_whatever_is_being_written_when_it_is_killed(tmp_path):
     assert all(row["value"] == row["epoch"] / 7 for row in found)
 
 
-@pytest.mark.parametrize(("number", "code", "told"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "told to end")])
+ENDS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "told to end"), ("SIGHUP", 129, "the terminal has gone")]
+
+
+@pytest.mark.parametrize(("number", "code", "told"), ENDS)
 def test_an_epoch_that_is_being_computed_need_not_end(tmp_path, programs, number, code, told):
     process = start([*BANDIT, "--epochs", 9, "--out", tmp_path], before=NEVER_ENDING, **programs)
     while process.stdout.readline() != "computing\n":
@@ -167,6 +170,30 @@ def test_two_commands_share_the_runs_of_both(tmp_path, programs):
     assert [stored["continued"] for stored in config] == [[]] * 4
     assert any("figure1.png" in printed for printed, _ in ends)
     assert (tmp_path / "figure1.png").stat().st_size > 5000
+
+
+DRAWER = """
+import pathlib, sys
+from matplotlib.figure import Figure
+from hnca.experiments.figures.saving import save_figure
+while True:
+    for kind in ("png", "pdf"):
+        save_figure(Figure((2, 2)), pathlib.Path(sys.argv[1]) / f"figure.{kind}")
+        print(kind, flush=True)
+"""
+
+
+def test_figures_are_whole_whenever_it_is_killed(tmp_path):
+    draw = random.Random(5)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", DRAWER, tmp_path], stdout=subprocess.PIPE, text=True)
+        while process.stdout.readline() != "pdf\n":
+            assert process.poll() is None
+        time.sleep(draw.uniform(0.0, 0.1))
+        process.kill()
+        process.communicate()
+        assert (tmp_path / "figure.png").read_bytes().endswith(b"IEND\xaeB`\x82")
+        assert (tmp_path / "figure.pdf").read_bytes().endswith(b"%%EOF\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limits of this kind")

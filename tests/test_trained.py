@@ -100,7 +100,7 @@ def test_damage_is_told(runs, tmp_path):
     for description, problem in [
         ({**described, "layers": 3}, r"another version of hnca .the parameter .*hidden2"),
         ({**described, "data": None}, "another version of hnca"),
-        (no_epoch, "does not say of which epoch"),
+        (no_epoch, "epoch: not as .hnca export. writes it"),
         ([], r"format \[\]; expected hnca-model"),
     ]:
         header["__metadata__"]["hnca"] = json.dumps(description)

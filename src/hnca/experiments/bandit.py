@@ -64,6 +64,8 @@ class Bandit(Experiment):
         shape = facts.image_shape
         if facts.classes is None:
             raise ValueError(f"--dataset {facts.name}: has no labels; expected labels, which the rewards are for")
+        if facts.classes < 2:
+            raise ValueError(f"--dataset {facts.name}: all labels are 0; expected at least two classes to choose from")
         if settings.torso == "conv" and min(shape) < _LEAST_SIDE:
             size, least = " by ".join(map(str, shape)), f"{_LEAST_SIDE} by {_LEAST_SIDE}"
             raise ValueError(f"--torso conv: images of {size} pixels; expected at least {least}")

@@ -176,6 +176,11 @@ def place(name: str) -> tuple[int, int]:
     return list(METHODS).index(row.name), _BASELINES.index(baseline)
 
 
+def is_known(name: object) -> bool:
+    """Returns whether it is the name of an estimator, exactly as one is written."""
+    return any(name == _named(row, each) for row in METHODS.values() for each in _BASELINES[: len(row.colours)])
+
+
 def is_ablation(name: str) -> bool:
     """Returns whether it is another method without something."""
     return _parts(name)[0].ablates is not None
@@ -187,8 +192,13 @@ def is_dear(name: str) -> bool:
 
 
 def former_name(kind: str, baseline: str) -> str:
-    """Returns the name of which rows once had two parts, such as `hnca` and `running mean`."""
-    return _named(METHODS[kind], next(each for each in _BASELINES if each.former == baseline))
+    """Returns the name of which rows once had two parts, such as `hnca` and `running mean`.
+
+    Raises:
+        KeyError: if there is no such estimator, or none with such a baseline.
+    """
+    row = METHODS[kind]
+    return {each.former: _named(row, each) for each in _BASELINES[: len(row.colours)]}[baseline]
 
 
 def _takes_baseline(row: Method) -> bool:

@@ -15,6 +15,8 @@ from hnca.experiments.data import load_mnist
 from hnca.experiments.data.images import on_device
 from hnca.experiments.data.mnist import MNIST
 from hnca.experiments.experiment import Experiment
+from hnca.experiments.figures.saving import MARKS
+from hnca.experiments.files import require_own, write_atomically
 from hnca.experiments.methods import names
 from hnca.experiments.registry import experiment_class, settings_class
 from hnca.experiments.runs.environment import device_line
@@ -24,6 +26,9 @@ from hnca.experiments.timing.chart import draw_depths
 from hnca.experiments.timing.messages import time_messages
 from hnca.experiments.timing.updates import Shape, time_updates
 
+_MARK = b'"milliseconds_per_'
+"""What the rows of a benchmark have in them."""
+
 
 def run_benchmark(settings: BenchSettings, console: Console) -> None:
     """Times what the settings ask for, prints a table as each shape is done, and writes the rows.
@@ -31,6 +36,7 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
     Raises:
         SettingsError: if the file cannot be written.
     """
+    _refuse_others_files(settings)
     console.print(f"{device_line()}; medians of {settings.repeats}")
     if settings.messages:
         rows = time_messages(settings.repeats)
@@ -79,10 +85,21 @@ def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
+def _refuse_others_files(settings: BenchSettings) -> None:
+    """Raises a SettingsError, before anything is timed, if a file would be replaced that was not written here."""
+    wanted = {"json": (settings.json, _MARK)}
+    if settings.plot is not None:
+        wanted["plot"] = settings.plot, MARKS[settings.plot.suffix.removeprefix(".")]
+    for flag, (path, mark) in wanted.items():
+        if path is not None and not settings.overwrite:
+            with _told(flag, path):
+                require_own(path, mark)
+
+
 def _write(settings: BenchSettings, rows: Sequence[Row]) -> None:
     if settings.json is not None:
         with _told("json", settings.json):
-            settings.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            write_atomically(settings.json, [(json.dumps(row) + "\n").encode() for row in rows])
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from hnca.experiments.comparison.table import markdown_tables, terminal_table
 from hnca.experiments.data import load_dataset
 from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
+from hnca.experiments.files import write_atomically
 from hnca.experiments.methods import estimator
 from hnca.experiments.runs.environment import device_line
 from hnca.experiments.settings import CompareSettings, SettingsError
-from hnca.experiments.store import Row, write_atomically
+from hnca.experiments.store import Row
 from hnca.experiments.timing.updates import Shape, time_updates
 from hnca.experiments.training.devices import require_devices
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from safetensors.numpy import save
 
+from hnca.experiments.files import require_own, write_atomically
 from hnca.experiments.settings import ExportSettings, SettingsError
-from hnca.experiments.store import write_atomically
 from hnca.experiments.trained.loading import FORMAT, parameters_of_run
+
+_MARK = b'{"__metadata__":{"hnca":'
+"""How a file begins that was written here, after its length."""
 
 
 def export_run(settings: ExportSettings, console: Console) -> None:
@@ -18,9 +21,9 @@ def export_run(settings: ExportSettings, console: Console) -> None:
         SettingsError: if there is nothing to export, or the file cannot be written.
     """
     path = settings.run / f"model-{settings.seed}.safetensors" if settings.out is None else settings.out
-    if path.is_dir():
-        raise SettingsError(f"--out {path}: is a directory; expected a file")
     try:
+        if not settings.overwrite:
+            require_own(path, _MARK)
         epoch = export(settings.run, settings.seed, path)
     except ValueError as error:
         raise SettingsError(str(error)) from None

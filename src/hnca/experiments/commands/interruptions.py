@@ -12,6 +12,7 @@ from typing import Any
 
 INTERRUPTED = 130
 TERMINATED = 143
+HUNG_UP = 129
 _PAUSE = 0.05
 
 
@@ -19,9 +20,25 @@ class _Terminated(KeyboardInterrupt):
     """A scheduler, or another, has asked the process to end."""
 
 
+class _HungUp(KeyboardInterrupt):
+    """The terminal has gone."""
+
+
+_SIGNALS: dict[int, type[KeyboardInterrupt]] = {signal.SIGTERM: _Terminated}
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    _SIGNALS[signal.SIGHUP] = _HungUp
+_ENDS = {
+    KeyboardInterrupt: ("interrupted", INTERRUPTED),
+    _Terminated: ("told to end", TERMINATED),
+    _HungUp: ("the terminal has gone", HUNG_UP),
+}
+
+
 @contextlib.contextmanager
 def interruptible(kept: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Makes Ctrl-C and SIGTERM end what is done within by a line and a SystemExit: of 130, or of 143.
+    """Makes Ctrl-C, SIGTERM and SIGHUP end what is done within by a line and a SystemExit: of 130, 143 or 129.
+
+    A SIGHUP that is ignored, as under nohup, stays ignored.
 
     Only the main thread can be interrupted; in another one nothing is changed.
 
@@ -32,24 +49,31 @@ def interruptible(kept: Callable[[], str] = lambda: "") -> Iterator[None]:
         with _heard():
             yield
     except KeyboardInterrupt as error:
-        asked = isinstance(error, _Terminated)
-        with _ignored():  # whoever presses twice need not see where the first one has led
-            print(f"hnca: {'told to end' if asked else 'interrupted'}{kept()}", file=sys.stderr)
-        raise SystemExit(TERMINATED if asked else INTERRUPTED) from None
+        told, code = _ENDS.get(type(error), _ENDS[KeyboardInterrupt])
+        with _ignored(), contextlib.suppress(OSError):  # whoever presses twice need not see where the first one has led
+            print(f"hnca: {told}{kept()}", file=sys.stderr)
+        raise SystemExit(code) from None
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
-    """Ends the process where it is interrupted, instead of waiting for what is still being computed."""
+def at_once(failures: bool = False) -> Iterator[None]:
+    """Ends the process where it is interrupted, instead of waiting for what is still being computed.
+
+    Args:
+        failures: whether also where a command has failed, instead of waiting for other processes of the run.
+    """
     try:
         yield
     except SystemExit as end:
-        if end.code not in (INTERRUPTED, TERMINATED):
+        if end.code not in (INTERRUPTED, TERMINATED, HUNG_UP) and not (
+            failures and isinstance(end.code, int) and end.code
+        ):
             raise
         with _ignored():
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(int(end.code))
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):  # the terminal may have gone
+                    stream.flush()
+            os._exit(int(end.code or 0))
 
 
 @contextlib.contextmanager
@@ -64,17 +88,17 @@ def postponed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _heard() -> Iterator[None]:
-    """Makes SIGTERM an interruption, as Ctrl-C is, and sees to it that none is lost."""
+    """Makes SIGTERM and SIGHUP interruptions, as Ctrl-C is, and sees to it that none is lost."""
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise _Terminated
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise _SIGNALS[number]
 
     def again(unraisable: Any) -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             hook(unraisable)
             return
         # It came while a destructor or a callback of the garbage collector ran, where Python drops it.
-        number = signal.SIGTERM if issubclass(unraisable.exc_type, _Terminated) else signal.SIGINT
+        number = next((n for n, kind in _SIGNALS.items() if issubclass(unraisable.exc_type, kind)), signal.SIGINT)
         timer = threading.Timer(_PAUSE, _interrupt_main_thread, (number,))
         timer.daemon = True
         timer.start()
@@ -82,22 +106,29 @@ def _heard() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    hook, handler = sys.unraisablehook, signal.signal(signal.SIGTERM, end)
+    hook = sys.unraisablehook
+    before = {number: signal.signal(number, end) for number in _SIGNALS if _is_heard(number)}
     sys.unraisablehook = again
     try:
         yield
     finally:
         sys.unraisablehook = hook
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt_main_thread(number: signal.Signals) -> None:
+def _is_heard(number: int) -> bool:
+    """Returns whether a signal is to be acted upon: under nohup SIGHUP is not."""
+    return number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _interrupt_main_thread(number: int) -> None:
     """Sends a signal to the main thread, which also wakes it where it waits, if the system can do that."""
     main_thread = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main_thread is not None:
         signal.pthread_kill(main_thread, number)
     else:
-        _thread.interrupt_main(number)
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def _ignored() -> contextlib.AbstractContextManager[None]:
@@ -110,7 +141,7 @@ def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handle
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, *filter(_is_heard, _SIGNALS))}
     try:
         yield
     finally:

@@ -59,8 +59,8 @@ def commands() -> dict[str, Callable[..., Any]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command given on the command line; every end that is not the right one is told in one line.
 
-    The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C and 143
-    after SIGTERM.
+    The exit code is 0 if all went well, 2 for a user's mistake, 1 if a run could not go on, 130 after Ctrl-C, 143
+    after SIGTERM and 129 after SIGHUP.
     """
     if sys.stdout is None:  # closed by whoever started the process
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
@@ -161,7 +161,8 @@ def _run(settings: Settings) -> None:
         # A terminal that has no sign for plus or minus shows another, and the run goes on.
         sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    # What stands in brackets in the name of a file is no markup.
+    console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
     if isinstance(settings, FigureSettings | TrainingSettings):
         console.quiet = settings.keeping.quiet
     with postponed():

@@ -11,13 +11,23 @@ from rich.console import Console
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.figures.curves import paper_figure
 from hnca.experiments.figures.tables import final_cells
-from hnca.experiments.methods import place
-from hnca.experiments.registry import experiment_class
+from hnca.experiments.files import require_own, shown, write_atomically
+from hnca.experiments.methods import is_known, place
+from hnca.experiments.registry import EXPERIMENTS, experiment_class
 from hnca.experiments.report.drawings import as_image, as_svg, page_style
-from hnca.experiments.report.page import figure, note, page, pictures, section, table
+from hnca.experiments.report.page import MARK, figure, note, page, pictures, section, table
 from hnca.experiments.runs.failures import refused
 from hnca.experiments.settings import ReportSettings, SettingsError
-from hnca.experiments.store import Configuration, Row, distinct, read_metrics, read_rows, stored_runs, write_atomically
+from hnca.experiments.store import (
+    Configuration,
+    Row,
+    StoredRunError,
+    complete,
+    distinct,
+    read_metrics,
+    read_rows,
+    stored_runs,
+)
 
 _VARIANCE = "log_gradient_variance"
 _DIGITS_OF_VARIANCE = 3
@@ -32,20 +42,49 @@ def write_report(settings: ReportSettings, console: Console) -> None:
     path = settings.directory / "report.html" if settings.out is None else settings.out
     with refused(settings.directory):
         runs = _in_order(stored_runs(settings.directory))
-        rows = read_rows(settings.directory, list(runs))
+        rows = _whole(read_rows(settings.directory, list(runs)))
     if not rows:
         raise SettingsError(f"{settings.directory}: holds no runs; expected what a command was given as --out")
     content = report(str(settings.directory), runs, rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, [content.encode()])
+        if not settings.overwrite:
+            require_own(path, MARK)
+        # The name of a directory need not be text.
+        write_atomically(path, [content.encode(errors="replace")])
     except OSError as error:
         raise SettingsError(f"--out {path}: cannot be written ({error.strerror or error})") from None
     console.print(f"{path}: {len(runs)} run{'s' if len(runs) > 1 else ''}", soft_wrap=True, highlight=False)
 
 
+def _whole(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows of experiments and estimators that are known, with all that is shown of them."""
+    whole = []
+    for name in EXPERIMENTS:
+        experiment = experiment_class(name)
+        whole += complete(_of(rows, name), (*experiment.train_fields, *experiment.test_fields))
+    return whole
+
+
+def _of(rows: Sequence[Row], experiment: str) -> list[Row]:
+    return [row for row in rows if row.get("experiment") == experiment]
+
+
 def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
-    """Returns the runs by depth, then as the estimators stand in their table, not as their names are spelled."""
+    """Returns the runs by depth, then as the estimators stand in their table, not as their names are spelled.
+
+    Raises:
+        StoredRunError: if one is of an estimator that is not known.
+    """
+    for directory, run in runs.items():
+        missing = [name for name in ("name", "train_images") if name not in run["data"]]
+        missing += [name for name in ("seeds", "batch_size") if name not in run["settings"]]
+        if missing:
+            raise StoredRunError(f"{directory}: its config.json does not say {', '.join(missing)}")
+        if not is_known(run["method"]):
+            raise StoredRunError(
+                f"{directory}: was trained by {shown(run['method'])}, which this version does not know"
+            )
     return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place(run[1]["method"]), run[0])))
 
 
@@ -59,7 +98,7 @@ def report(directory: str, runs: Mapping[Path, Configuration], rows: Sequence[Ro
     """
     sections = []
     for name in distinct(rows, "experiment"):
-        chosen, experiment = [row for row in rows if row["experiment"] == name], experiment_class(name)
+        chosen, experiment = _of(rows, name), experiment_class(name)
         sections += [_figures(experiment, chosen, runs), _final_values(experiment, chosen)]
     sections += [_pace(runs), _pictures(runs), _settings(runs)]
     return page(f"hnca: {directory}", [part for part in sections if part])
@@ -85,13 +124,13 @@ def _final_values(experiment: type[Experiment], rows: Sequence[Row]) -> str:
 def _pace(runs: Mapping[Path, Configuration]) -> str:
     lines = []
     for directory, run in runs.items():
-        measured = read_metrics(directory)
+        measured = _whole(read_metrics(directory))
         if not measured:
             continue
         done = max(row["epoch"] for row in measured)
         # The first epoch of every start has the compilation in it; the median does not mind.
         seconds = median(row["seconds"] for row in measured)
-        updates = run["data"]["train_images"] // run["settings"]["batch_size"]
+        updates = max(1, run["data"]["train_images"] // run["settings"]["batch_size"])
         each = f"{1e3 * seconds / updates:.2f}"
         state = "finished" if done >= run["epochs"] else "not finished"
         epochs, seeds = f"{done} of {run['epochs']}", run["settings"]["seeds"]
@@ -101,11 +140,17 @@ def _pace(runs: Mapping[Path, Configuration]) -> str:
 
 
 def _pictures(runs: Mapping[Path, Configuration]) -> str:
-    found = {}
+    found, others = {}, []
     for directory in runs:
         for path in sorted(directory.glob("*.png")):
-            found[f"{directory.name}: {path.stem}"] = as_image(path)
-    return section("Samples and reconstructions", pictures(found)) if found else ""
+            name = f"{directory.name}: {path.stem}"
+            image = as_image(path)
+            if image is None:
+                others.append(name)
+            else:
+                found[name] = image
+    left_out = [note(f"Left out, being no regular files of this format: {', '.join(others)}.")] if others else []
+    return section("Samples and reconstructions", pictures(found), *left_out) if found or others else ""
 
 
 def _settings(runs: Mapping[Path, Configuration]) -> str:

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from hnca.experiments.comparison.rows import SURE
 from hnca.experiments.comparison.table import title_of
+from hnca.experiments.figures.saving import save_figure
 from hnca.experiments.methods import label
 from hnca.experiments.store import Row, distinct
 
@@ -50,9 +51,7 @@ def draw_chart(rows: Sequence[Row], directory: Path) -> Path:
         at = 0.03 + 0.97 * across / _COLUMNS, below - (0.3 * (down + 1)) / height
         figure.text(*at, f"{place + 1}  {label(name)}", size=9, va="center")
     figure.text(0.03, 0.15 / height, "open: a bias was found", size=9, color="0.4")
-    path = directory / "comparison.png"
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, directory / "comparison.png")
 
 
 def _panel(axis: Axes, rows: Sequence[Row]) -> None:

@@ -2,11 +2,17 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from hnca.experiments.data._dataset import DataError
+from hnca.experiments.files import read_whole
+
+_HEADER = 16
+"""Bytes, at most, before the numbers in an IDX file."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,12 @@ class DataFile:
     content: str | None
 
 
+def _decompressed(packed: bytes, longest: int) -> bytes:
+    """Returns what is in a gzip file, but a byte more than the longest at most, which has another digest then."""
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        return file.read(longest + 1)
+
+
 def verified_content(path: Path, file: DataFile) -> bytes:
     """Returns what is in a file, decompressed, once its digest is seen to be the expected one.
 
@@ -40,12 +52,12 @@ def verified_content(path: Path, file: DataFile) -> bytes:
     """
     expected = f"sha256:{file.content}" if file.content else file.published
     try:
-        packed = path.read_bytes()
+        packed = read_whole(path)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"{path}: cannot be read ({reason}); expected a file with content of {expected}") from None
     try:
-        content = gzip.decompress(packed) if file.name.endswith(".gz") else packed
+        content = _decompressed(packed, _HEADER + prod(file.shape)) if file.name.endswith(".gz") else packed
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be decompressed ({error}): the file is damaged") from None
     algorithm = expected.partition(":")[0]

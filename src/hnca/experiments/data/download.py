@@ -1,16 +1,29 @@
 """Downloads data sets from their publishers: resumed, verified, and only then put in place."""
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from hnca.experiments.data._collection import Collection
 from hnca.experiments.data._dataset import DataError
 from hnca.experiments.data._files import DataFile, verified_content
+from hnca.experiments.files import opened_to_append, shown
 
 _ATTEMPTS = 3
+_PATIENCE = 600
+"""Seconds to wait for another process."""
+_SILENCE = 30
+"""Seconds in which something has to come."""
+_SLOWEST = 100
+"""Bytes a second."""
+_LARGEST = 2**28
+"""Bytes, of a file whose size is not known."""
+_CHUNK = 2**16
 
 
 def download(collection: Collection, root: Path, mirror: str | None, tell: Callable[[str], None]) -> Path:
@@ -28,13 +41,31 @@ def download(collection: Collection, root: Path, mirror: str | None, tell: Calla
     folder = root / collection.folders[0]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with _alone(folder, tell):
             for file in collection.files:
                 address = _address(collection, file, mirror)
                 tell(f"{folder / file.name}: {_obtain(file, address, folder, tell)}")
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from None
     return folder
+
+
+@contextmanager
+def _alone(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Waits for another process that downloads into the folder, and says so."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell(f"{folder}: another process is downloading into it; waiting for at most {_PATIENCE} s")
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout:
+            raise DataError(f"{folder}: another process has been downloading into it for over {_PATIENCE} s") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _address(collection: Collection, file: DataFile, mirror: str | None) -> str:
@@ -49,42 +80,68 @@ def _obtain(file: DataFile, address: str, folder: Path, tell: Callable[[str], No
     tell(f"{address}{'' if file.size is None else f': {file.size:,} bytes'}")
     for attempt in range(1, _ATTEMPTS + 1):
         resumed = part.exists() and part.stat().st_size > 0
-        problem = _fetch(address, part)
+        problem = _fetch(address, part, _longest(file))
         if _is_whole(part, file):
             os.replace(part, path)
             return "downloaded, the rest of it" if resumed else "downloaded"
         if problem is None or _is_too_long(part, file):
-            found = part.stat().st_size
-            part.unlink()
+            found = part.stat().st_size if part.exists() else 0
+            part.unlink(missing_ok=True)
             problem = f"{found} bytes came whose digest is not the expected one, {file.content or file.published}"
         if attempt == _ATTEMPTS:
             kept = "; what has come is kept for the next time" if part.exists() and part.stat().st_size > 0 else ""
             raise DataError(f"{address}: cannot be downloaded ({problem}){kept}")
+        tell(f"{address}: {problem}; once more")
     raise AssertionError
 
 
-def _fetch(address: str, part: Path) -> str | None:
-    """Appends to the file what it lacks, and returns what went wrong, if anything."""
-    import pooch  # here, since it takes a while and few want it
-    import requests
+def _fetch(address: str, part: Path, longest: int) -> str | None:
+    """Appends to the file what it lacks, but never more than a little, and returns what went wrong, if anything."""
+    import requests  # here, since it takes a while and few want it
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+    headers = {"Range": f"bytes={have}-"} if have else {}
     try:
-        with part.open("ab") as output:
-            pooch.HTTPDownloader(headers=headers)(address, output, None)
+        with (
+            opened_to_append(part) as output,
+            requests.get(
+                address, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=_SILENCE
+            ) as answer,
+        ):
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                part.unlink()  # nothing lies beyond what is here, and that is not the file
+            answer.raise_for_status()
+            return _append(answer.raw, output, have, longest)
+    except (requests.ReadTimeout, ReadTimeoutError):
+        return f"nothing came for {_SILENCE} s"
     except requests.ConnectionError:
         return "no connection"
-    except requests.exceptions.ChunkedEncodingError:
+    except HTTPError:
         return "the connection broke before all of it had come"
-    except requests.HTTPError as error:
-        unsatisfiable = requests.codes.requested_range_not_satisfiable
-        if error.response is not None and error.response.status_code == unsatisfiable:
-            part.unlink()  # nothing lies beyond what is here, and that is not the file
-        return str(error).replace("\n", " ")
     except requests.RequestException as error:
-        return str(error).replace("\n", " ")
+        return shown(error)
+
+
+def _append(answer: Any, output: BinaryIO, have: int, longest: int) -> str | None:
+    """Writes what comes, as it was sent, until it is longer than the file can be, or comes too slowly to ever end."""
+    begun, came = time.monotonic(), 0
+    while chunk := answer.read1(_CHUNK, decode_content=False):
+        output.write(chunk)
+        came += len(chunk)
+        if have + came > longest:
+            return f"more than {longest} bytes came"
+        seconds = time.monotonic() - begun
+        if seconds > _SILENCE and came < _SLOWEST * seconds:
+            return f"{came} bytes came in {seconds:.0f} s"
+    if answer.length_remaining:
+        return "the connection broke before all of it had come"
     return None
+
+
+def _longest(file: DataFile) -> int:
+    """Returns how many bytes may come."""
+    return _LARGEST if file.size is None else file.size
 
 
 def _is_whole(path: Path, file: DataFile) -> bool:
@@ -97,4 +154,4 @@ def _is_whole(path: Path, file: DataFile) -> bool:
 
 def _is_too_long(part: Path, file: DataFile) -> bool:
     """Returns whether the server cannot resume it: it sent all of it once more, or refuses to send what lies beyond."""
-    return file.size is not None and part.exists() and part.stat().st_size >= file.size
+    return part.exists() and part.stat().st_size >= _longest(file)

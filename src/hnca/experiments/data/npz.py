@@ -1,6 +1,8 @@
 """A user's own images, in a file of NumPy's format `.npz`."""
 
 import hashlib
+import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -9,9 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from hnca.experiments.data._dataset import DataError, Dataset, Facts
+from hnca.experiments.files import read_array, read_whole, shown
+from hnca.experiments.files.reading import LONGEST
 
 _IMAGES = ("train_images", "test_images")
 _LABELS = ("train_labels", "test_labels")
+_OF_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, struct.error)
+_MOST_DEFLATED = 1032
+"""Bytes that one byte of what is compressed can become."""
 _MOST_CLASSES = 65536
 """What is labelled by numbers beyond, such as identities or hashes, would make a bandit of more actions than memory."""
 
@@ -41,20 +48,38 @@ def read_npz(path: Path) -> tuple[Dataset, Facts]:
 
 def _arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        with path.open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: holds one array; expected a .npz file with {' and '.join(_IMAGES)}")
-            return {name: file[name] for name in (*_IMAGES, *_LABELS) if name in file.files}, digest
-    except DataError:
-        raise
+        content = read_whole(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); expected a .npz file") from None
-    except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        # NumPy's own words advise to load pickled objects, which may run anything.
-        reason = "pickled objects, or something else, in it" if "pickle" in str(error) else error
-        raise DataError(f"{path}: is damaged, or no .npz file of numbers ({reason})") from None
+    if content.startswith(b"\x93NUMPY"):
+        raise DataError(f"{path}: holds one array; expected a .npz file with {' and '.join(_IMAGES)}")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            there = set(file.namelist())
+            found = {name: _member(file, f"{name}.npy") for name in (*_IMAGES, *_LABELS) if f"{name}.npy" in there}
+    except (*_OF_ZIP, ValueError, OSError) as error:
+        raise DataError(f"{path}: is damaged, or no .npz file of numbers ({shown(error)})") from None
+    return found, hashlib.sha256(content).hexdigest()
+
+
+def _member(file: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Returns an array of a zip file, read only if what the file says of its sizes can be.
+
+    Raises:
+        ValueError: if it cannot, or the array is no array of numbers.
+    """
+    said = file.getinfo(name)
+    if said.flag_bits & 1:
+        raise ValueError(f"{name} is encrypted")
+    if said.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is compressed in a way that NumPy does not use")
+    if said.file_size > min(LONGEST, _MOST_DEFLATED * said.compress_size + 64):
+        raise ValueError(f"{name} has {said.compress_size} bytes, which cannot become {said.file_size}")
+    content = file.read(said)
+    array, end = read_array(content)
+    if end != len(content):
+        raise ValueError(f"{name} has {len(content) - end} bytes after its array")
+    return array
 
 
 def _checked_images(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Omniglot in 28 by 28 pixels, from the file in MATLAB's format that auto-encoders are usually trained on."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +8,13 @@ import numpy as np
 from hnca.experiments.data._collection import Collection
 from hnca.experiments.data._dataset import DataError, Dataset, Facts
 from hnca.experiments.data._files import DataFile
+from hnca.experiments.data._mat import read_mat
+from hnca.experiments.files import shown
 
 _SIDE = 28
+_ALPHABETS = 50
+_LONGEST = 2**29
+"""Bytes: twice what the images are, as numbers of eight bytes each."""
 
 
 def read_omniglot(contents: Mapping[str, bytes], folder: Path) -> Dataset:
@@ -27,27 +31,34 @@ def read_omniglot(contents: Mapping[str, bytes], folder: Path) -> Dataset:
 
     Source: Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, 2016, Section 5.
     """
-    from scipy.io import loadmat  # here, since it takes a while and few want it
-    from scipy.io.matlab import MatReadError
-
     try:
-        found = loadmat(io.BytesIO(contents["chardata.mat"]))
+        found = read_mat(contents["chardata.mat"], _LONGEST)
         parts = [(found[pixels], found[alphabets]) for pixels, alphabets in _PARTS]
         (train, train_alphabets), (test, test_alphabets) = parts
-        return Dataset(_images(train), _labels(train_alphabets), _images(test), _labels(test_alphabets))
-    except (KeyError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
-        raise DataError(f"{folder / 'chardata.mat'}: cannot be understood ({error})") from None
+        data = Dataset(_images(train), _labels(train_alphabets), _images(test), _labels(test_alphabets))
+        if [part[0].shape[1:] for part in parts] != [part[1].shape[1:] for part in parts]:
+            raise ValueError("another number of alphabets than of images")
+        return data
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{folder / 'chardata.mat'}: cannot be understood ({shown(error)})") from None
 
 
 _PARTS = (("data", "target"), ("testdata", "testtarget"))
 
 
 def _images(columns: np.ndarray) -> np.ndarray:
-    values = np.rint(255 * np.asarray(columns, np.float64).T).astype(np.uint8)
+    if columns.ndim != 2 or len(columns) != _SIDE**2 or columns.size == 0:
+        raise ValueError(f"images of shape {columns.shape}")
+    grey = np.asarray(columns, np.float64)
+    if not (grey.min() >= 0 and grey.max() <= 1):
+        raise ValueError("values beyond 0 and 1")
+    values = np.rint(255 * grey.T).astype(np.uint8)
     return np.ascontiguousarray(values.reshape(-1, _SIDE, _SIDE).transpose(0, 2, 1))
 
 
 def _labels(one_hot: np.ndarray) -> np.ndarray:
+    if one_hot.ndim != 2 or not 0 < len(one_hot) <= _ALPHABETS:
+        raise ValueError(f"alphabets of shape {one_hot.shape}")
     return np.argmax(one_hot, axis=0).astype(np.uint8)
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hnca.experiments.experiment import Panels
 from hnca.experiments.figures.intervals import confidence_interval
+from hnca.experiments.figures.saving import legible, save_figure
 from hnca.experiments.methods import colour, label
 from hnca.experiments.store import Row, distinct
 
@@ -34,10 +35,7 @@ def draw_figure(
         remark: what the caption says besides.
     """
     figure = paper_figure(panels, units, rows, remark)
-    paths = [directory / f"figure{number}.{ending}" for ending in ("png", "pdf")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    return paths
+    return [save_figure(figure, directory / f"figure{number}.{ending}") for ending in ("png", "pdf")]
 
 
 def paper_figure(panels: Panels, units: str, rows: Sequence[Row], remark: str = "") -> Figure:
@@ -83,8 +81,9 @@ def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
     figure.legend(handles=handles, loc="upper center", ncols=columns, frameon=False, fontsize=9)
     seeds = len(distinct(rows, "seed"))
     bands = "one seed" if seeds == 1 else f"{seeds} seeds, bands: 95% confidence interval of the training mean"
-    caption = wrap(f"{note}; {bands}", int(_LETTERS_AN_INCH * figure.get_figwidth()))
-    figure.text(0.99, 0.008, "\n".join(caption), ha="right", va="bottom", size=8, color="0.4")
+    caption = wrap(legible(f"{note}; {bands}"), int(_LETTERS_AN_INCH * figure.get_figwidth()))
+    # The name of a file is no formula, whatever is in it.
+    figure.text(0.99, 0.008, "\n".join(caption), ha="right", va="bottom", size=8, color="0.4", parse_math=False)
     figure.tight_layout(rect=(0, 0.025 * len(caption), 1, 0.98 - 0.033 * legend_rows))
 
 

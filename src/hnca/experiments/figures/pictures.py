@@ -1,5 +1,6 @@
 """Pictures of what an auto-encoder makes: samples from its prior, and reconstructions beside their originals."""
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from jaxtyping import Array, Key
 from matplotlib.image import imsave
 
 from hnca.experiments.data.images import Images, binarise
+from hnca.experiments.files import write_atomically
 from hnca.network import Network
 
 _ROWS, _COLUMNS = 8, 16
@@ -27,7 +29,9 @@ class Grid(NamedTuple):
         cells = np.asarray(images).reshape(rows, columns, height, width)
         framed = np.pad(cells, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=0.3)
         flat = framed.transpose(0, 2, 1, 3).reshape(rows * (height + 1), columns * (width + 1))
-        imsave(path, 1 - np.kron(flat, np.ones((2, 2))), cmap="gray", vmin=0, vmax=1)
+        stream = io.BytesIO()
+        imsave(stream, 1 - np.kron(flat, np.ones((2, 2))), cmap="gray", vmin=0, vmax=1, format="png")
+        write_atomically(path, [stream.getbuffer()])
         return path
 
 

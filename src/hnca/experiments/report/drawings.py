@@ -3,14 +3,21 @@
 import base64
 import io
 from contextlib import AbstractContextManager
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from hnca.experiments.files import read_whole
+
 _TEXT = "#010203"
 """A colour that nothing else has, in whose place the page's own is put."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LARGEST = 2**24
+"""Bytes."""
 
 _STYLE: dict[Any, str] = {
     "svg.fonttype": "none",
@@ -46,7 +53,12 @@ def as_svg(figure: Figure) -> str:
     return element
 
 
-def as_image(path: Path) -> str:
-    """Returns a PNG as an `img` element with the picture in it."""
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{path.stem}" src="data:image/png;base64,{content}">'
+def as_image(path: Path) -> str | None:
+    """Returns a PNG as an `img` element with the picture in it; None if it is none, or a link, or larger than any."""
+    try:
+        content = b"" if path.is_symlink() else read_whole(path, _LARGEST)
+    except OSError:
+        return None
+    if not content.startswith(_PNG):
+        return None
+    return f'<img alt="{escape(path.stem)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'

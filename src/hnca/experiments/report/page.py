@@ -22,10 +22,18 @@ figcaption, .note { opacity: .75; font-size: .9em; }
 """
 
 
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""Nothing is loaded, and nothing run, whatever the names of runs and settings have in them."""
+
+MARK = b"<title>hnca: "
+"""What every page has in it."""
+
+
 def page(title: str, sections: Sequence[str]) -> str:
     """Returns the whole document."""
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
         f"<body><h1>{escape(title)}</h1>\n{chr(10).join(sections)}\n</body></html>\n"
     )

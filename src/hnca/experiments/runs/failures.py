@@ -8,6 +8,7 @@ from hnca.experiments.settings import SettingsError
 from hnca.experiments.store import LostClaimError, StoredRunError
 
 _MEMORY = "RESOURCE_EXHAUSTED", "out of memory", "Out of memory"
+_PARTNER = "Gloo", "distributed service", "coordination service", "Socket closed"
 _GOES_ON = "what was written before is whole, and the same command goes on from there"
 
 
@@ -32,9 +33,25 @@ def told(directory: Path) -> Iterator[None]:
     except MemoryError as error:
         raise RunFailure(_too_little_memory(directory)) from error
     except RuntimeError as error:  # as JAX has it; not named, so that the command line need not import JAX
-        if not any(sign in str(error) for sign in _MEMORY):
+        if any(sign in str(error) for sign in _MEMORY):
+            raise RunFailure(_too_little_memory(directory)) from error
+        raise
+
+
+@contextmanager
+def partners_there(directory: Path) -> Iterator[None]:
+    """Turns what a process meets whose partners are gone into a RunFailure.
+
+    Raises:
+        RunFailure: if another process of the run cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _PARTNER):
             raise
-        raise RunFailure(_too_little_memory(directory)) from error
+        gone = "another process of this run is gone, or cannot be reached"
+        raise RunFailure(f"--out {directory}: {gone}; {_GOES_ON}") from error
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from hnca.experiments.figures.curves import draw_figure
 from hnca.experiments.figures.tables import final_table
 from hnca.experiments.registry import experiment_class
 from hnca.experiments.runs.environment import device_line
-from hnca.experiments.runs.failures import RunFailure, refused
+from hnca.experiments.runs.failures import RunFailure, partners_there, refused
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import Run, of_shard, refuse_other_settings, runs_of
 from hnca.experiments.runs.shares import Share
 from hnca.experiments.runs.trainer import Trainer
 from hnca.experiments.settings import SettingsError, TrainingSettings
-from hnca.experiments.store import Claim, ClaimedError, Row, read_rows
+from hnca.experiments.store import Claim, ClaimedError, Row, complete, read_rows
 from hnca.experiments.training.devices import Placement, is_writer
 from hnca.experiments.training.processes import NOTHING_LEFT, join, next_run
 
@@ -65,15 +65,16 @@ def run(settings: TrainingSettings, console: Console, drawing: Drawing = EVERYTH
     experiment = experiment_of(settings, facts)
     runs = runs_of(settings, facts)
     trainer = Trainer(experiment, settings, placement, console, Forecast(runs))
-    if not is_writer():
-        _follow(trainer, runs)
-        return
-    try:
-        share = _lead(trainer, settings, runs, placement, console)
-    except (SettingsError, RunFailure):
+    with partners_there(settings.out):
+        if not is_writer():
+            _follow(trainer, runs)
+            return
+        try:
+            share = _lead(trainer, settings, runs, placement, console)
+        except (SettingsError, RunFailure):
+            next_run(NOTHING_LEFT, 0)
+            raise
         next_run(NOTHING_LEFT, 0)
-        raise
-    next_run(NOTHING_LEFT, 0)
     left = _left(settings, runs, share)
     if left is None:
         _draw(experiment, settings, runs, drawing.on(facts), console)
@@ -149,7 +150,8 @@ def _left(settings: TrainingSettings, runs: Sequence[Run], share: Share) -> str 
 def _draw(
     experiment: Experiment, settings: TrainingSettings, runs: Sequence[Run], drawing: Drawing, console: Console
 ) -> None:
-    rows = read_rows(settings.out, [run.directory for run in runs])
+    fields = (*experiment.train_fields, *experiment.test_fields)
+    rows = complete(read_rows(settings.out, [run.directory for run in runs]), fields)
     console.print(final_table(rows, experiment.headings, experiment.digits))
     numbers = experiment.figures(rows) if drawing.numbers is None else drawing.numbers
     try:

@@ -1,6 +1,7 @@
 """How a wrong value is told."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class SettingsError(Exception):
@@ -34,6 +35,12 @@ def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> Non
     unknown = [value for value in values if value not in allowed]
     if unknown or not values:
         raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}")
+
+
+def check_file(name: str, path: Path | None) -> None:
+    """Raises a SettingsError if a path, where there is one, can be none of a file."""
+    if path is not None and (path.name in ("", "..") or path.is_dir()):
+        raise SettingsError(f"{_flag(name)} {path}: is a directory; expected a file")
 
 
 def _shown(values: Sequence[object]) -> str:

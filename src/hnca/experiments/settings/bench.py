@@ -8,7 +8,7 @@ import tyro
 
 from hnca.experiments.methods import names
 from hnca.experiments.registry import EXPERIMENTS
-from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_file, check_names
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class BenchSettings:
     """Where to write the rows, one JSON object a line."""
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Where to draw the time of an update by depth, as PNG, PDF or SVG."""
+    overwrite: bool = False
+    """Replace these files also if they are something else."""
 
     def __post_init__(self):
         for name in ("layers", "width", "batch_size", "seeds"):
@@ -47,6 +49,8 @@ class BenchSettings:
             check_count(name, getattr(self, name))
         check_names("experiments", self.experiments, tuple(EXPERIMENTS))
         check_names("estimators", self.estimators, names({"reward", "function"}))
+        for name in ("json", "plot"):
+            check_file(name, getattr(self, name))
         if self.plot is not None and self.plot.suffix not in (".png", ".pdf", ".svg"):
             raise SettingsError(f"--plot {self.plot}: expected a name that ends in .png, .pdf or .svg")
         if self.plot is not None and self.messages:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from hnca.experiments.settings._checks import SettingsError
+from hnca.experiments.settings._checks import SettingsError, check_file
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class ReportSettings:
     """What a command was given as --out, such as runs/vae."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The page to write; by default DIR/report.html."""
+    overwrite: bool = False
+    """Replace the file also if it is something else than such a page."""
+
+    def __post_init__(self):
+        check_file("out", self.out)
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,13 @@ class ExportSettings:
     """Which of the run's networks to export: its seed."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The file to write; by default RUN/model-SEED.safetensors."""
+    overwrite: bool = False
+    """Replace the file also if it is something else than such a network."""
 
     def __post_init__(self):
         if self.seed < 0:
             raise SettingsError(f"--seed {self.seed}: expected 0, 1, ...")
+        check_file("out", self.out)
 
 
 @dataclass(frozen=True)

@@ -64,5 +64,5 @@ class ProcessSettings:
         if not 0 <= self.process_id < self.processes:
             raise SettingsError(f"--process-id {self.process_id}: expected 0 to {self.processes - 1}")
         host, _, port = self.coordinator.rpartition(":")
-        if not host or not port.isdigit():
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise SettingsError(f"--coordinator {self.coordinator}: expected HOST:PORT")

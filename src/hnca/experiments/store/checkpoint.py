@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hnca.experiments.store.atomic import write_atomically
+from hnca.experiments.files import read_json, read_whole, write_atomically
 
 FORMAT = "hnca-checkpoint-1"
 _KEPT = 2
@@ -77,11 +77,14 @@ def read_checkpoint(checkpoint: Checkpoint) -> tuple[dict[str, Any], bytes]:
         DamagedError: if the file is not what was written.
         OSError: if it cannot be read.
     """
-    seal, _, sealed = checkpoint.path.read_bytes().partition(b"\n")
+    seal, _, sealed = read_whole(checkpoint.path).partition(b"\n")
     if seal != f"{FORMAT} {hashlib.sha256(sealed).hexdigest()}".encode():
         raise DamagedError(f"{checkpoint.path}: its checksum is not that of its content")
     line, _, content = sealed.partition(b"\n")
-    header = json.loads(line)
-    if header["epoch"] != checkpoint.epoch:
-        raise DamagedError(f"{checkpoint.path}: is the checkpoint of epoch {header['epoch']}")
+    try:
+        header = read_json(line)
+    except ValueError as error:
+        raise DamagedError(f"{checkpoint.path}: its head {error}") from None
+    if not isinstance(header, dict) or header.get("epoch") != checkpoint.epoch:
+        raise DamagedError(f"{checkpoint.path}: is not the checkpoint of epoch {checkpoint.epoch}")
     return header, content

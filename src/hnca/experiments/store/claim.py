@@ -66,9 +66,11 @@ class Claim:
 
     Attributes:
         lease_seconds: how long an owner elsewhere may give no sign of life.
+        is_foreign: whether the claim that could not be taken last was made with another lease length.
     """
 
     lease_seconds: float
+    is_foreign: bool
 
     def __init__(self, directory: Path, lease_seconds: float = LEASE_SECONDS):
         """Args:
@@ -77,6 +79,7 @@ class Claim:
         """
         self._path = directory / NAME
         self.lease_seconds = lease_seconds
+        self.is_foreign = False
         self._lease = SoftFileLease(
             self._path, lease_duration=lease_seconds, heartbeat_interval=lease_seconds / _SIGNS_IN_A_LEASE, timeout=0
         )
@@ -91,6 +94,10 @@ class Claim:
         try:
             self._lease.acquire()
         except Timeout:
+            self.is_foreign = False
+            raise ClaimedError(self.owner()) from None
+        except ValueError:  # made with another lease length, by another version perhaps
+            self.is_foreign = True
             raise ClaimedError(self.owner()) from None
         return self
 
@@ -121,11 +128,12 @@ class Claim:
             return None
 
     def discard(self, given: float) -> None:
-        """Removes the claim of an owner who cannot be read and has given no sign of life since `given`.
+        """Removes a claim that cannot be taken over, and whose owner has given no sign of life since `given`.
 
-        A power cut while a claim was written leaves one of nothing, and of that nobody else can say whose it is.
+        A power cut while a claim was written leaves one of nothing, and of that nobody else can say whose it is; one
+        with another lease length can be read, but is not understood.
         """
-        if self.owner() is None and self.sign_of_life() == given:
+        if (self.is_foreign or self.owner() is None) and self.sign_of_life() == given:
             self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> "Claim":
@@ -163,7 +171,7 @@ def first_given_up(claims: Mapping[str, Claim], poll_seconds: float = 1.0) -> st
                 claims[name].take()
             except ClaimedError as error:
                 here = error.owner is not None and error.owner.host == _this_host()
-                if here or claims[name].sign_of_life() != given:
+                if (here and not claims[name].is_foreign) or claims[name].sign_of_life() != given:
                     del last[name]
             else:
                 return name

@@ -1,11 +1,11 @@
 """What a run was started with, and in what another start would differ."""
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from hnca.experiments.store.atomic import write_atomically
+from hnca.experiments.files import read_json, read_whole, shown, write_atomically
 
 NAME = "config.json"
 FORMAT = 2
@@ -19,10 +19,62 @@ _KINDS = {
     **dict.fromkeys(("data", "settings", "environment"), dict),
     "continued": list,
 }
+_LONGEST = 2**24
+"""Bytes. A run that was continued a thousand times has less than a mebibyte."""
+_MOST, _MOST_LAYERS, _MOST_UNITS = 2**31 - 1, 1000, 2**20
+"""Of anything, of layers, and of units, pixels or classes."""
 
 
 class StoredRunError(Exception):
     """A run on disk that cannot be read or be continued. Its message is one line, fit to be shown to the user."""
+
+
+def odd_parts(found: Mapping[str, Any]) -> list[str]:
+    """Returns what of the description of a run is not as any version has written it, or beyond what can be trained.
+
+    What is missing of `data` and `settings` is left to those who need it.
+
+    Args:
+        found: JSON, in which `experiment`, `layers`, `method`, `data` and `settings` should be.
+    """
+    kinds = {name: kind for name, kind in _KINDS.items() if name in _COMPARED}
+    odd = [name for name, kind in kinds.items() if not isinstance(found.get(name), kind)]
+    if odd:
+        return odd
+    data, settings = found["data"], found["settings"]
+    checks: dict[str, Callable[[Any], bool]] = {
+        "name": lambda value: isinstance(value, str),
+        "train_images": _is_count,
+        "image_shape": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_size, value)),
+        "classes": lambda value: value is None or _is_size(value),
+        "width": _is_size,
+        **dict.fromkeys(("seeds", "batch_size"), _is_count),
+    }
+    odd = [] if _is_count(found["layers"], _MOST_LAYERS) else ["layers"]
+    for name, value in (*data.items(), *settings.items()):
+        if not checks.get(name, _is_setting)(value):
+            odd.append(name)
+    return odd
+
+
+def _odd_history(found: Configuration) -> list[str]:
+    """Returns the same of what says how far and where a run was trained."""
+    odd = [] if _is_count(found["epochs"]) else ["epochs"]
+    environments = [each.get("environment") if isinstance(each, dict) else None for each in found["continued"]]
+    return odd if all(isinstance(each, dict) for each in environments) else [*odd, "continued"]
+
+
+def _is_count(value: Any, most: int = _MOST) -> bool:
+    return type(value) is int and 0 < value <= most
+
+
+def _is_size(value: Any) -> bool:
+    return _is_count(value, _MOST_UNITS)
+
+
+def _is_setting(value: Any) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return not any(isinstance(part, dict | list) for part in parts)
 
 
 def write_configuration(directory: Path, configuration: Mapping[str, Any]) -> None:
@@ -44,7 +96,7 @@ def read_configuration(directory: Path) -> Configuration | None:
     """
     path = directory / NAME
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(read_whole(path, _LONGEST))
     except FileNotFoundError:
         return None
     except ValueError:
@@ -52,8 +104,9 @@ def read_configuration(directory: Path) -> Configuration | None:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise StoredRunError(f"{path}: expected the configuration of a run in format {FORMAT}")
     odd = [name for name, kind in _KINDS.items() if not isinstance(found.get(name), kind)]
+    odd = odd or odd_parts(found) + _odd_history(found)
     if odd:
-        raise StoredRunError(f"{path}: {', '.join(odd)}: not as it was written")
+        raise StoredRunError(f"{path}: {shown(', '.join(odd))}: not as it was written")
     return found
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 
+from hnca.experiments.files import opened_to_append, read_json, read_whole
 from hnca.experiments.store.configuration import stored_runs
-from hnca.experiments.store.rows import Row, up_to_date
+from hnca.experiments.store.rows import Row, identity, is_row, up_to_date
 
 NAME = "metrics.jsonl"
 
@@ -31,7 +34,7 @@ class MetricsFile:
             OSError: if it cannot be written.
         """
         path = directory / NAME
-        self._file = path.open("ab")
+        self._file = opened_to_append(path)
         self._file.truncate(_length_up_to(path, after_epoch))
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -100,18 +103,20 @@ def _length_up_to(path: Path, epoch: int) -> int:
 def _whole_lines(path: Path) -> list[tuple[Row, int]]:
     """Returns every row and where its line ends, up to the first line that is not whole."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except FileNotFoundError:
         return []
     found: list[tuple[Row, int]] = []
     end = 0
     for line in content.splitlines(keepends=True):
         try:
-            row = json.loads(line)
+            row = read_json(line)
         except ValueError:  # A line cut short, or what a power cut left where a line should be.
             break
-        if not line.endswith(b"\n") or not isinstance(row, dict) or not {"epoch", "seed"} <= row.keys():
+        if not line.endswith(b"\n") or not is_row(row):
             break
         end += len(line)
         found.append((up_to_date(row), end))
-    return found
+    # What all rows of a run have alike, one that was altered may have otherwise.
+    alike = Counter(map(identity, (row for row, _ in found))).most_common(1)
+    return list(takewhile(lambda pair: identity(pair[0]) == alike[0][0], found))

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from hnca.experiments.files import remove_partial_files
 from hnca.experiments.store import configuration, metrics
-from hnca.experiments.store.atomic import remove_partial_files
 from hnca.experiments.store.checkpoint import (
     Checkpoint,
     DamagedError,

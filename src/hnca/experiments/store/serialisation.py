@@ -1,12 +1,14 @@
 """The state of training as bytes: Equinox's leaves, one array after another, nothing that could be executed."""
 
 import io
-from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PyTree
+
+from hnca.experiments.files import read_array
 
 
 def to_bytes(state: PyTree) -> memoryview:
@@ -31,20 +33,37 @@ def from_bytes(content: bytes, template: PyTree) -> PyTree:
         ValueError: if the arrays have other shapes or dtypes than the template's.
     """
     try:
+        place = 0
+        while place < len(content):  # before anything is made of what they say of themselves
+            _, place = read_array(content, place)
         return eqx.tree_deserialise_leaves(io.BytesIO(content), template)
     except (RuntimeError, ValueError, EOFError) as error:
         raise ValueError(f"the state of another network: {str(error).splitlines()[0]}") from None
 
 
-def arrays_of(content: bytes, description: Sequence[Sequence[object]]) -> dict[str, np.ndarray]:
+def arrays_of(content: bytes, description: object) -> dict[str, np.ndarray]:
     """Returns the arrays that `to_bytes` wrote, by their paths, without a template.
 
     Args:
         content: what it returned.
         description: what `described` returned of the same state.
+
+    Raises:
+        ValueError: if they are not there.
     """
-    stream = io.BytesIO(content)
-    return {str(path): np.load(stream, allow_pickle=False) for path, _, _ in description}
+    names = [each[0] for each in description] if _is_description(description) else None
+    if names is None:
+        raise ValueError("does not say which arrays it has")
+    found, place = {}, 0
+    for name in names:
+        found[name], place = read_array(content, place)
+    return found
+
+
+def _is_description(value: Any) -> TypeGuard[list[list[str]]]:
+    return isinstance(value, list) and all(
+        isinstance(each, list) and len(each) == 3 and isinstance(each[0], str) for each in value
+    )
 
 
 def described(state: PyTree) -> list[list[object]]:

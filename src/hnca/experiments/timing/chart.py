@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hnca.experiments.figures.saving import save_figure
 from hnca.experiments.store import Row, distinct
 
 
@@ -29,7 +30,7 @@ def draw_depths(rows: Sequence[Row], path: Path) -> None:
         axis.set_title(f"{experiment}, width {first['width']}, batch {first['batch_size']}", fontsize=10)
     axes[0, 0].set_ylabel("milliseconds an update")
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path)
 
 
 def _panel(axis: Axes, rows: Sequence[Row]) -> None:

@@ -1,13 +1,13 @@
 """Loads a trained network, from a run's directory or from an exported file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hnca.experiments.store import StoredRunError, progress, read_checkpoint, read_configuration
+from hnca.experiments.files import read_json, require_regular, shown
+from hnca.experiments.store import StoredRunError, odd_parts, progress, read_checkpoint, read_configuration
 from hnca.experiments.store.serialisation import arrays_of
 from hnca.experiments.trained.model import TrainedModel, untrained, with_parameters
 from hnca.network import Network
@@ -48,9 +48,11 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
     path = Path(path)
     found = parameters_of_run(path, seed) if path.is_dir() else _parameters_of_file(path)
     try:
+        if found.configuration["layers"] > len(found.arrays):  # nor is a network of as many made for nothing
+            raise ValueError(f"{found.configuration['layers']} layers, but {len(found.arrays)} parameters")
         modules = with_parameters(untrained(found.configuration), found.arrays)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: was trained by another version of hnca ({error})") from None
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path}: was trained by another version of hnca ({shown(error)})") from None
     network, objective = (modules, None) if isinstance(modules, Network) else modules
     return TrainedModel(network, objective, found.epoch, found.seed)
 
@@ -75,12 +77,14 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
     if checkpoint is None:
         raise ValueError(f"{directory}: has no whole checkpoint yet")
     header, content = read_checkpoint(checkpoint)
-    arrays = {
-        name.removeprefix(_PARAMETERS): array[seed]
-        for name, array in arrays_of(content, header["arrays"]).items()
-        if name.startswith(_PARAMETERS)
-    }
-    return Parameters(configuration, checkpoint.epoch, seed, arrays)
+    try:
+        every = arrays_of(content, header.get("arrays"))
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.path}: {error}") from None
+    arrays = {name.removeprefix(_PARAMETERS): every[name] for name in every if name.startswith(_PARAMETERS)}
+    if any(array.shape[:1] != (seeds,) for array in arrays.values()):
+        raise ValueError(f"{checkpoint.path}: is of another number of seeds than {seeds}")
+    return Parameters(configuration, checkpoint.epoch, seed, {name: array[seed] for name, array in arrays.items()})
 
 
 def _parameters_of_file(path: Path) -> Parameters:
@@ -89,16 +93,20 @@ def _parameters_of_file(path: Path) -> Parameters:
     except ModuleNotFoundError:
         raise ImportError(f"{path}: expected safetensors to read it; pip install 'hnca[experiments]'") from None
     try:
+        require_regular(path)
         with safe_open(path, "np") as file:
-            description = json.loads((file.metadata() or {}).get("hnca", "{}"))
+            description = read_json((file.metadata() or {}).get("hnca", "{}").encode())
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path}: is damaged, or no file of `hnca export` ({error})") from None
+    except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"{path}: is damaged, or no file of `hnca export` ({shown(error)})") from None
     found = description.get("format") if isinstance(description, dict) else description
     if found != FORMAT:
-        raise ValueError(f"{path}: format {found}; expected {FORMAT}, as `hnca export` writes it")
-    if not {"epoch", "seed"} <= description.keys():
-        raise ValueError(f"{path}: does not say of which epoch and seed it is, as `hnca export` does")
+        raise ValueError(f"{path}: format {shown(found)}; expected {FORMAT}, as `hnca export` writes it")
+    odd = odd_parts(description) + [name for name in ("epoch", "seed") if type(description.get(name)) is not int]
+    if odd:
+        raise ValueError(
+            f"{path}: {shown(', '.join(odd))}: not as `hnca export` writes it, or by another version of hnca"
+        )
     return Parameters(description, description["epoch"], description["seed"], arrays)
 
 

@@ -33,7 +33,13 @@ def _initialize(settings: ProcessSettings, complaint: str) -> None:
     address, count, number = settings.coordinator, settings.processes, settings.process_id
     try:
         # Without an address JAX looks for a cluster by itself.
-        jax.distributed.initialize(address, count, number, initialization_timeout=settings.patience)
+        jax.distributed.initialize(
+            address,
+            count,
+            number,
+            initialization_timeout=settings.patience,
+            heartbeat_timeout_seconds=settings.patience,
+        )
     except (ValueError, RuntimeError) as error:
         raise SettingsError(f"{complaint} ({str(error).strip().splitlines()[0]})") from None
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import jax
 from jax.typing import DTypeLike
 
-from hnca.messages.compiled.build import BuildError, built_library
+from hnca.messages.compiled.build import built_library
+from hnca.messages.compiled.library import TARGETS, BuildError, shipped_library
 
 VARIABLE = "HNCA_KERNEL"
-TARGETS = tuple(f"hnca_{name}_{dtype}" for name in ("message", "growth_and_energy") for dtype in ("float32", "float64"))
 
 
 class Status(NamedTuple):
@@ -32,7 +32,7 @@ def is_used(dtype: DTypeLike) -> bool:
 
 
 def status() -> Status:
-    """Returns which kernel is in use; builds the compiled one if it has to.
+    """Returns which kernel is in use; builds the compiled one if none came with the package, or is kept.
 
     Pure JAX is used if the environment variable HNCA_KERNEL is "jax", on anything but a CPU, and with several devices,
     over which the compiler can divide only what it can read.
@@ -55,10 +55,11 @@ def status() -> Status:
 @cache
 def _registered() -> Status:
     try:
-        path = built_library()
+        path = shipped_library() or built_library()
         library = ctypes.cdll.LoadLibrary(str(path))
-    except (BuildError, OSError) as error:
+        handlers = {target: jax.ffi.pycapsule(getattr(library, target)) for target in TARGETS}
+    except (BuildError, OSError, AttributeError) as error:
         return Status(False, str(error))
-    for target in TARGETS:
-        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, target)), platform="cpu")
+    for target, handler in handlers.items():
+        jax.ffi.register_ffi_target(target, handler, platform="cpu")
     return Status(True, str(path))
