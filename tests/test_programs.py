@@ -255,3 +255,12 @@ def test_explain_names_lines_and_ways():
     assert "bernoulli_1: not affine in the units." in text
     assert "programs.py" in text
     assert "evaluated anew" not in hnca.explain(loss_of("elbo_two_layers"))(p, KEY, x)
+
+
+def test_a_term_that_is_too_dear_is_credited_by_the_score(float64, monkeypatch):
+    arguments = (programs.parameters(), KEY, programs.example())
+    assert "evaluated anew 3 times" in hnca.explain(loss_of("nonlinear"))(*arguments)
+    for module in ("model", "explaining"):
+        monkeypatch.setattr(f"hnca.programs.{module}.MAXIMUM_EVALUATIONS", 2)
+    assert "credited by the score" in hnca.explain(loss_of("nonlinear"))(*arguments)
+    assert hnca.check_unbiased(loss_of("nonlinear"), arguments).error < 1e-10

@@ -29,8 +29,8 @@ class TermComponent(Component):
     Attributes:
         surroundings: the values the atoms read beside draws, and the weight, under `WEIGHT`.
         arguments: the names of the draws.
-        counterfactual: True: it is known for every value of its draws.
-        repeatable: likewise.
+        counterfactual: whether its contrasts are worth their price; without them it is credited by the score.
+        repeatable: True.
         term: see `splitting.Term`.
         part: from the draws to the atoms' values.
         first: from the draws to the values up to which everything is linear, with rows that are the same for all
@@ -55,11 +55,12 @@ class TermComponent(Component):
         part: Part,
         first: Part | None,
         rest: Part | None,
+        counterfactual: bool,
     ):
         """Args: see the class."""
         self.surroundings, self.arguments, self.term = surroundings, arguments, term
         self.part, self.first, self.rest = part, first, rest
-        self.counterfactual = self.repeatable = True
+        self.counterfactual, self.repeatable = counterfactual, True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return self._over_batch(trace.batch_shape, _states(self.part.program, network, trace.values, self.part.draws))

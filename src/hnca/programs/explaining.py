@@ -8,7 +8,7 @@ from hnca.programs.crediting import Compiled, compile_call
 from hnca.programs.equations import Draw
 from hnca.programs.lowering import REPLAY, SEQUENTIAL
 from hnca.programs.model import model_of, run_pass
-from hnca.programs.plan import Plan
+from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in
 
 
@@ -54,13 +54,15 @@ def _component_table(compiled: Compiled) -> str:
     model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape)
     notes = []
     for term, part in plan.others:
-        dear = [
-            plan.program.draws[d] for d in part.draws if not term.observed and not is_linear_in(term, part.kinds, d)
-        ]
-        if dear:
-            count = sum(_alternatives(draw) for draw in dear)
-            names = ", ".join(draw.name for draw in dear)
-            notes.append(f"{_where(plan, term)}: not linear in {names}; evaluated anew {count} times.")
+        count = plan.evaluations(term, part)
+        dear = ", ".join(plan.program.draws[d].name for d in part.draws if not is_linear_in(term, part.kinds, d))
+        if count > MAXIMUM_EVALUATIONS:
+            notes.append(
+                f"{_where(plan, term)}: not linear in {dear}; {count} evaluations are more than "
+                f"{MAXIMUM_EVALUATIONS}, so it is credited by the score, as REINFORCE does."
+            )
+        elif count:
+            notes.append(f"{_where(plan, term)}: not linear in {dear}; evaluated anew {count} times.")
     return "\n".join([model.objective.explain(model.network), *notes])
 
 

@@ -15,7 +15,7 @@ from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.draws import draw_values
 from hnca.programs.equations import Draw, Program, read
 from hnca.programs.lowering import conditional_of
-from hnca.programs.plan import Plan
+from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.soft import finite
 from hnca.programs.splitting import Term, as_array
 from hnca.programs.surroundings import Surroundings
@@ -248,7 +248,8 @@ def _components(
         arrays[WEIGHT] = weight
         surroundings = Surroundings(arrays, by_example | ({WEIGHT} if differs else set()), plan.batch_axes)
         first, rest = plan.cut_of(term, part)
-        found.append(TermComponent(surroundings, names, term, part, first, rest))
+        affordable = plan.evaluations(term, part) <= MAXIMUM_EVALUATIONS
+        found.append(TermComponent(surroundings, names, term, part, first, rest, affordable))
     return found
 
 

@@ -15,6 +15,9 @@ from hnca.programs.parts import Part
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
 from hnca.programs.splitting import Term, is_linear_in, split
 
+MAXIMUM_EVALUATIONS = 4096
+"""How often a term may be evaluated anew in an update; one that is dearer is credited without counterfactuals."""
+
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -149,6 +152,13 @@ class Plan:
             for t in self.terms
             if not self._likelihood_kind(t)
         ]
+
+    def evaluations(self, term: Term, part: Part) -> int:
+        """Returns how often a term is evaluated anew in an update: once for every other value of what it bends with."""
+        if term.observed:
+            return 0
+        dear = [self.program.draws[d] for d in part.draws if not is_linear_in(term, self.kinds, d)]
+        return sum(draw.units * (draw.categories - 1) for draw in dear)
 
     def cut_of(self, term: Term, part: Part) -> tuple[Part, Part] | tuple[None, None]:
         """Returns a term's part up to where everything is linear, and the rest; nothing where that is of no use."""
