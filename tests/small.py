@@ -27,6 +27,7 @@ def start(arguments, before="", **environment):
     script = (
         # Where the tests run in the background, interruptions are ignored, and children inherit that.
         "import signal, sys, small\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from hnca.__main__ import command\nfrom hnca.experiments.runs import trainer\n"
         f"trainer.on_device = small.images\n{before}\n"
         f"sys.argv[1:] = {[str(a) for a in arguments]!r}\ncommand()"

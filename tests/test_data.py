@@ -39,7 +39,9 @@ def test_a_damaged_file_is_named(copy):
     packed = bytearray((copy / LABELS).read_bytes())
     packed[2000] ^= 1
     (copy / LABELS).write_bytes(packed)
-    with pytest.raises(DataError, match=rf"{LABELS}: cannot be decompressed \(CRC check failed.*\): the file is damaged"):
+    with pytest.raises(
+        DataError, match=rf"{LABELS}: cannot be decompressed \(CRC check failed.*\): the file is damaged"
+    ):
         load_mnist(copy)
 
 

@@ -9,7 +9,7 @@ from hnca.estimators._base import Credits
 from hnca.estimators._downstream import over_logits
 from hnca.messages import message
 from hnca.network import Network, Trace
-from hnca.objectives import Entropy, Objective, Role, checked_contrast
+from hnca.objectives import Objective, Role, checked_contrast
 
 Centre = Callable[[str, int, Float[Array, "*batch"]], Float[Array, "*batch"]]
 """Takes a layer, the place of one of its roles and the sum of the components in it, and returns the sum less a
@@ -51,7 +51,7 @@ def hindsight_credits(
 def _entropies(objective: Objective, layer_roles: tuple[Role, ...]) -> set[str]:
     """Returns the layers whose analytic entropy is a direct component of the layer with these roles."""
     direct = [objective.components[i] for role in layer_roles for i in role.direct]
-    return {component.layer for component in direct if isinstance(component, Entropy)}
+    return {component.entropy_of for component in direct if component.entropy_of is not None}
 
 
 def _role_credit(

@@ -42,5 +42,10 @@ class Component(eqx.Module):
         The trace is the very one that the caller gave, so that what a function closes over can be told from it.
         """
 
+    @property
+    def entropy_of(self) -> str | None:
+        """The layer of the network whose analytic entropy this is, whose message then costs less; None for others."""
+        return None
+
     def __str__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.arguments)})"

@@ -43,6 +43,10 @@ class Entropy(Component):
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         return entropy_contrast(network, trace, self.layer, layer)
 
+    @property
+    def entropy_of(self) -> str:
+        return self.layer
+
     def __str__(self) -> str:
         given = ", ".join(self.arguments)
         return f"H({self.layer} | {given})" if given else f"H({self.layer})"

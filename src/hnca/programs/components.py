@@ -135,39 +135,53 @@ class LikelihoodComponent(Component):
 
     Attributes:
         layer: whose logits are `x`.
-        weight: `a`, a number or `[*batch]`.
+        weight: `a`: `[*batch]`, or a number where it is known beforehand.
         energy: `b`.
         arguments: the names of the draws.
         counterfactual: True.
         repeatable: True.
+        draw: the draw whose logits `x` are; None for no draw's.
         name: what it is called in tables.
     """
 
     layer: Layer
-    weight: Float[Array, "..."]
+    weight: Float[Array, "*batch"] | float
     energy: float = eqx.field(static=True)
     arguments: tuple[str, ...] = eqx.field(static=True)
+    draw: str | None = eqx.field(static=True)
     name: str = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
     repeatable: bool = eqx.field(static=True)
 
-    def __init__(self, layer: Layer, weight: Float[Array, "..."], energy: float, name: str):
+    def __init__(self, layer: Layer, weight: Float[Array, "*batch"] | float, energy: float, draw: str | None):
         """Args: see the class."""
-        self.layer, self.weight, self.energy, self.name = layer, weight, energy, name
+        self.layer, self.weight, self.energy, self.draw = layer, weight, energy, draw
+        self.name = "entropy" if energy else "log-normaliser"
         self.arguments = layer.conditional.parents
         self.counterfactual = self.repeatable = True
 
+    @property
+    def entropy_of(self) -> str | None:
+        return self.draw if self._is_entropy else None
+
+    @property
+    def _is_entropy(self) -> bool:
+        return bool(self.energy) and isinstance(self.weight, float) and self.weight == -self.energy
+
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         logits = self._logits(network, trace)
+        weight = jnp.asarray(self.weight, logits.dtype)
         if isinstance(self.layer, Categorical):
-            return self.weight * jnp.sum(jax.nn.logsumexp(logits, axis=-1), axis=-1)
-        value = self.weight * jnp.sum(jax.nn.softplus(logits), axis=-1)
+            return weight * jnp.sum(jax.nn.logsumexp(logits, axis=-1), axis=-1)
+        value = weight * jnp.sum(jax.nn.softplus(logits), axis=-1)
         if self.energy:
             value += jnp.asarray(self.energy, logits.dtype) * jnp.sum(logits * jax.nn.sigmoid(logits), axis=-1)
         return value
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         logits = self._logits(network, trace)
+        if self._is_entropy:
+            return self._entropies(logits, network, trace, layer)
         lowest = jnp.full(logits.shape[: len(trace.batch_shape) + 1], self.layer.alternative_values(logits.dtype)[0])
         # Of the lowest value the log-probability is -softplus(x), and x_0 - logsumexp(x).
         rest = -likelihood_contrast(self.layer, logits, lowest, network, trace, layer)
@@ -175,12 +189,16 @@ class LikelihoodComponent(Component):
             rest = rest + self._contrast_of_first(network, trace, layer)
         weight = jnp.asarray(self.weight + self.energy, logits.dtype)
         total = weight.reshape(weight.shape + (1,) * (rest.ndim - weight.ndim) if weight.ndim else ()) * rest
-        if self.energy:
-            entropy = entropy_contrast_of(self.layer, logits, network, trace, layer)
-            total = total - jnp.asarray(self.energy, logits.dtype) * entropy
-        return total
+        return total + self._entropies(logits, network, trace, layer) if self.energy else total
+
+    def _entropies(self, logits: Array, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        """Returns what `x sigmoid(x)` and as much of softplus add: a multiple of the contrast of the entropy."""
+        entropy = entropy_contrast_of(self.layer, logits, network, trace, layer)
+        return jnp.asarray(-self.energy, logits.dtype) * entropy
 
     def _logits(self, network: Network, trace: Trace) -> Float[Array, "*logits"]:
+        if self.draw is not None:
+            return trace.logits[self.draw]
         features = tuple(network.features(trace.values, name) for name in self.layer.conditional.parents)
         return self.layer.logits(features, trace.batch_shape)
 

@@ -230,12 +230,13 @@ def _components(
         if likelihood.logsumexp is not None:
             layer = Categorical(conditional, program.avals[likelihood.value].shape[-1])
         term = likelihood.logsumexp or likelihood.softplus
-        weight = jnp.zeros((), plan.dtype)
+        weight: Array | float = 0.0
         if term is not None:
             differs = bool(batch_shape) and _differs(plan, marks, term)
-            weight = _weight(plan, run, term).reshape(batch_shape if differs else ())
-        name = "entropy" if likelihood.energy else "log-normaliser"
-        found.append(LikelihoodComponent(layer, weight, likelihood.energy, name))
+            array = _weight(plan, run, term).reshape(batch_shape if differs else ())
+            weight = term.weight if isinstance(term.weight, float) else array
+        draw = next((d.name for d in program.draws.values() if d.logits == likelihood.value), None)
+        found.append(LikelihoodComponent(layer, weight, likelihood.energy, draw))
     for term, part in plan.others:
         names = tuple(program.draws[draw].name for draw in term.reads)
         weight = _weight(plan, run, term)

@@ -128,7 +128,7 @@ def _contracted(
     index = np.transpose(table.index, (*axes, *(a for a in range(table.index.ndim) if a not in axes))).ravel()
     order = np.argsort(index, kind="stable")
     weight = jnp.moveaxis(other, contracting[1 - place], range(len(axes)))
-    weight = finite(weight.reshape(index.size, -1).astype(dtype))
+    weight = weight.reshape(index.size, -1).astype(dtype)
     weight = weight if np.array_equal(order, np.arange(index.size)) else weight[order]
     flat = Table(draw, index, _flat_entries(table, axes)[:, order])
     shape = program.avals[equation.outputs[0]].shape
