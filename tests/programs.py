@@ -155,6 +155,14 @@ def shared_sum(draws, p, key, x):
     return jnp.sum(total + h * x[:3]) + 0.5 * total - jnp.sum(jnp.stack([total, -total, 2 * total]))
 
 
+def shared_sum_of_two(draws, p, key, x):
+    k1, k2 = jax.random.split(key)
+    h = draws.bernoulli(k1, x @ p["in"])
+    g = draws.bernoulli(k2, h @ p["square"])
+    total = jnp.sum(h * p["bias"]) - 2 * jnp.sum(g * x[:3])
+    return jnp.sum(jnp.broadcast_to(total, (4,))) + jnp.sum(jnp.outer(x, total * p["bias"]))
+
+
 def product_of_draws(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     h = draws.bernoulli(k1, x @ p["in"], values=(-1, 1))
@@ -189,6 +197,7 @@ PROGRAMS = {
         counts,
         scalar_draws,
         shared_sum,
+        shared_sum_of_two,
         product_of_draws,
         reward_observed,
     )
