@@ -24,13 +24,13 @@ class LinearTerm(Component):
         offset: `[*batch]`.
     """
 
-    slopes: dict[str, Float[Array, "*logits"]]
+    slopes: dict[str, Array]
     offset: Float[Array, "*batch"]
     arguments: tuple[str, ...] = eqx.field(static=True)
     counterfactual: bool = eqx.field(static=True)
     repeatable: bool = eqx.field(static=True)
 
-    def __init__(self, slopes: Mapping[str, Float[Array, "*logits"]], offset: Float[Array, "*batch"]):
+    def __init__(self, slopes: Mapping[str, Array], offset: Float[Array, "*batch"]):
         """Args: see the attributes."""
         self.slopes, self.offset, self.arguments = dict(slopes), offset, tuple(slopes)
         self.counterfactual = self.repeatable = True

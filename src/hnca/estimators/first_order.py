@@ -13,7 +13,8 @@ from hnca.estimators._relaxation import finite, relaxation_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, Role
 
-_Points = dict[str, Float[Array, "*logits"]]
+_Points = dict[str, Array]
+"""By layer, in the shape of its logits."""
 
 
 class FirstOrder(eqx.Module):

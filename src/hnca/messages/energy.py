@@ -1,4 +1,4 @@
-r"""The mean energy `sum_j z sigmoid(z)` of Bernoulli children after the flip of a parent unit, without exponentials.
+r"""Mean energies `sum_j z sigmoid(z)` of Bernoulli children after the flip of a parent unit, without exponentials.
 
 With `z = a_j + delta_ij` and the names of `hnca.messages.product`, for children with `a_j <= 0`
 
@@ -6,7 +6,7 @@ With `z = a_j + delta_ij` and the names of `hnca.messages.product`, for children
 
 a fraction whose denominator is a factor of the message's product. A block of fractions is put over one denominator as
 it grows, so that one division a block is left. For `a_j > 0` the same holds of `-z`, and
-`z sigmoid(z) = z + (-z) sigmoid(-z)`.
+`z sigmoid(z) = z + (-z) sigmoid(-z)`. With anything else for the factor `z`, such as a slope, it is the same sum.
 """
 
 from collections.abc import Callable

@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.conditionals import Dense
+from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_mean_contrast
+from hnca.messages.convolution import convolution_mean_contrast
 from hnca.messages.enumeration import enumerated_contrast
 from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
 from hnca.network import Network, Trace
@@ -27,8 +28,10 @@ def mean_contrast(
         slope: what each probability is multiplied with, in the shape of the child's logits; held fixed.
     """
     layer, above, logits = network.layers[child], network.layers[parent], trace.logits[child]
-    if isinstance(layer, Bernoulli) and isinstance(layer.conditional, Dense) and isinstance(above, Bernoulli):
+    if isinstance(layer, Bernoulli) and isinstance(layer.conditional, Dense | Conv) and isinstance(above, Bernoulli):
         state = above.state(trace[parent]).astype(logits.dtype)
+        if isinstance(layer.conditional, Conv):
+            return convolution_mean_contrast(layer.conditional, above.span, logits, slope, state)
         return bernoulli_mean_contrast(layer.conditional.weight(parent), above.span, logits, slope, state)
 
     def of_unit(logits: Float[Array, "*child_logits"]) -> Float[Array, "*batch units"]:
