@@ -177,6 +177,13 @@ def shared_sum_of_two(draws, p, key, x):
     return jnp.sum(jnp.broadcast_to(total, (4,))) + jnp.sum(jnp.outer(x, total * p["bias"]))
 
 
+def functions_with_derivatives_of_their_own(draws, p, key, x):
+    h = draws.bernoulli(key, x @ p["in"])
+    known = jax.nn.softplus(jnp.asarray([0.1, -1.0, 0.5], x.dtype))
+    value = jnp.sum(jax.nn.relu(h - 0.3) * p["bias"] + jax.nn.softplus(h) * x[:3])
+    return value + jnp.sum(jnp.logaddexp(p["bias"], h) * known) + jnp.sum(jax.nn.relu(p["bias"]) * h)
+
+
 def product_of_draws(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     h = draws.bernoulli(k1, x @ p["in"], values=(-1, 1))
@@ -213,6 +220,7 @@ PROGRAMS = {
         scalar_draws,
         shared_sum,
         shared_sum_of_two,
+        functions_with_derivatives_of_their_own,
         product_of_draws,
         reward_observed,
     )

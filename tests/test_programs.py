@@ -78,6 +78,7 @@ JUDGED = [
     "counts",
     "scalar_draws",
     "shared_sum",
+    "functions_with_derivatives_of_their_own",
     "reward_observed",
 ]
 
