@@ -1,7 +1,7 @@
 """A network: a directed acyclic graph of named layers over named inputs, and what one forward pass leaves behind."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -11,6 +11,9 @@ from jaxtyping import Array, Float, Key
 
 from hnca._graph import ancestors_of, check_names, check_parents, topological_order
 from hnca.units import Conditional, Layer
+
+Take = Callable[[str, Float[Array, "*logits"]], Array]
+"""Takes a layer's name and its logits, and returns the values that it takes."""
 
 
 class Trace(eqx.Module):
@@ -125,6 +128,11 @@ class Network(eqx.Module):
         parents = {name: layer.conditional.parents for name, layer in self.layers.items()}
         return ancestors_of(parents, names) & frozenset(self.layers)
 
+    def after(self, name: str) -> tuple[str, ...]:
+        """Returns the layers that can be reached from this layer or input, without it, parents before children."""
+        parents = {other: layer.conditional.parents for other, layer in self.layers.items()}
+        return tuple(other for other in self.order if other != name and name in ancestors_of(parents, (other,)))
+
     def mediators(self, name: str, arguments: Iterable[str]) -> tuple[str, ...]:
         """Returns the children of a layer through which a function of `arguments` can be reached.
 
@@ -183,11 +191,7 @@ class Network(eqx.Module):
             ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one.
         """
         batch_shape = self._batch_shape(inputs, batch_shape)
-        values, logits = dict(inputs), {}
-        for name, layer_key in zip(self.order, jax.random.split(key, len(self.order)), strict=True):
-            logits[name] = self.layer_logits(values, name, batch_shape)
-            values[name] = self.layers[name].sample(layer_key, logits[name])
-        return Trace(values, logits, batch_shape)
+        return self.forward_pass(self._drawing(key), inputs, batch_shape)
 
     def resample(self, key: Key[Array, ""], trace: Trace, name: str, values: Array) -> Trace:
         """Returns the trace with other values of one layer, and everything after it drawn anew.
@@ -198,14 +202,44 @@ class Network(eqx.Module):
             name: the layer.
             values: what it takes, `[*batch, units]`.
         """
-        changed = {name}
-        new_values, logits = {**trace.values, name: values}, dict(trace.logits)
-        for other, layer_key in zip(self.order, jax.random.split(key, len(self.order)), strict=True):
-            if other != name and changed & set(self.layers[other].conditional.parents):
-                changed.add(other)
-                logits[other] = self.layer_logits(new_values, other, trace.batch_shape)
-                new_values[other] = self.layers[other].sample(layer_key, logits[other])
-        return Trace(new_values, logits, trace.batch_shape)
+        return self.pass_after(self._drawing(key), trace, name, values)
+
+    def layer_keys(self, key: Key[Array, ""]) -> dict[str, Key[Array, ""]]:
+        """Returns a key for every layer, split in the order of `order`."""
+        return dict(zip(self.order, jax.random.split(key, len(self.order)), strict=True))
+
+    def forward_pass(self, take: Take, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
+        """Returns the pass from the inputs on in which every layer takes what `take` makes of its logits.
+
+        Args:
+            take: called once a layer, parents before children.
+            values: for every input `[*batch, *its shape]`.
+            batch_shape: the leading axes that all of them share.
+        """
+        return self._walk(take, self.order, Trace(dict(values), {}, batch_shape))
+
+    def pass_after(self, take: Take, trace: Trace, name: str, values: Array) -> Trace:
+        """Returns the trace with other values of one layer, and what `take` makes of the logits in all after it.
+
+        Args:
+            take: called once for every layer of `after(name)`, parents before children.
+            trace: what stays as it is before and beside the layer, and the logits of the layer itself.
+            name: the layer.
+            values: what it takes.
+        """
+        changed = Trace({**trace.values, name: values}, trace.logits, trace.batch_shape)
+        return self._walk(take, self.after(name), changed)
+
+    def _walk(self, take: Take, names: Iterable[str], start: Trace) -> Trace:
+        values, logits = dict(start.values), dict(start.logits)
+        for name in names:
+            logits[name] = self.layer_logits(values, name, start.batch_shape)
+            values[name] = take(name, logits[name])
+        return Trace(values, logits, start.batch_shape)
+
+    def _drawing(self, key: Key[Array, ""]) -> Take:
+        keys = self.layer_keys(key)
+        return lambda name, logits: self.layers[name].sample(keys[name], logits)
 
     def evaluate(self, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
         """Returns the trace of a pass that took these values: inputs' and layers' values given, logits computed.
@@ -221,8 +255,7 @@ class Network(eqx.Module):
         """
         for name in (*dict(self.inputs), *self.order):
             self._check_values(values, name, batch_shape)
-        logits = {name: self.layer_logits(values, name, batch_shape) for name in self.order}
-        return Trace(dict(values), logits, batch_shape)
+        return self.forward_pass(lambda name, _logits: values[name], values, batch_shape)
 
     def log_prob(self, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the log-probability of all the layers' values given the inputs, in nats, `[*batch]`."""

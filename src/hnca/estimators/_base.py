@@ -47,9 +47,12 @@ class Estimator(eqx.Module):
     Calling it with (network, objective, trace) returns an `Estimate`; subclasses say only how to get the credits.
     """
 
-    @abstractmethod
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        """Returns the state before the first call (arrays only, so that it can be carried through a scan)."""
+        """Returns the state before the first call: arrays only, so that it can be carried through a scan.
+
+        Most carry nothing from call to call, and begin with an empty state.
+        """
+        return {}
 
     @abstractmethod
     def credit(

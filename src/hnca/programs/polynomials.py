@@ -8,7 +8,6 @@
 from collections.abc import Iterable
 from functools import cached_property
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -221,8 +220,3 @@ def _nonzero(program: Program, equation: Equation) -> int:
     operand = _nonzero_or_none(program, equation)
     assert operand is not None, equation
     return operand
-
-
-def jax_softplus(x: jax.Array) -> jax.Array:
-    """Returns `log(1 + e^x)`, as an atom of it is evaluated."""
-    return jnp.logaddexp(x, jnp.zeros((), x.dtype))
