@@ -6,7 +6,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"units", "_graph", "_optax"},
+    {"units", "_given", "_graph", "_optax"},
     {"conditionals", "baselines"},
     {"network"},
     {"messages", "joint_states"},

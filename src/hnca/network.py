@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
+from hnca._given import check_given, shape_of_batch
 from hnca._graph import ancestors_of, check_names, check_parents, topological_order
 from hnca.units import Conditional, Layer
 
@@ -130,8 +131,11 @@ class Network(eqx.Module):
 
     def after(self, name: str) -> tuple[str, ...]:
         """Returns the layers that can be reached from this layer or input, without it, parents before children."""
-        parents = {other: layer.conditional.parents for other, layer in self.layers.items()}
-        return tuple(other for other in self.order if other != name and name in ancestors_of(parents, (other,)))
+        found = [name]
+        for other in self.order:
+            if not set(found).isdisjoint(self.layers[other].conditional.parents):
+                found.append(other)
+        return tuple(found[1:])
 
     def mediators(self, name: str, arguments: Iterable[str]) -> tuple[str, ...]:
         """Returns the children of a layer through which a function of `arguments` can be reached.
@@ -190,7 +194,7 @@ class Network(eqx.Module):
         Raises:
             ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one.
         """
-        batch_shape = self._batch_shape(inputs, batch_shape)
+        batch_shape = shape_of_batch(inputs, dict(self.inputs), batch_shape)
         return self.forward_pass(self._drawing(key), inputs, batch_shape)
 
     def resample(self, key: Key[Array, ""], trace: Trace, name: str, values: Array) -> Trace:
@@ -253,44 +257,14 @@ class Network(eqx.Module):
         Raises:
             ValueError: for an input or layer whose values are missing or of another shape.
         """
-        for name in (*dict(self.inputs), *self.order):
-            self._check_values(values, name, batch_shape)
+        for name, shape in self.inputs:
+            check_given(values, f"input {name!r}", name, batch_shape, shape)
+        for name, layer in self.layers.items():
+            relaxed = (layer.units, layer.alternatives)
+            check_given(values, f"layer {name!r}", name, batch_shape, (layer.units,), relaxed)
         return self.forward_pass(lambda name, _logits: values[name], values, batch_shape)
 
     def log_prob(self, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the log-probability of all the layers' values given the inputs, in nats, `[*batch]`."""
         terms = [jnp.sum(self.layers[n].log_prob(trace.logits[n], trace[n]), axis=-1) for n in self.order]
         return sum(terms[1:], terms[0])
-
-    def _check_values(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> None:
-        kind = "layer" if name in self.layers else "input"
-        if name not in values:
-            raise ValueError(
-                f"Network.evaluate: the values of {kind} {name!r} are missing; given are {sorted(values)!r}."
-            )
-        found, shapes = jnp.shape(values[name]), [dict(self.inputs).get(name, ())]
-        if name in self.layers:
-            units = self.layers[name].units
-            shapes = [(units,), (units, self.layers[name].alternatives)]  # the latter of relaxed values
-        if found not in [(*batch_shape, *shape) for shape in shapes]:
-            raise ValueError(
-                f"Network.evaluate: the values of {kind} {name!r} have shape {found}; expected "
-                f"{(*batch_shape, *shapes[0])}, the batch axes and then {shapes[0]}."
-            )
-
-    def _batch_shape(self, inputs: Mapping[str, Array], given: tuple[int, ...] | None) -> tuple[int, ...]:
-        declared = dict(self.inputs)
-        if set(inputs) != set(declared):
-            raise ValueError(f"Network.sample: inputs={sorted(inputs)!r}; expected {sorted(declared)!r}.")
-        shapes = set() if given is None else {given}
-        for name, shape in declared.items():
-            found = jnp.shape(inputs[name])
-            split = len(found) - len(shape)
-            if split < 0 or found[split:] != shape:
-                raise ValueError(
-                    f"Network.sample: input {name!r} has shape {found}; expected the batch axes, then {shape}."
-                )
-            shapes.add(found[:split])
-        if len(shapes) > 1:
-            raise ValueError(f"Network.sample: the inputs' batch axes differ: {sorted(shapes)!r}.")
-        return shapes.pop() if shapes else ()
