@@ -64,7 +64,7 @@ class Estimator(eqx.Module):
         """Returns the passes to credit, `trace` among them or not; None, as most do, for `trace` alone."""
         return None
 
-    def combine(self, values: Float[Array, "passes *batch"], weights: Float[Array, "passes *batch"]) -> Combined:
+    def combine(self, values: Float[Array, " passes *batch"], weights: Float[Array, " passes *batch"]) -> Combined:
         """Returns what the objective's values in the passes come to: as most have it, their weighted mean.
 
         Args:

@@ -59,7 +59,7 @@ class Exact(Estimator):
         probability = jnp.exp(network.log_prob(trace))
         count = trace.batch_shape[0]
 
-        def weighted(value: Float[Array, "states *batch"]) -> Float[Array, "states *batch"]:
+        def weighted(value: Float[Array, " states *batch"]) -> Float[Array, " states *batch"]:
             # What cannot happen has no weight, were it infinite (a log-probability, say).
             value = jnp.where(probability == 0, 0, value)
             return count * probability * (value - jnp.sum(probability * value, axis=0, keepdims=True))

@@ -42,7 +42,7 @@ class LeaveOneOutHNCA(IndependentPassesEstimator):
     ) -> tuple[Credits, PyTree]:
         require_repeatable(self, objective)
 
-        def centre(_name: str, _place: int, value: Float[Array, "passes *batch"]) -> Float[Array, "passes *batch"]:
+        def centre(_name: str, _place: int, value: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
             return less_the_others(value)
 
         return hindsight_credits(network, objective, trace, roles(network, objective.components), centre), state

@@ -52,7 +52,7 @@ class VIMCO(IndependentPassesEstimator):
 
     samples: int = eqx.field(static=True, default=5)
 
-    def combine(self, values: Float[Array, "passes *batch"], weights: Float[Array, "passes *batch"]) -> Combined:
+    def combine(self, values: Float[Array, " passes *batch"], weights: Float[Array, " passes *batch"]) -> Combined:
         """Returns the bound, and the normalised importance weights times their number."""
         return Combined(_log_mean_exp(values, axis=0), values.shape[0] * jax.nn.softmax(values, axis=0))
 
@@ -79,7 +79,7 @@ def _require_log_weight(network: Network, objective: Objective) -> None:
         )
 
 
-def _learning_signals(values: Float[Array, "passes *batch"]) -> Float[Array, "passes *batch"]:
+def _learning_signals(values: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
     """Returns the log mean weight less the same with the pass's own weight replaced by the others' geometric mean."""
     passes = values.shape[0]
     others = (jnp.sum(values, axis=0, keepdims=True) - values) / (passes - 1)
