@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from hnca.estimators._base import Credits
 from hnca.estimators._downstream import over_logits
-from hnca.messages import message
+from hnca.messages import message, message_beside_entropy
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, Role, checked_contrast
 
@@ -34,7 +34,7 @@ def hindsight_credits(
         credit = jnp.zeros_like(trace.logits[name])
         entropies = _entropies(objective, layer_roles)
         sent = {
-            child: message(network, trace, child, name, beside_entropy=child in entropies)
+            child: (message_beside_entropy if child in entropies else message)(network, trace, child, name)
             for role in layer_roles
             if not role.opaque
             for child in role.mediators

@@ -3,16 +3,15 @@
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.estimators._base import Credits, Estimator, Passes
-from hnca.estimators._cost import Cost, whole_passes
+from hnca.estimators._base import Credits
 from hnca.estimators._hindsight import hindsight_credits
-from hnca.estimators._passes import checked_samples, less_the_others, with_others
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._passes import IndependentPassesEstimator, less_the_others
+from hnca.estimators._requirements import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective, roles
+from hnca.objectives import Objective, roles
 
 
-class LeaveOneOutHNCA(Estimator):
+class LeaveOneOutHNCA(IndependentPassesEstimator):
     r"""HNCA with a leave-one-out baseline.
 
     **Formula.** Of `samples` independent passes each is credited as by `HNCA`, every mediated sum `f_k` less the mean
@@ -38,24 +37,12 @@ class LeaveOneOutHNCA(Estimator):
 
     samples: int = eqx.field(static=True, default=2)
 
-    def __check_init__(self):
-        checked_samples("LeaveOneOutHNCA", self.samples)
-
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
-
-    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        return with_others(self, network, trace, key, self.samples)
-
-    def cost(self, network: Network) -> Cost:
-        return whole_passes(self.samples)
-
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         require_repeatable(self, objective)
 
-        def centre(_name: str, _place: int, value: Float[Array, "passes *batch"]) -> Float[Array, "passes *batch"]:
+        def centre(_name: str, _place: int, value: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
             return less_the_others(value)
 
         return hindsight_credits(network, objective, trace, roles(network, objective.components), centre), state

@@ -2,6 +2,7 @@
 
 from hnca.messages._dispatch import likelihood_contrast as likelihood_contrast
 from hnca.messages._dispatch import message as message
+from hnca.messages._dispatch import message_beside_entropy as message_beside_entropy
 from hnca.messages.entropy import entropy_contrast as entropy_contrast
 from hnca.messages.entropy import entropy_contrast_of as entropy_contrast_of
 from hnca.messages.enumeration import contrast_by_enumeration as contrast_by_enumeration
