@@ -32,5 +32,5 @@ def passes_from_each_layer(network: Network, count: int) -> Cost:
 def passes_from_parents(network: Network) -> Cost:
     """Returns the cost of the trace and, for every layer that has children, of one pass from that layer on."""
     above = [name for name in network.order if network.children(name)]
-    drawn = sum(layers_from(network, name) for name in above)
+    drawn = sum(1 + len(network.after(name)) for name in above)
     return Cost(1 + drawn / len(network.order), 1 + len(above))
