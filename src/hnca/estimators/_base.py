@@ -126,7 +126,8 @@ class Estimator(eqx.Module):
         key = None if key is None else jax.random.fold_in(key, OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:
-            key, trace = None, passes.trace  # that key has been used
+            # That key has been used: its splits have made the passes.
+            key, trace = None if key is None else jax.random.fold_in(key, OWN_KEYS), passes.trace
         credits, state = self.credit(network, objective, trace, key, state)
         return Attribution(credits, state, trace, passes)
 

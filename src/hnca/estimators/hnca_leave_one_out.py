@@ -5,11 +5,12 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._cost import Cost, whole_passes
+from hnca.estimators._counterfactuals import Guess, check_options, first_guesses, some_evaluated
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.estimators._passes import checked_samples, less_the_others, with_others
 from hnca.estimators._repeatable import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective, roles
+from hnca.objectives import Component, Objective, as_objective, roles
 
 
 class LeaveOneOutHNCA(Estimator):
@@ -34,15 +35,21 @@ class LeaveOneOutHNCA(Estimator):
 
     Attributes:
         samples: how many passes, at least 2.
+        counterfactuals: as for `HNCA`, of every pass.
+        guess: likewise.
     """
 
     samples: int = eqx.field(static=True, default=2)
+    counterfactuals: int | None = eqx.field(static=True, default=None)
+    guess: Guess = eqx.field(static=True, default="curvature")
 
     def __check_init__(self):
         checked_samples("LeaveOneOutHNCA", self.samples)
+        check_options("LeaveOneOutHNCA", self.counterfactuals, self.guess)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
+        whole = as_objective(objective)
+        return first_guesses(network, whole, roles(network, whole.components), self.counterfactuals, self.guess)
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
         return with_others(self, network, trace, key, self.samples)
@@ -58,4 +65,6 @@ class LeaveOneOutHNCA(Estimator):
         def centre(_name: str, _place: int, value: Float[Array, "passes *batch"]) -> Float[Array, "passes *batch"]:
             return less_the_others(value)
 
-        return hindsight_credits(network, objective, trace, roles(network, objective.components), centre), state
+        some = some_evaluated(self, self.counterfactuals, self.guess, key, state)
+        credits = hindsight_credits(network, objective, trace, roles(network, objective.components), centre, some)
+        return credits, state if some is None else some.state

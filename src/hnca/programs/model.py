@@ -10,11 +10,12 @@ from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.programs.components import WEIGHT, LikelihoodComponent, ObservedComponent, TermComponent, evaluated
+from hnca.programs.components import WEIGHT, LikelihoodComponent, TermComponent, evaluated
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.draws import draw_values
 from hnca.programs.equations import Draw, Program, read
 from hnca.programs.lowering import conditional_of
+from hnca.programs.observed import ObservedComponent
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.soft import finite
 from hnca.programs.splitting import Term, as_array
