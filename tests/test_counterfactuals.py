@@ -7,6 +7,7 @@ from itertools import combinations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
 from networks import NETWORKS, SIGNS, randomised, reward_of
 from objectives import OBJECTIVES, wave
@@ -28,11 +29,8 @@ class EveryChoice:
     What a layer is credited depends on its own choice alone, so that the mean over the runs is that over all choices.
     """
 
-    def __init__(self, monkeypatch, network, most):
-        designs = [design_of(layer, most, whole) for layer in network.layers.values() for whole in (False, True)]
-        self.tables = {
-            (of, size): np.array(list(combinations(range(of), size)), np.int32).T for of, size, *_ in designs
-        }
+    def __init__(self, monkeypatch, designs):
+        self.tables = {(of, size): np.array(list(combinations(range(of), size)), np.int32).T for of, size in designs}
         self.runs = math.lcm(*(table.shape[1] for table in self.tables.values()))
         self.run, self.asked = 0, set()
         monkeypatch.setattr(_choice, "subsets", self.subsets)
@@ -53,6 +51,11 @@ class EveryChoice:
         each = jax.jit(lambda runs: jax.lax.map(one, runs))(jnp.arange(self.runs))
         assert self.asked, "nothing was chosen"
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), each)
+
+
+def designs_of(network, most):
+    designs = [design_of(layer, most, whole) for layer in network.layers.values() for whole in (False, True)]
+    return {(design.candidates, design.picks) for design in designs}
 
 
 def anything(state):
@@ -86,7 +89,7 @@ def test_expectation_over_traces_and_choices_is_the_exact_gradient(name, monkeyp
     def of_trace(trace):
         whole = as_objective(objective(trace) if name in NETWORKS else objective)
         state = anything(estimator.init(network, whole))
-        choices = EveryChoice(monkeypatch, network, 1)
+        choices = EveryChoice(monkeypatch, designs_of(network, 1))
         credits = choices.mean(lambda: estimator.attribute(network, whole, trace, key=KEY, state=state).credits)
         return jax.grad(lambda n: hnca.surrogate(n, whole, n.evaluate(trace.values, ()), credits))(network)
 
@@ -132,7 +135,7 @@ def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, eve
     """Two an example, at every trace of a batch of `[2, 3]`, and for each of several passes."""
     network, objective, trace = deep()
     state = anything(some.init(network, objective))
-    choices = EveryChoice(monkeypatch, network, 2)
+    choices = EveryChoice(monkeypatch, designs_of(network, 2))
     found = choices.mean(lambda: some(network, objective, trace, key=KEY, state=state).credits)
     assert choices.asked == {(3, 2), (3, 1)}
     state = state.baselines if hasattr(state, "baselines") else {} if isinstance(some, hnca.LeaveOneOutHNCA) else state
@@ -151,6 +154,20 @@ def test_where_all_are_evaluated_it_is_hnca_to_the_bit():
         assert jax.tree.structure(some.state) == jax.tree.structure(every.state)
         for a, b in zip(jax.tree.leaves(some.credits), jax.tree.leaves(every.credits), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", ["nonlinear", "counts", "product_of_draws"])
+def test_a_program_has_the_gradient_of_everything_evaluated(name, monkeypatch):
+    """Also where evaluating everything would be too dear, so that it would be credited by the score."""
+    arguments = programs.parameters(), KEY, programs.example()
+    loss = partial(programs.PROGRAMS[name], hnca)
+    expected = jax.jit(hnca.grad(loss))(*arguments)
+    monkeypatch.setattr("hnca.programs.model.MAXIMUM_EVALUATIONS", 2)
+    some = hnca.grad(loss, estimator=hnca.HNCA(counterfactuals=1))
+    choices = EveryChoice(monkeypatch, {(3, 1), (4, 1), (2, 1)})
+    assert_close(choices.mean(lambda: some(*arguments, estimator_key=KEY)), expected)
+    assert "evaluated anew 1 times" in hnca.explain(loss, estimator=hnca.HNCA(counterfactuals=1))(*arguments)
 
 
 def test_subsets_are_all_equally_likely():

@@ -71,6 +71,10 @@ class Estimator(eqx.Module):
         # What has no weight may be infinite: a log-probability of what cannot happen.
         return Combined(jnp.mean(weights * jnp.where(weights == 0, 0, values), axis=0), weights)
 
+    def most_counterfactuals(self) -> int | None:
+        """Returns how many an example and layer has evaluated where there is no closed form; None, as most, for all."""
+        return None
+
     def cost(self, network: Network) -> Cost:
         """Returns what one estimate takes: of most the one forward pass, evaluated once."""
         return whole_passes(1)

@@ -78,6 +78,9 @@ class HNCA(Estimator):
         guesses = first_guesses(network, whole, reached, self.counterfactuals, self.guess)
         return Learned(baselines, guesses) if guesses else baselines
 
+    def most_counterfactuals(self) -> int | None:
+        return self.counterfactuals
+
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:

@@ -57,6 +57,9 @@ class LeaveOneOutHNCA(Estimator):
     def cost(self, network: Network) -> Cost:
         return whole_passes(self.samples)
 
+    def most_counterfactuals(self) -> int | None:
+        return self.counterfactuals
+
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:

@@ -163,7 +163,13 @@ class Model(NamedTuple):
 
 
 def model_of(
-    plan: Plan, run: Pass, marks: Pass, arguments: Sequence[Array], mapped: Sequence[bool], batch_shape: tuple[int, ...]
+    plan: Plan,
+    run: Pass,
+    marks: Pass,
+    arguments: Sequence[Array],
+    mapped: Sequence[bool],
+    batch_shape: tuple[int, ...],
+    most: int | None = None,
 ) -> Model:
     """Returns the network, the objective and the trace that a pass of the program is.
 
@@ -174,6 +180,7 @@ def model_of(
         arguments: the flat arguments: those with a batch axis are the network's input, for baselines to read.
         mapped: which have one.
         batch_shape: `[batch]`, or nothing.
+        most: how many counterfactuals the estimator evaluates; None for all, where that is not too dear.
     """
     program = plan.program
     by_example = frozenset(v for v, mark in marks.saved.items() if mark)
@@ -194,7 +201,7 @@ def model_of(
         features[draw.name] = layer.encode(values[draw.name], plan.dtype)
     network = Network(layers, inputs={} if seen is None else {"example": seen.shape[-1]})
     logits = jax.lax.stop_gradient(logits)
-    components = _components(plan, run, marks, saved, features, batch_shape)
+    components = _components(plan, run, marks, saved, features, batch_shape, most)
     objective = ProgramObjective(components, plan.is_log_weight)
     return Model(network, objective, Trace(values, logits, batch_shape))
 
@@ -222,6 +229,7 @@ def _components(
     saved: Surroundings,
     features: Mapping[str, Array],
     batch_shape: tuple[int, ...],
+    most: int | None,
 ) -> list[Component]:
     program = plan.program
     found: list[Component] = []
@@ -250,7 +258,7 @@ def _components(
         arrays[WEIGHT] = weight
         surroundings = Surroundings(arrays, by_example | ({WEIGHT} if differs else set()), plan.batch_axes)
         first, rest = plan.cut_of(term, part)
-        affordable = plan.evaluations(term, part) <= MAXIMUM_EVALUATIONS
+        affordable = plan.evaluations(term, part, most) <= MAXIMUM_EVALUATIONS
         found.append(TermComponent(surroundings, names, term, part, first, rest, affordable))
     return found
 
