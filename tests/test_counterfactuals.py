@@ -170,6 +170,28 @@ def test_a_program_has_the_gradient_of_everything_evaluated(name, monkeypatch):
     assert "evaluated anew 1 times" in hnca.explain(loss, estimator=hnca.HNCA(counterfactuals=1))(*arguments)
 
 
+def test_it_says_what_it_evaluates():
+    """Against the points at which a function is seen to be evaluated, beside that of the trace."""
+    network, _, trace = deep(())
+    seen = set()
+
+    def watched(code, choice):
+        jax.debug.callback(lambda *values: seen.add(np.concatenate(values).tobytes()), code, choice)
+        return jnp.sum(jnp.sin(code)) * jnp.sum(choice[::2])
+
+    objective = hnca.Objective(hnca.Function(watched, ("code", "choice")))
+    for estimator, others in ((hnca.HNCA(), 3 + 6), (hnca.HNCA(counterfactuals=2), 2 + 2)):
+        seen.clear()
+        jax.jit(lambda e=estimator: e.attribute(network, objective, trace, key=KEY).credits)()
+        jax.effects_barrier()
+        assert estimator.reevaluations(network, objective) == len(seen) - 1 == others
+    assert hnca.LeaveOneOutHNCA(3, counterfactuals=2).reevaluations(network, objective) == 3 * 4
+    assert hnca.HNCA(counterfactuals=2).reevaluations(*setting("2-layer auto-encoder")[:2]) == 0
+    mediated = hnca.Reward("action", jnp.zeros(()))
+    assert hnca.HNCA(counterfactuals=3).reevaluations(network, mediated) == 3 + 2
+    assert hnca.HNCA().reevaluations(network, mediated) == 3 + 6
+
+
 def test_subsets_are_all_equally_likely():
     """Of every size: chi-squared of the subsets of 5, level 1e-6 for each."""
     count = 20_000

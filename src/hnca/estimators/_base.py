@@ -75,8 +75,15 @@ class Estimator(eqx.Module):
         """Returns how many an example and layer has evaluated where there is no closed form; None, as most, for all."""
         return None
 
+    def reevaluations(self, network: Network, objective: Objective | Component) -> int:
+        """Returns how many other values of units are evaluated for want of a closed form, beside what it `cost`s.
+
+        In each of them whatever has no closed form is evaluated; of most 0, as they ask for no counterfactuals.
+        """
+        return 0
+
     def cost(self, network: Network) -> Cost:
-        """Returns what one estimate takes: of most the one forward pass, evaluated once."""
+        """Returns what one estimate takes: of most the one forward pass, evaluated once (see `reevaluations` too)."""
         return whole_passes(1)
 
     def __call__(

@@ -147,6 +147,18 @@ def some_evaluated(
     return None if most is None else SomeEvaluated(type(estimator).__name__, most, guess, key, state)
 
 
+def evaluations(
+    network: Network, objective: Objective, reached: Mapping[str, tuple[Role, ...]], most: int | None
+) -> int:
+    """Returns how many other values of units an example has evaluated, those of all layers together."""
+    total = 0
+    for name, layer_roles in reached.items():
+        dear = reevaluated(network, objective, name, sources(layer_roles))
+        if any(dear):
+            total += design_of(network.layers[name], most, whole=bool(dear.children)).evaluations
+    return total
+
+
 def first_guesses(
     network: Network, objective: Objective, reached: Mapping[str, tuple[Role, ...]], most: int | None, guess: Guess
 ) -> State:

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._centring import centred, first_state, inputs_seen
-from hnca.estimators._counterfactuals import Guess, Learned, check_options, first_guesses, some_evaluated
+from hnca.estimators._counterfactuals import Guess, Learned, check_options, evaluations, first_guesses, some_evaluated
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, Role, as_objective, roles
@@ -80,6 +80,10 @@ class HNCA(Estimator):
 
     def most_counterfactuals(self) -> int | None:
         return self.counterfactuals
+
+    def reevaluations(self, network: Network, objective: Objective | Component) -> int:
+        whole = as_objective(objective)
+        return evaluations(network, whole, self._roles(network, whole), self.counterfactuals)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._cost import Cost, whole_passes
-from hnca.estimators._counterfactuals import Guess, check_options, first_guesses, some_evaluated
+from hnca.estimators._counterfactuals import Guess, check_options, evaluations, first_guesses, some_evaluated
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.estimators._passes import checked_samples, less_the_others, with_others
 from hnca.estimators._repeatable import require_repeatable
@@ -59,6 +59,11 @@ class LeaveOneOutHNCA(Estimator):
 
     def most_counterfactuals(self) -> int | None:
         return self.counterfactuals
+
+    def reevaluations(self, network: Network, objective: Objective | Component) -> int:
+        whole = as_objective(objective)
+        reached = roles(network, whole.components)
+        return self.samples * evaluations(network, whole, reached, self.counterfactuals)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
