@@ -11,7 +11,8 @@ class Cost(NamedTuple):
     Attributes:
         forward_passes: layers that are drawn, relaxed or set to their means, over the layers of the network: a layer
             that is drawn again alone counts as its share of a pass.
-        evaluations: points at which the objective, or a part of it, is evaluated.
+        evaluations: points at which the objective, or a part of it, is evaluated; counterfactuals that have no closed
+            form depend on the objective, and are counted by `Estimator.reevaluations`.
     """
 
     forward_passes: float
@@ -32,5 +33,5 @@ def passes_from_each_layer(network: Network, count: int) -> Cost:
 def passes_from_parents(network: Network) -> Cost:
     """Returns the cost of the trace and, for every layer that has children, of one pass from that layer on."""
     above = [name for name in network.order if network.children(name)]
-    drawn = sum(layers_from(network, name) for name in above)
+    drawn = sum(1 + len(network.after(name)) for name in above)
     return Cost(1 + drawn / len(network.order), 1 + len(above))
