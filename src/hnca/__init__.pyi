@@ -65,3 +65,5 @@ from .units import Bernoulli as Bernoulli
 from .units import Categorical as Categorical
 from .units import Conditional as Conditional
 from .units import Layer as Layer
+
+__version__: str

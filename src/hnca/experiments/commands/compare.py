@@ -71,6 +71,7 @@ def _rows(
         drawn = moments(draw, state, draw_key, settings.draws)
         row = measured_row(drawn, reference)
         cost = estimator(name).cost(eqx.filter_eval_shape(draw, state, draw_key).network)
+        cost = cost._replace(evaluations=cost.evaluations + experiment.reevaluations(trained, estimator(name)))
         common = {"experiment": settings.experiment, "layers": layers, "epoch": epoch, "estimator": name}
         time = {"milliseconds": times[name], "variance_times_milliseconds": row["variance"] * times[name]}
         rows.append({**common, **row, **cost._asdict(), **time})
