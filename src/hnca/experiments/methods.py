@@ -144,7 +144,7 @@ def described(of: Container[str]) -> str:
     return "\n".join(f"{row.name}{'*' if _takes_baseline(row) else ''}: {row.help}" for row in rows)
 
 
-def estimator(name: str) -> "Estimator":
+def estimator_of(name: str) -> "Estimator":
     """Returns the estimator of that name; `+baseline` gives it a running mean, decay 0.99, `+learned` a learned one."""
     row, baseline = _parts(name)
     options = dict(row.options)
