@@ -31,6 +31,7 @@ ALL_CASES = {
     "HNCA with all children": Case(hnca.HNCA(prune_children=False), dominates_reinforce=False),
     "HNCA with full reward": Case(hnca.HNCA(prune_upstream=False), dominates_reinforce=False),
     "HNCA with a running mean": Case(hnca.HNCA(hnca.RunningMean(0.9)), dominates_reinforce=False),
+    "HNCA with the paper's running mean": Case(hnca.HNCA(hnca.RunningMean(0.9, debias=False)), False),
     "HNCA with a learned baseline": Case(hnca.HNCA(hnca.LearnedBaseline()), dominates_reinforce=False),
     "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True, everywhere=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),

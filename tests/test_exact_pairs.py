@@ -1,5 +1,8 @@
 """Estimators with a second sample: unbiased by enumeration of both, and drawn as they say by z-tests."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,14 +22,49 @@ BERNOULLI = ["1-layer auto-encoder", "2-layer auto-encoder", "3-layer auto-encod
 ANY = [*BERNOULLI, "scattered over branching", "scattered over dead end", "scattered over categorical hidden"]
 
 
-def expected_gradient(estimator, network, objective, inputs):
+class Law(NamedTuple):
+    """How an estimator's second sample of a layer comes from the first, each of `(layer, logits, values, second)`.
+
+    Attributes:
+        weight: of the difference of the two values of the objective, in the shape of the logits.
+        log_prob: of each unit's second value given the first.
+    """
+
+    weight: Callable
+    log_prob: Callable
+
+
+def score(layer, logits, values):
+    return jax.grad(lambda a: jnp.sum(layer.log_prob(a, values)))(logits)
+
+
+def antithetic_weight(layer, logits, values, second):
+    return (layer.state(values) - layer.state(second)) * jax.nn.sigmoid(jnp.abs(logits)) / 2
+
+
+def antithetic_log_prob(layer, logits, values, second):
+    """A pair can agree only on the likelier value, and differs from the other one for certain."""
+    likely = (logits > 0) == (layer.state(values) > 0.5)
+    differs = jnp.where(likely, jax.nn.sigmoid(-jnp.abs(logits)) / jax.nn.sigmoid(jnp.abs(logits)), 1.0)
+    return jnp.log(jnp.where(values != second, differs, 1 - differs))
+
+
+LAWS = {
+    hnca.LeaveOneOut: Law(
+        lambda layer, logits, values, second: (score(layer, logits, values) - score(layer, logits, second)) / 2,
+        lambda layer, logits, values, second: layer.log_prob(logits, second),
+    ),
+    hnca.DisARM: Law(antithetic_weight, antithetic_log_prob),
+}
+
+
+def expected_gradient(law, network, objective, inputs):
     """Enumerates the first trajectory and, for each layer, every second one."""
     everything = jax.tree.map(jnp.asarray, joint_states(network))
 
     def of_first(trace):
         credits = {
-            name: expected_credit(estimator, network, objective, inputs, trace, everything, name)
-            for name in network.order
+            name: expected_credit(law, network, objective, inputs, trace, everything, name) for name in network.order
         }
         surrogate = jax.grad(lambda n: hnca.surrogate(n, objective, n.evaluate(trace.values, ()), credits))
         return surrogate(network)
@@ -34,7 +72,7 @@ def expected_gradient(estimator, network, objective, inputs):
     return hnca.exact.expectation(network, inputs, of_first)
 
 
-def expected_credit(estimator, network, objective, inputs, trace, everything, name):
+def expected_credit(law, network, objective, inputs, trace, everything, name):
     """Returns the expectation of one layer's credit over the second trajectories, given the first."""
     layer = network.layers[name]
     reached = [i for role in roles(network, objective.components)[name] for i in role.members]
@@ -44,28 +82,28 @@ def expected_credit(estimator, network, objective, inputs, trace, everything, na
         kept = {n: trace[n] for n in network.order if n != name and n not in after}
         second = network.evaluate({**inputs, **values, **kept}, ())
         same = jnp.stack([jnp.all(values[n] == trace[n]) for n in kept] or [jnp.array(True)])
-        log_prob = jnp.sum(estimator.second_log_prob(layer, trace.logits[name], trace[name], second[name]))
+        log_prob = jnp.sum(law.log_prob(layer, trace.logits[name], trace[name], second[name]))
         log_prob += sum(jnp.sum(network.layers[n].log_prob(second.logits[n], second[n])) for n in after)
         difference = sum(
             (objective.components[i].value(network, trace) - objective.components[i].value(network, second))
             for i in reached
         )
-        weight = estimator.weight(layer, trace.logits[name], trace[name], second[name])
+        weight = law.weight(layer, trace.logits[name], trace[name], second[name])
         return jnp.where(jnp.all(same), jnp.exp(log_prob), 0.0) * weight * difference
 
     return jnp.sum(jax.vmap(of_second)(everything), axis=0)
 
 
 PAIRS = [
-    *(("LeaveOneOut", name) for name in ANY if name != "scattered over categorical hidden"),
-    *(("DisARM", name) for name in BERNOULLI),
+    *((hnca.LeaveOneOut, name) for name in ANY if name != "scattered over categorical hidden"),
+    *((hnca.DisARM, name) for name in BERNOULLI),
 ]
 
 
 @pytest.mark.parametrize(("estimator", "name"), PAIRS)
 def test_expectation_over_both_samples_is_the_exact_gradient(estimator, name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
-    found = expected_gradient(getattr(hnca, estimator)(), network, objective, inputs)
+    found = expected_gradient(LAWS[estimator], network, objective, inputs)
     assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
 
 
@@ -131,15 +169,17 @@ def test_drawn_credits_have_the_exact_mean(estimator):
         assert float(jnp.max(jnp.abs(deviation))) < 5.6
 
 
-def test_disarm_draws_its_pairs_as_it_says():
-    """The share of differing pairs against `second_log_prob`: z-tests at level 1e-6 (Bonferroni)."""
+@pytest.mark.parametrize("estimator", LAWS)
+def test_pairs_are_drawn_as_their_law_says(estimator):
+    """The weights are the law's, and so is the share of differing pairs: z-tests at level 1e-6 (Bonferroni)."""
     count, logits = 40_000, jnp.array([-3.0, -0.4, 0.0, 0.4, 3.0])
     layer = hnca.Bernoulli(hnca.Free(5), (-1, 1))
     for first in (-1.0, 1.0):
         values = jnp.full((count, 5), first)
         wide = jnp.broadcast_to(logits, (count, 5))
-        second = hnca.DisARM().second(layer, jax.random.key(2), wide, values)
-        expected = jnp.exp(hnca.DisARM().second_log_prob(layer, wide, values, -values))[0]
+        second = estimator().second(layer, jax.random.key(2), wide, values)
+        expected = jnp.exp(LAWS[estimator].log_prob(layer, wide, values, -values))[0]
+        np.testing.assert_allclose(second.weight, LAWS[estimator].weight(layer, wide, values, second.values), 1e-12)
         share = jnp.mean((second.values != values).astype(jnp.float64), axis=0)
         error = jnp.sqrt(expected * (1 - expected) / count) + 1e-9
         assert float(jnp.max(jnp.abs(share - expected) / error)) < 5.4
@@ -167,6 +207,6 @@ def test_antithetic_pairs_are_for_bernoulli_layers(estimator):
 def test_disarm_is_leave_one_out_or_better_near_one_half():
     """At p = 1/2 an antithetic pair always differs, an independent one half the time."""
     layer, logits, values = hnca.Bernoulli(hnca.Free(1)), jnp.zeros(1), jnp.ones(1)
-    np.testing.assert_allclose(jnp.exp(hnca.DisARM().second_log_prob(layer, logits, values, 1 - values)), 1.0)
-    np.testing.assert_allclose(hnca.DisARM().weight(layer, logits, values, 1 - values), 0.25)
-    np.testing.assert_allclose(hnca.LeaveOneOut().weight(layer, logits, values, 1 - values), 0.5)
+    np.testing.assert_allclose(jnp.exp(LAWS[hnca.DisARM].log_prob(layer, logits, values, 1 - values)), 1.0)
+    np.testing.assert_allclose(LAWS[hnca.DisARM].weight(layer, logits, values, 1 - values), 0.25)
+    np.testing.assert_allclose(LAWS[hnca.LeaveOneOut].weight(layer, logits, values, 1 - values), 0.5)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"units", "_graph", "baselines"},
-    {"conditionals"},
+    {"units", "_given", "_graph", "_optax"},
+    {"conditionals", "baselines"},
     {"network"},
     {"messages", "joint_states"},
     {"objectives"},

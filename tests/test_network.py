@@ -24,6 +24,11 @@ def test_order_children_ancestors_and_mediators():
     assert network.mediators("root", ["left"]) == ("left",)
     assert network.mediators("root", ["action"]) == ("left", "right")
     assert network.mediators("action", ["action"]) == ()
+    assert network.after("image") == network.order
+    assert network.after("root") == ("left", "right", "action")
+    assert network.after("left") == ("right", "action")
+    assert network.after("action") == ()
+    assert dead_end(KEY)[0].after("useless") == ()
 
 
 def test_a_child_that_leads_nowhere_does_not_mediate():

@@ -16,6 +16,7 @@ from hnca.experiments.bandit import Bandit
 from hnca.experiments.commands.main import main
 from hnca.experiments.data.mnist import MNIST
 from hnca.experiments.figures.tables import final_table
+from hnca.experiments.files import read_whole
 from hnca.experiments.methods import estimator
 from hnca.experiments.runs.measured import rows_of
 from hnca.experiments.runs.plan import settings_of
@@ -100,6 +101,20 @@ def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, caps
     assert header["arrays"][0][1:] == ["float32", list(jax.tree.leaves(state)[0].shape)]
     states = [(directory / run / "checkpoint-000005.eqx").read_bytes() for directory in (whole, parts)]
     assert states[0] == states[1]
+
+
+def test_a_checkpoint_is_read_once_as_its_run_is_taken_up(tmp_path, monkeypatch):
+    read = []
+
+    def noted(path):
+        read.append(path.name)
+        return read_whole(path)
+
+    monkeypatch.setattr("hnca.experiments.store.checkpoint.read_whole", noted)
+    for count, expected in (("1", []), ("2", ["checkpoint-000001.eqx"]), ("2", ["checkpoint-000002.eqx"])):
+        main([*BANDIT, "--epochs", count, "--out", str(tmp_path)])
+        assert read == expected
+        read.clear()
 
 
 def test_what_is_damaged_is_computed_again(tmp_path, capsys):

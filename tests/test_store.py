@@ -107,7 +107,7 @@ def test_two_checkpoints_are_kept_and_every_bit_of_them_is_sealed(tmp_path):
         assert found.checkpoint == checkpoints(tmp_path)[1]
         assert "checkpoint-000004.eqx" in found.damaged[0]
     newest.path.write_bytes(whole)
-    assert progress(tmp_path, 2) == (4, newest, ())
+    assert progress(tmp_path, 2) == (4, newest, (), (header, content))
     remove_later(tmp_path, 3)
     assert [checkpoint.epoch for checkpoint in checkpoints(tmp_path)] == [3]
 
@@ -132,7 +132,7 @@ def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
             metrics.write(rows(epoch))
             assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1]) == rows(epoch)[-1]
     assert progress(tmp_path, 2).epoch == 0
-    assert progress(tmp_path / "nowhere", 2) == (0, None, ())
+    assert progress(tmp_path / "nowhere", 2) == (0, None, (), None)
 
 
 def test_settings_that_differ_are_named(tmp_path):

@@ -1,7 +1,7 @@
 """A network: a directed acyclic graph of named layers over named inputs, and what one forward pass leaves behind."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -9,8 +9,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
+from hnca._given import check_given, shape_of_batch
 from hnca._graph import ancestors_of, check_names, check_parents, topological_order
 from hnca.units import Conditional, Layer
+
+Take = Callable[[str, Float[Array, "*logits"]], Array]
+"""Takes a layer's name and its logits, and returns the values that it takes."""
 
 
 class Trace(eqx.Module):
@@ -125,6 +129,14 @@ class Network(eqx.Module):
         parents = {name: layer.conditional.parents for name, layer in self.layers.items()}
         return ancestors_of(parents, names) & frozenset(self.layers)
 
+    def after(self, name: str) -> tuple[str, ...]:
+        """Returns the layers that can be reached from this layer or input, without it, parents before children."""
+        found = [name]
+        for other in self.order:
+            if not set(found).isdisjoint(self.layers[other].conditional.parents):
+                found.append(other)
+        return tuple(found[1:])
+
     def mediators(self, name: str, arguments: Iterable[str]) -> tuple[str, ...]:
         """Returns the children of a layer through which a function of `arguments` can be reached.
 
@@ -182,12 +194,8 @@ class Network(eqx.Module):
         Raises:
             ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one.
         """
-        batch_shape = self._batch_shape(inputs, batch_shape)
-        values, logits = dict(inputs), {}
-        for name, layer_key in zip(self.order, jax.random.split(key, len(self.order)), strict=True):
-            logits[name] = self.layer_logits(values, name, batch_shape)
-            values[name] = self.layers[name].sample(layer_key, logits[name])
-        return Trace(values, logits, batch_shape)
+        batch_shape = shape_of_batch(inputs, dict(self.inputs), batch_shape)
+        return self.forward_pass(self._drawing(key), inputs, batch_shape)
 
     def resample(self, key: Key[Array, ""], trace: Trace, name: str, values: Array) -> Trace:
         """Returns the trace with other values of one layer, and everything after it drawn anew.
@@ -198,14 +206,44 @@ class Network(eqx.Module):
             name: the layer.
             values: what it takes, `[*batch, units]`.
         """
-        changed = {name}
-        new_values, logits = {**trace.values, name: values}, dict(trace.logits)
-        for other, layer_key in zip(self.order, jax.random.split(key, len(self.order)), strict=True):
-            if other != name and changed & set(self.layers[other].conditional.parents):
-                changed.add(other)
-                logits[other] = self.layer_logits(new_values, other, trace.batch_shape)
-                new_values[other] = self.layers[other].sample(layer_key, logits[other])
-        return Trace(new_values, logits, trace.batch_shape)
+        return self.pass_after(self._drawing(key), trace, name, values)
+
+    def layer_keys(self, key: Key[Array, ""]) -> dict[str, Key[Array, ""]]:
+        """Returns a key for every layer, split in the order of `order`."""
+        return dict(zip(self.order, jax.random.split(key, len(self.order)), strict=True))
+
+    def forward_pass(self, take: Take, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
+        """Returns the pass from the inputs on in which every layer takes what `take` makes of its logits.
+
+        Args:
+            take: called once a layer, parents before children.
+            values: for every input `[*batch, *its shape]`.
+            batch_shape: the leading axes that all of them share.
+        """
+        return self._walk(take, self.order, Trace(dict(values), {}, batch_shape))
+
+    def pass_after(self, take: Take, trace: Trace, name: str, values: Array) -> Trace:
+        """Returns the trace with other values of one layer, and what `take` makes of the logits in all after it.
+
+        Args:
+            take: called once for every layer of `after(name)`, parents before children.
+            trace: what stays as it is before and beside the layer, and the logits of the layer itself.
+            name: the layer.
+            values: what it takes.
+        """
+        changed = Trace({**trace.values, name: values}, trace.logits, trace.batch_shape)
+        return self._walk(take, self.after(name), changed)
+
+    def _walk(self, take: Take, names: Iterable[str], start: Trace) -> Trace:
+        values, logits = dict(start.values), dict(start.logits)
+        for name in names:
+            logits[name] = self.layer_logits(values, name, start.batch_shape)
+            values[name] = take(name, logits[name])
+        return Trace(values, logits, start.batch_shape)
+
+    def _drawing(self, key: Key[Array, ""]) -> Take:
+        keys = self.layer_keys(key)
+        return lambda name, logits: self.layers[name].sample(keys[name], logits)
 
     def evaluate(self, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
         """Returns the trace of a pass that took these values: inputs' and layers' values given, logits computed.
@@ -219,45 +257,14 @@ class Network(eqx.Module):
         Raises:
             ValueError: for an input or layer whose values are missing or of another shape.
         """
-        for name in (*dict(self.inputs), *self.order):
-            self._check_values(values, name, batch_shape)
-        logits = {name: self.layer_logits(values, name, batch_shape) for name in self.order}
-        return Trace(dict(values), logits, batch_shape)
+        for name, shape in self.inputs:
+            check_given(values, f"input {name!r}", name, batch_shape, shape)
+        for name, layer in self.layers.items():
+            relaxed = (layer.units, layer.alternatives)
+            check_given(values, f"layer {name!r}", name, batch_shape, (layer.units,), relaxed)
+        return self.forward_pass(lambda name, _logits: values[name], values, batch_shape)
 
     def log_prob(self, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the log-probability of all the layers' values given the inputs, in nats, `[*batch]`."""
         terms = [jnp.sum(self.layers[n].log_prob(trace.logits[n], trace[n]), axis=-1) for n in self.order]
         return sum(terms[1:], terms[0])
-
-    def _check_values(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> None:
-        kind = "layer" if name in self.layers else "input"
-        if name not in values:
-            raise ValueError(
-                f"Network.evaluate: the values of {kind} {name!r} are missing; given are {sorted(values)!r}."
-            )
-        found, shapes = jnp.shape(values[name]), [dict(self.inputs).get(name, ())]
-        if name in self.layers:
-            units = self.layers[name].units
-            shapes = [(units,), (units, self.layers[name].alternatives)]  # the latter of relaxed values
-        if found not in [(*batch_shape, *shape) for shape in shapes]:
-            raise ValueError(
-                f"Network.evaluate: the values of {kind} {name!r} have shape {found}; expected "
-                f"{(*batch_shape, *shapes[0])}, the batch axes and then {shapes[0]}."
-            )
-
-    def _batch_shape(self, inputs: Mapping[str, Array], given: tuple[int, ...] | None) -> tuple[int, ...]:
-        declared = dict(self.inputs)
-        if set(inputs) != set(declared):
-            raise ValueError(f"Network.sample: inputs={sorted(inputs)!r}; expected {sorted(declared)!r}.")
-        shapes = set() if given is None else {given}
-        for name, shape in declared.items():
-            found = jnp.shape(inputs[name])
-            split = len(found) - len(shape)
-            if split < 0 or found[split:] != shape:
-                raise ValueError(
-                    f"Network.sample: input {name!r} has shape {found}; expected the batch axes, then {shape}."
-                )
-            shapes.add(found[:split])
-        if len(shapes) > 1:
-            raise ValueError(f"Network.sample: the inputs' batch axes differ: {sorted(shapes)!r}.")
-        return shapes.pop() if shapes else ()

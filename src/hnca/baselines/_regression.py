@@ -8,6 +8,8 @@ import optax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from hnca._optax import step
+
 HIDDEN = 100
 
 
@@ -58,10 +60,7 @@ def learn(
         return jnp.mean((observed - _predict(parameters, seen)) ** 2)
 
     gradient = jax.grad(error)(regression.parameters)
-    # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.
-    with jax.numpy_dtype_promotion("standard"):
-        steps, optimiser = adam.update(gradient, regression.optimiser)
-    return Regression(optax.apply_updates(regression.parameters, steps), optimiser)
+    return Regression(*step(adam, gradient, regression.optimiser, regression.parameters))
 
 
 def _predict(parameters: Prediction, seen: Float[Array, "*batch inputs"]) -> Float[Array, "*batch"]:

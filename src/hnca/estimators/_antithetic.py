@@ -4,15 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hnca.units import Bernoulli, Layer
 from hnca.units._noise import at_least_float32
-
-
-def require_bernoulli(estimator: str, layer: Layer) -> Bernoulli:
-    """Returns the layer; a layer of another family is a ValueError that names the estimator."""
-    if not isinstance(layer, Bernoulli):
-        raise ValueError(f"{estimator}: is for Bernoulli layers, and not for {type(layer).__name__}; use HNCA.")
-    return layer
 
 
 def uniform_given_state(

@@ -47,9 +47,12 @@ class Estimator(eqx.Module):
     Calling it with (network, objective, trace) returns an `Estimate`; subclasses say only how to get the credits.
     """
 
-    @abstractmethod
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        """Returns the state before the first call (arrays only, so that it can be carried through a scan)."""
+        """Returns the state before the first call: arrays only, so that it can be carried through a scan.
+
+        Most carry nothing from call to call, and begin with an empty state.
+        """
+        return {}
 
     @abstractmethod
     def credit(
@@ -61,7 +64,7 @@ class Estimator(eqx.Module):
         """Returns the passes to credit, `trace` among them or not; None, as most do, for `trace` alone."""
         return None
 
-    def combine(self, values: Float[Array, "passes *batch"], weights: Float[Array, "passes *batch"]) -> Combined:
+    def combine(self, values: Float[Array, " passes *batch"], weights: Float[Array, " passes *batch"]) -> Combined:
         """Returns what the objective's values in the passes come to: as most have it, their weighted mean.
 
         Args:

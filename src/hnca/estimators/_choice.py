@@ -44,8 +44,8 @@ class Choice(NamedTuple):
         inverse: one over the probability with which a candidate is chosen.
     """
 
-    units: Int[Array, "evaluations *batch"]
-    steps: Int[Array, "evaluations *batch"]
+    units: Int[Array, " evaluations *batch"]
+    steps: Int[Array, " evaluations *batch"]
     inverse: float
 
 
@@ -75,7 +75,7 @@ def choose(design: Design, key: Key[Array, ""], batch_shape: tuple[int, ...]) ->
     return Choice(units, steps, design.candidates / design.picks)
 
 
-def subsets(key: Key[Array, ""], of: int, size: int, batch_shape: tuple[int, ...]) -> Int[Array, "size *batch"]:
+def subsets(key: Key[Array, ""], of: int, size: int, batch_shape: tuple[int, ...]) -> Int[Array, " size *batch"]:
     """Draws a subset of the numbers from 0 for every example, without replacement, all subsets equally likely.
 
     Source: Floyd's algorithm (Bentley and Floyd, *A sample of brilliance*, 1987): as many random numbers as it draws.

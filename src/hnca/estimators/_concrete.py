@@ -32,7 +32,7 @@ def noisy_layers(estimator: object, network: Network, trace: Trace, key: Key[Arr
         ValueError: for a layer of a family that has no relaxation.
     """
     noisy = {}
-    for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
+    for name, layer_key in network.layer_keys(key).items():
         relaxation, logits = relaxation_of(estimator, network.layers[name]), finite(trace.logits[name])
         posterior_key, again_key = jax.random.split(layer_key)
         fresh = relaxation.noise(posterior_key, logits)
@@ -62,12 +62,9 @@ def relaxed_pass(
         point: where it is.
         temperature: of all that comes after it.
     """
-    changed = {name}
-    values, logits = {**trace.values, name: noisy[name].relaxation.values(point)}, dict(trace.logits)
-    for other in network.order:
-        if other != name and changed & set(network.layers[other].conditional.parents):
-            changed.add(other)
-            logits[other] = network.layer_logits(values, other, trace.batch_shape)
-            after = noisy[other].relaxation
-            values[other] = after.values(after.soft((finite(logits[other]) + noisy[other].prior) / temperature))
-    return Trace(values, logits, trace.batch_shape)
+
+    def take(other: str, logits: Float[Array, "*logits"]) -> Array:
+        relaxation = noisy[other].relaxation
+        return relaxation.values(relaxation.soft((finite(logits) + noisy[other].prior) / temperature))
+
+    return network.pass_after(take, trace, name, noisy[name].relaxation.values(point))

@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._optax import step
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
 from hnca.estimators._cost import Cost, passes_from_each_layer
-from hnca.estimators._downstream import over_logits
+from hnca.estimators._downstream import downstream_members, over_logits
 from hnca.estimators._relaxation import finite
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._requirements import require_key, require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective, roles
+from hnca.objectives import Component, Objective
 from hnca.units._noise import at_least_float32
 
 
@@ -104,12 +105,9 @@ class RelaxedControlVariate(Estimator):
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: AdaptationState
     ) -> tuple[Credits, AdaptationState]:
-        reached = roles(network, objective.components)
+        members = downstream_members(network, objective)
         require_repeatable(self, objective)
-        if key is None:
-            raise ValueError(f"{type(self).__name__}: key=None; expected a key, from which the relaxation is drawn.")
-        noisy = noisy_layers(self, network, trace, key)
-        members = {name: [i for role in of_layer for i in role.members] for name, of_layer in reached.items()}
+        noisy = noisy_layers(self, network, trace, require_key(self, key, "the relaxation is"))
 
         def second_moment(parameters: Parameters) -> tuple[Float[Array, ""], Credits]:
             used = jax.tree.map(lambda leaf: leaf.astype(network.dtype), parameters)
@@ -134,7 +132,7 @@ class RelaxedControlVariate(Estimator):
         objective: Objective,
         trace: Trace,
         name: str,
-        members: list[int],
+        members: tuple[int, ...],
         noisy: dict[str, NoisyLayer],
     ) -> Float[Array, "*logits"]:
         logits = trace.logits[name]
@@ -162,10 +160,7 @@ class RelaxedControlVariate(Estimator):
         return score * over_logits(value(trace) - given_value, logits) + correction
 
     def _adapted(self, state: AdaptationState, slope: Parameters) -> AdaptationState:
-        # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.
-        with jax.numpy_dtype_promotion("standard"):
-            steps, adam = self._adam.update(slope, state.adam, state.parameters)
-        return jax.lax.stop_gradient(AdaptationState(optax.apply_updates(state.parameters, steps), adam))
+        return jax.lax.stop_gradient(AdaptationState(*step(self._adam, slope, state.adam, state.parameters)))
 
     @property
     def _adam(self) -> optax.GradientTransformation:

@@ -24,12 +24,7 @@ def whole_passes(count: int) -> Cost:
     return Cost(float(count), count)
 
 
-def layers_from(network: Network, name: str) -> int:
-    """Returns how many layers a layer and everything after it are."""
-    return sum(name in network.ancestors((other,)) for other in network.order)
-
-
 def passes_from_each_layer(network: Network, count: int) -> Cost:
     """Returns the cost of the trace and, for every layer, of `count` passes from that layer on."""
-    drawn = count * sum(layers_from(network, name) for name in network.order)
+    drawn = count * sum(1 + len(network.after(name)) for name in network.order)
     return Cost(1 + drawn / len(network.order), 1 + count * len(network.order))

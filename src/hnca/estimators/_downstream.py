@@ -7,14 +7,21 @@ from hnca.network import Network, Trace
 from hnca.objectives import Objective, roles
 
 
+def downstream_members(network: Network, objective: Objective) -> dict[str, tuple[int, ...]]:
+    """Returns, for every layer, the places of the components it can change.
+
+    Raises:
+        ValueError: if a component takes a layer as an argument that the network has not.
+    """
+    reached = roles(network, objective.components)
+    return {name: tuple(place for role in of_layer for place in role.members) for name, of_layer in reached.items()}
+
+
 def downstream_values(network: Network, objective: Objective, trace: Trace) -> dict[str, Float[Array, "*batch"] | None]:
     """Returns, for every layer, the sum of the components it can change; None where there is none."""
     values = objective.values(network, trace)
-    result: dict[str, Array | None] = {}
-    for name, layer_roles in roles(network, objective.components).items():
-        reached = [values[member] for role in layer_roles for member in role.members]
-        result[name] = sum(reached[1:], reached[0]) if reached else None
-    return result
+    reached = {n: [values[i] for i in members] for n, members in downstream_members(network, objective).items()}
+    return {name: sum(found[1:], found[0]) if found else None for name, found in reached.items()}
 
 
 def scored(network: Network, trace: Trace, name: str, value: Float[Array, "*batch"] | None) -> Float[Array, "*logits"]:

@@ -21,7 +21,7 @@ class Passes(NamedTuple):
     """
 
     trace: Trace
-    weights: Float[Array, "passes *batch"]
+    weights: Float[Array, " passes *batch"]
 
 
 class Combined(NamedTuple):
@@ -34,7 +34,7 @@ class Combined(NamedTuple):
     """
 
     value: Float[Array, "*batch"]
-    weights: Float[Array, "passes *batch"] | None
+    weights: Float[Array, " passes *batch"] | None
 
 
 class Estimate(eqx.Module):
@@ -58,7 +58,7 @@ class Estimate(eqx.Module):
     value: Float[Array, "*batch"]
     state: PyTree
     trace: Trace
-    weights: Float[Array, "passes *batch"] | None
+    weights: Float[Array, " passes *batch"] | None
 
     @property
     def passes(self) -> int:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from jaxtyping import Array
 
-from hnca.messages import is_reevaluated, message
+from hnca.messages import is_reevaluated, message, message_beside_entropy
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, Role, checked_contrast
 
@@ -54,6 +54,9 @@ def evidence_of(network: Network, objective: Objective, trace: Trace, name: str,
     components = objective.components
     entropies = {components[i].entropy_of for i in wanted.components}
     return Evidence(
-        {c: message(network, trace, c, name, beside_entropy=c in entropies) for c in wanted.children},
+        {
+            child: (message_beside_entropy if child in entropies else message)(network, trace, child, name)
+            for child in wanted.children
+        },
         {i: checked_contrast(components[i], network, trace, name) for i in wanted.components},
     )

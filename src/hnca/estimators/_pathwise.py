@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._differentiable import require_differentiable
 from hnca.estimators._relaxation import Relaxation, relaxation_of
+from hnca.estimators._requirements import require_differentiable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective
+from hnca.objectives import Objective
 
 
 class PathwiseEstimator(Estimator):
@@ -39,25 +39,22 @@ class PathwiseEstimator(Estimator):
             change: of the logits.
         """
 
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
-
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         require_differentiable(self, network, objective)
-        keys = [None] * len(network.order) if key is None else jax.random.split(key, len(network.order))
+        keys = {} if key is None else network.layer_keys(key)
 
         def total(shifts: Credits) -> Float[Array, ""]:
-            values, logits = dict(trace.values), {}
-            for name, layer_key in zip(network.order, keys, strict=True):
+            def take(name: str, logits: Float[Array, "*logits"]) -> Array:
                 relaxation = relaxation_of(self, network.layers[name])
-                logits[name] = network.layer_logits(values, name, trace.batch_shape)
                 here = trace.logits[name], relaxation.point(trace[name], trace.logits[name])
                 # The shift is not in the logits that the objective sees: those are the direct part's.
-                change = self.derivative(relaxation, layer_key, *here, logits[name] + shifts[name])
-                values[name] = relaxation.values(_moving(here[1], change))
-            return jnp.sum(objective.value(network, Trace(values, logits, trace.batch_shape)))
+                change = self.derivative(relaxation, keys.get(name), *here, logits + shifts[name])
+                return relaxation.values(_moving(here[1], change))
+
+            moving = network.forward_pass(take, trace.values, trace.batch_shape)
+            return jnp.sum(objective.value(network, moving))
 
         return jax.grad(total)(jax.tree.map(jnp.zeros_like, trace.logits)), state
 

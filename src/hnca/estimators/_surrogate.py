@@ -12,7 +12,7 @@ from hnca.estimators._estimate import Combined, Credits, Estimate
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
-Combine = Callable[[Float[Array, "passes *batch"]], Combined]
+Combine = Callable[[Float[Array, " passes *batch"]], Combined]
 
 
 def surrogate(
@@ -80,7 +80,7 @@ def direct_credits(
     network: Network,
     objective: Objective | Component,
     trace: Trace,
-    weights: Float[Array, "passes *batch"] | None = None,
+    weights: Float[Array, " passes *batch"] | None = None,
 ) -> Credits:
     """Returns, for every layer, the derivative of the objective by the layer's logits, samples held fixed.
 

@@ -2,8 +2,9 @@
 
 from jaxtyping import Array, Float, Key
 
-from hnca.estimators._antithetic import antithetic_state, require_bernoulli, uniform_given_state
+from hnca.estimators._antithetic import antithetic_state, uniform_given_state
 from hnca.estimators._paired import PairedEstimator, Second
+from hnca.estimators._requirements import require_bernoulli
 from hnca.units import Layer
 
 
@@ -24,6 +25,6 @@ class ARM(PairedEstimator):
     """
 
     def second(self, layer: Layer, key: Key[Array, ""], logits: Float[Array, "*logits"], values: Array) -> Second:
-        bernoulli = require_bernoulli("ARM", layer)
+        bernoulli = require_bernoulli(self, layer)
         uniform = uniform_given_state(key, logits, bernoulli.state(values))
         return Second(bernoulli.from_state(antithetic_state(uniform, logits)), 0.5 - uniform)

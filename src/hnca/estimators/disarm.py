@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hnca.estimators._antithetic import antithetic_state, require_bernoulli, uniform_given_state
-from hnca.estimators._paired import FinitelyPairedEstimator, Second
+from hnca.estimators._antithetic import antithetic_state, uniform_given_state
+from hnca.estimators._paired import PairedEstimator, Second
+from hnca.estimators._requirements import require_bernoulli
 from hnca.units import Layer
 
 
-class DisARM(FinitelyPairedEstimator):
+class DisARM(PairedEstimator):
     r"""The antithetic two-sample estimator for Bernoulli layers, layer by layer.
 
     **Formula.** With `x = 1[u < p]` the layer's sample and `x' = 1[1 - u < p]` its antithetic one, each unit's credit
@@ -29,23 +30,7 @@ class DisARM(FinitelyPairedEstimator):
     """
 
     def second(self, layer: Layer, key: Key[Array, ""], logits: Float[Array, "*logits"], values: Array) -> Second:
-        bernoulli = require_bernoulli("DisARM", layer)
+        bernoulli = require_bernoulli(self, layer)
         state = bernoulli.state(values)
         other = antithetic_state(uniform_given_state(key, logits, state), logits)
-        return Second(bernoulli.from_state(other), _weight(logits, state, other))
-
-    def weight(self, layer: Layer, logits: Float[Array, "*logits"], values: Array, second: Array) -> Array:
-        bernoulli = require_bernoulli("DisARM", layer)
-        return _weight(logits, bernoulli.state(values), bernoulli.state(second))
-
-    def second_log_prob(self, layer: Layer, logits: Float[Array, "*logits"], values: Array, second: Array) -> Array:
-        bernoulli = require_bernoulli("DisARM", layer)
-        state, other = bernoulli.state(values), bernoulli.state(second)
-        # A pair can agree only on the likelier value, and differs from the other one for certain.
-        likely = (logits > 0).astype(logits.dtype) == state
-        differs = jnp.where(likely, jax.nn.sigmoid(-jnp.abs(logits)) / jax.nn.sigmoid(jnp.abs(logits)), 1.0)
-        return jnp.log(jnp.where(state != other, differs, 1 - differs))
-
-
-def _weight(logits: Array, state: Array, other: Array) -> Array:
-    return (state - other) * jax.nn.sigmoid(jnp.abs(logits)) / 2
+        return Second(bernoulli.from_state(other), (state - other) * jax.nn.sigmoid(jnp.abs(logits)) / 2)

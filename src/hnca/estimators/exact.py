@@ -9,10 +9,10 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, scored
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._requirements import require_repeatable
 from hnca.joint_states import joint_states
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective
+from hnca.objectives import Objective
 
 
 class Exact(Estimator):
@@ -32,9 +32,6 @@ class Exact(Estimator):
 
     **Reference.** The definition of the expectation; `hnca.exact` proves the estimators with it.
     """
-
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
         states = joint_states(network)
@@ -62,7 +59,7 @@ class Exact(Estimator):
         probability = jnp.exp(network.log_prob(trace))
         count = trace.batch_shape[0]
 
-        def weighted(value: Float[Array, "states *batch"]) -> Float[Array, "states *batch"]:
+        def weighted(value: Float[Array, " states *batch"]) -> Float[Array, " states *batch"]:
             # What cannot happen has no weight, were it infinite (a log-probability, say).
             value = jnp.where(probability == 0, 0, value)
             return count * probability * (value - jnp.sum(probability * value, axis=0, keepdims=True))

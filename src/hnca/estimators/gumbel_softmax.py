@@ -1,13 +1,12 @@
 """The concrete relaxation: the whole pass at values between the discrete ones."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hnca.estimators._base import Passes
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation, finite, relaxation_of
-from hnca.estimators._temperature import Temperature, require_temperature
+from hnca.estimators._requirements import Temperature, require_key, require_temperature
 from hnca.network import Network, Trace
 
 
@@ -46,17 +45,15 @@ class GumbelSoftmax(PathwiseEstimator):
         require_temperature(self, self.temperature)
 
     def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        if key is None:
-            raise ValueError("GumbelSoftmax: key=None; expected a key, from which the relaxed pass is drawn.")
-        shape = (1, *trace.batch_shape)
-        values, logits = {name: trace[name][None] for name, _ in network.inputs}, {}
-        for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
+        keys = network.layer_keys(require_key(self, key, "the relaxed pass is"))
+        inputs, shape = {name: trace[name][None] for name, _ in network.inputs}, (1, *trace.batch_shape)
+
+        def take(name: str, logits: Float[Array, "*logits"]) -> Array:
             relaxation = relaxation_of(self, network.layers[name])
-            logits[name] = network.layer_logits(values, name, shape)
-            scores = finite(logits[name]) + relaxation.noise(layer_key, logits[name])
-            temperature = jnp.asarray(self.temperature, scores.dtype)
-            values[name] = relaxation.values(relaxation.soft(scores / temperature))
-        return Passes(Trace(values, logits, shape), jnp.ones(shape, network.dtype))
+            scores = finite(logits) + relaxation.noise(keys[name], logits)
+            return relaxation.values(relaxation.soft(scores / jnp.asarray(self.temperature, scores.dtype)))
+
+        return Passes(network.forward_pass(take, inputs, shape), jnp.ones(shape, network.dtype))
 
     def derivative(
         self,

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, Key
 
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
-from hnca.estimators._temperature import Temperature, require_temperature
+from hnca.estimators._requirements import Temperature, require_key, require_temperature
 
 
 class StraightThroughGumbelSoftmax(PathwiseEstimator):
@@ -46,10 +46,7 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
         point: Float[Array, "*logits"],
         change: Float[Array, "*logits"],
     ) -> Float[Array, "*logits"]:
-        if key is None:
-            raise ValueError(
-                "StraightThroughGumbelSoftmax: key=None; expected a key, from which the noise of the samples is drawn."
-            )
+        key = require_key(self, key, "the noise of the samples is")
         scores = relaxation.scores_given(relaxation.noise(key, logits), logits, point)
         temperature = jnp.asarray(self.temperature, scores.dtype)
         return relaxation.along(relaxation.soft(scores / temperature), change) / temperature

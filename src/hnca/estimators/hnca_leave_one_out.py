@@ -3,17 +3,16 @@
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.estimators._base import Credits, Estimator, Passes
-from hnca.estimators._cost import Cost, whole_passes
+from hnca.estimators._base import Credits
 from hnca.estimators._counterfactuals import Guess, check_options, evaluations, first_guesses, some_evaluated
 from hnca.estimators._hindsight import hindsight_credits
-from hnca.estimators._passes import checked_samples, less_the_others, with_others
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._passes import IndependentPassesEstimator, less_the_others
+from hnca.estimators._requirements import require_repeatable
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective, roles
 
 
-class LeaveOneOutHNCA(Estimator):
+class LeaveOneOutHNCA(IndependentPassesEstimator):
     r"""HNCA with a leave-one-out baseline.
 
     **Formula.** Of `samples` independent passes each is credited as by `HNCA`, every mediated sum `f_k` less the mean
@@ -44,18 +43,11 @@ class LeaveOneOutHNCA(Estimator):
     guess: Guess = eqx.field(static=True, default="curvature")
 
     def __check_init__(self):
-        checked_samples("LeaveOneOutHNCA", self.samples)
         check_options("LeaveOneOutHNCA", self.counterfactuals, self.guess)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         whole = as_objective(objective)
         return first_guesses(network, whole, roles(network, whole.components), self.counterfactuals, self.guess)
-
-    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        return with_others(self, network, trace, key, self.samples)
-
-    def cost(self, network: Network) -> Cost:
-        return whole_passes(self.samples)
 
     def most_counterfactuals(self) -> int | None:
         return self.counterfactuals
@@ -70,7 +62,7 @@ class LeaveOneOutHNCA(Estimator):
     ) -> tuple[Credits, PyTree]:
         require_repeatable(self, objective)
 
-        def centre(_name: str, _place: int, value: Float[Array, "passes *batch"]) -> Float[Array, "passes *batch"]:
+        def centre(_name: str, _place: int, value: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
             return less_the_others(value)
 
         some = some_evaluated(self, self.counterfactuals, self.guess, key, state)

@@ -2,11 +2,11 @@
 
 from jaxtyping import Array, Float, Key
 
-from hnca.estimators._paired import FinitelyPairedEstimator, Second
+from hnca.estimators._paired import PairedEstimator, Second
 from hnca.units import Layer
 
 
-class LeaveOneOut(FinitelyPairedEstimator):
+class LeaveOneOut(PairedEstimator):
     r"""The two-sample REINFORCE leave-one-out estimator, resampling from each layer on.
 
     **Formula.** With a second, independent sample `x'` of a layer given its parents, and of everything after it, the
@@ -27,10 +27,4 @@ class LeaveOneOut(FinitelyPairedEstimator):
 
     def second(self, layer: Layer, key: Key[Array, ""], logits: Float[Array, "*logits"], values: Array) -> Second:
         other = layer.sample(key, logits)
-        return Second(other, self.weight(layer, logits, values, other))
-
-    def weight(self, layer: Layer, logits: Float[Array, "*logits"], values: Array, second: Array) -> Array:
-        return (layer.score(logits, values) - layer.score(logits, second)) / 2
-
-    def second_log_prob(self, layer: Layer, logits: Float[Array, "*logits"], values: Array, second: Array) -> Array:
-        return layer.log_prob(logits, second)
+        return Second(other, (layer.score(logits, values) - layer.score(logits, other)) / 2)

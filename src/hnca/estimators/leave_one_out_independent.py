@@ -3,16 +3,15 @@
 import equinox as eqx
 from jaxtyping import Array, Key, PyTree
 
-from hnca.estimators._base import Credits, Estimator, Passes
-from hnca.estimators._cost import Cost, whole_passes
+from hnca.estimators._base import Credits
 from hnca.estimators._downstream import downstream_values, scored
-from hnca.estimators._passes import checked_samples, less_the_others, with_others
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._passes import IndependentPassesEstimator, less_the_others
+from hnca.estimators._requirements import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective
+from hnca.objectives import Objective
 
 
-class IndependentLeaveOneOut(Estimator):
+class IndependentLeaveOneOut(IndependentPassesEstimator):
     r"""The leave-one-out estimator over independent passes through the whole network, two unless asked for more.
 
     **Formula.** With `s` the score, and `f_k` the sum of the components that a layer can change, in pass k of
@@ -38,18 +37,6 @@ class IndependentLeaveOneOut(Estimator):
     """
 
     samples: int = eqx.field(static=True, default=2)
-
-    def __check_init__(self):
-        checked_samples("IndependentLeaveOneOut", self.samples)
-
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
-
-    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        return with_others(self, network, trace, key, self.samples)
-
-    def cost(self, network: Network) -> Cost:
-        return whole_passes(self.samples)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

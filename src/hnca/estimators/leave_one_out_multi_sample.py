@@ -3,18 +3,18 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
-from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
-from hnca.estimators._passes import checked_samples, less_the_others
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._passes import less_the_others
+from hnca.estimators._requirements import require_samples
+from hnca.estimators._resampling import ResamplingEstimator
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective, roles
+from hnca.objectives import Objective
 
 
-class MultiSampleLeaveOneOut(Estimator):
+class MultiSampleLeaveOneOut(ResamplingEstimator):
     r"""The leave-one-out estimator with `samples` samples of each layer, resampling from the layer on.
 
     **Formula.** `x_1` is the layer's sample in the trace, `x_2 ... x_K` are others of the same logits, each with
@@ -40,41 +40,22 @@ class MultiSampleLeaveOneOut(Estimator):
     samples: int = eqx.field(static=True, default=4)
 
     def __check_init__(self):
-        checked_samples("MultiSampleLeaveOneOut", self.samples)
-
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
+        require_samples(self, self.samples)
 
     def cost(self, network: Network) -> Cost:
         return passes_from_each_layer(network, self.samples - 1)
 
-    def credit(
-        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
-    ) -> tuple[Credits, PyTree]:
-        require_repeatable(self, objective)
-        if key is None:
-            raise ValueError("MultiSampleLeaveOneOut: key=None; expected a key, from which the others are drawn.")
-        first = objective.values(network, trace)
-        credits = {}
-        reached = roles(network, objective.components)
-        for (name, layer_roles), layer_key in zip(reached.items(), jax.random.split(key, len(reached)), strict=True):
-            members = tuple(index for role in layer_roles for index in role.members)
-            credits[name] = self._credit_layer(network, objective, trace, name, members, first, layer_key)
-        return credits, state
-
-    def _credit_layer(
+    def credit_layer(
         self,
         network: Network,
         objective: Objective,
         trace: Trace,
         name: str,
         members: tuple[int, ...],
-        first: list[Array],
+        value: Float[Array, "*batch"],
         key: Key[Array, ""],
     ) -> Float[Array, "*logits"]:
         layer, logits = network.layers[name], trace.logits[name]
-        if not members:
-            return jnp.zeros_like(logits)
 
         def another(one: Key[Array, ""]) -> tuple[Array, Float[Array, "*batch"]]:
             unit_key, after_key = jax.random.split(one)
@@ -83,7 +64,6 @@ class MultiSampleLeaveOneOut(Estimator):
             return layer.score(logits, values), objective.value_of(members, network, other)
 
         scores, values = jax.vmap(another)(jax.random.split(key, self.samples - 1))
-        here = sum((first[index] for index in members[1:]), first[members[0]])
         scores = jnp.concatenate([layer.score(logits, trace[name])[None], scores])
-        centred = less_the_others(jnp.concatenate([here[None], values]))
+        centred = less_the_others(jnp.concatenate([value[None], values]))
         return jnp.mean(scores * over_logits(centred, scores), axis=0)

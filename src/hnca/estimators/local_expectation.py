@@ -2,18 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
-from hnca.estimators._base import Credits, Estimator
-from hnca.estimators._cost import Cost, layers_from
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._cost import Cost
+from hnca.estimators._resampling import ResamplingEstimator
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective, roles
+from hnca.objectives import Objective
 
 AT_A_TIME = 8
 
 
-class LocalExpectation(Estimator):
+class LocalExpectation(ResamplingEstimator):
     r"""The local expectation gradient, which HNCA estimates at the price of messages.
 
     **Formula.** For every unit and every value `v` it can take, everything after its layer is drawn anew with the unit
@@ -37,41 +36,29 @@ class LocalExpectation(Estimator):
     Young 2022, Section 1.2, compares.
     """
 
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
-
     def cost(self, network: Network) -> Cost:
         tried = {name: layer.units * layer.alternatives for name, layer in network.layers.items()}
-        drawn = sum(count * (layers_from(network, name) - 1) for name, count in tried.items())
+        drawn = sum(count * len(network.after(name)) for name, count in tried.items())
         return Cost(1 + drawn / len(tried), 1 + sum(tried.values()))
 
-    def credit(
-        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
-    ) -> tuple[Credits, PyTree]:
-        require_repeatable(self, objective)
-        if key is None:
-            raise ValueError("LocalExpectation: key=None; expected a key, from which what follows a unit is drawn.")
-        credits = {}
-        reached = roles(network, objective.components)
-        for (name, layer_roles), layer_key in zip(reached.items(), jax.random.split(key, len(reached)), strict=True):
-            members = tuple(index for role in layer_roles for index in role.members)
-            credits[name] = _credit_layer(network, objective, trace, name, members, layer_key)
-        return credits, state
+    def credit_layer(
+        self,
+        network: Network,
+        objective: Objective,
+        trace: Trace,
+        name: str,
+        members: tuple[int, ...],
+        value: Float[Array, "*batch"],
+        key: Key[Array, ""],
+    ) -> Float[Array, "*logits"]:
+        layer, logits, taken = network.layers[name], trace.logits[name], trace[name]
+        alternatives = layer.alternative_values(logits.dtype).astype(taken.dtype)
 
+        def evaluate(place: Array) -> Float[Array, "*batch"]:
+            unit, chosen = place // layer.alternatives, alternatives[place % layer.alternatives]
+            other = network.resample(key, trace, name, taken.at[..., unit].set(chosen))
+            return objective.value_of(members, network, other)
 
-def _credit_layer(
-    network: Network, objective: Objective, trace: Trace, name: str, members: tuple[int, ...], key: Key[Array, ""]
-) -> Float[Array, "*logits"]:
-    layer, logits, taken = network.layers[name], trace.logits[name], trace[name]
-    if not members:
-        return jnp.zeros_like(logits)
-    values = layer.alternative_values(logits.dtype).astype(taken.dtype)
-
-    def evaluate(place: Array) -> Float[Array, "*batch"]:
-        unit, value = place // layer.alternatives, values[place % layer.alternatives]
-        other = network.resample(key, trace, name, taken.at[..., unit].set(value))
-        return objective.value_of(members, network, other)
-
-    results = jax.lax.map(evaluate, jnp.arange(layer.units * layer.alternatives), batch_size=AT_A_TIME)
-    alternatives = jnp.moveaxis(results, 0, -1).reshape(*trace.batch_shape, layer.units, layer.alternatives)
-    return layer.credit(logits, taken, None, None, layer.contrast(alternatives, taken))
+        results = jax.lax.map(evaluate, jnp.arange(layer.units * layer.alternatives), batch_size=AT_A_TIME)
+        by_unit = jnp.moveaxis(results, 0, -1).reshape(*trace.batch_shape, layer.units, layer.alternatives)
+        return layer.credit(logits, taken, None, None, layer.contrast(by_unit, taken))

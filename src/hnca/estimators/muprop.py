@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.estimators._antithetic import require_bernoulli
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, over_logits
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._requirements import require_bernoulli, require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective
+from hnca.objectives import Objective
 
 
 class MuProp(Estimator):
@@ -34,9 +33,6 @@ class MuProp(Estimator):
     2016, Eqs 8 to 10.
     """
 
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
-
     def cost(self, network: Network) -> Cost:
         return whole_passes(2)
 
@@ -44,12 +40,12 @@ class MuProp(Estimator):
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         require_repeatable(self, objective)
-        mean_field = _mean_field(network, trace, {})
-        slopes = _slopes(network, objective, trace)
+        mean_field = self._mean_field(network, trace, {})
+        slopes = self._slopes(network, objective, trace)
         expansions = downstream_values(network, objective, mean_field)
         credits = {}
         for name, value in downstream_values(network, objective, trace).items():
-            layer, logits = require_bernoulli("MuProp", network.layers[name]), trace.logits[name]
+            layer, logits = require_bernoulli(self, network.layers[name]), trace.logits[name]
             expansion = expansions[name]
             if value is None or expansion is None:
                 credits[name] = jnp.zeros_like(logits)
@@ -61,23 +57,20 @@ class MuProp(Estimator):
             credits[name] = layer.score(logits, trace[name]) * over_logits(residual, logits) + linear
         return credits, state
 
+    def _mean_field(self, network: Network, trace: Trace, shifts: dict[str, Array]) -> Trace:
+        """Returns the pass in which every layer takes its mean, plus a shift where there is one."""
 
-def _mean_field(network: Network, trace: Trace, shifts: dict[str, Array]) -> Trace:
-    """Returns the pass in which every layer takes its mean, plus a shift where there is one."""
-    values = {name: trace[name] for name, _ in network.inputs}
-    logits = {}
-    for name in network.order:
-        layer = require_bernoulli("MuProp", network.layers[name])
-        logits[name] = network.layer_logits(values, name, trace.batch_shape)
-        mean = layer.mean(logits[name])
-        values[name] = mean + shifts[name] if name in shifts else mean
-    return Trace(values, logits, trace.batch_shape)
+        def take(name: str, logits: Float[Array, "*logits"]) -> Array:
+            mean = require_bernoulli(self, network.layers[name]).mean(logits)
+            return mean + shifts[name] if name in shifts else mean
 
+        inputs = {name: trace[name] for name, _ in network.inputs}
+        return network.forward_pass(take, inputs, trace.batch_shape)
 
-def _slopes(network: Network, objective: Objective, trace: Trace) -> dict[str, Float[Array, "*batch units"]]:
-    """Returns the derivative of the objective by every layer's values, in the mean-field pass and all after it."""
+    def _slopes(self, network: Network, objective: Objective, trace: Trace) -> dict[str, Float[Array, "*batch units"]]:
+        """Returns the derivative of the objective by every layer's values, in the mean-field pass and all after it."""
 
-    def total(shifts: dict[str, Array]) -> Float[Array, ""]:
-        return jnp.sum(objective.value(network, _mean_field(network, trace, shifts)))
+        def total(shifts: dict[str, Array]) -> Float[Array, ""]:
+            return jnp.sum(objective.value(network, self._mean_field(network, trace, shifts)))
 
-    return jax.grad(total)({name: jnp.zeros_like(trace.logits[name]) for name in network.order})
+        return jax.grad(total)({name: jnp.zeros_like(trace.logits[name]) for name in network.order})

@@ -56,8 +56,8 @@ class RELAX(RelaxedControlVariate):
             raise ValueError(f"RELAX: hidden_units={self.hidden_units!r}; expected at least 1.")
 
     def initial_surrogates(self, network: Network) -> dict[str, PyTree]:
-        keys = jax.random.split(jax.random.key(self.seed), len(network.order))
-        return {name: self._surrogate(network, name, key) for name, key in zip(network.order, keys, strict=True)}
+        keys = network.layer_keys(jax.random.key(self.seed))
+        return {name: self._surrogate(network, name, key) for name, key in keys.items()}
 
     def control(
         self,

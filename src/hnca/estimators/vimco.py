@@ -7,16 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.estimators._base import Combined, Credits, Estimator, Passes
-from hnca.estimators._cost import Cost, whole_passes
+from hnca.estimators._base import Combined, Credits
 from hnca.estimators._downstream import scored
-from hnca.estimators._passes import checked_samples, with_others
-from hnca.estimators._repeatable import require_repeatable
+from hnca.estimators._passes import IndependentPassesEstimator
+from hnca.estimators._requirements import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective, roles
+from hnca.objectives import Objective, roles
 
 
-class VIMCO(Estimator):
+class VIMCO(IndependentPassesEstimator):
     r"""Another objective than all other estimators': the bound of several samples, `E[log 1/K sum_k w_k]`.
 
     `w_k` is the weight of the k-th of `samples` independent passes, and the objective's value is its logarithm. That is
@@ -53,21 +52,9 @@ class VIMCO(Estimator):
 
     samples: int = eqx.field(static=True, default=5)
 
-    def __check_init__(self):
-        checked_samples("VIMCO", self.samples)
-
-    def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        return {}
-
-    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes:
-        return with_others(self, network, trace, key, self.samples)
-
-    def combine(self, values: Float[Array, "passes *batch"], weights: Float[Array, "passes *batch"]) -> Combined:
+    def combine(self, values: Float[Array, " passes *batch"], weights: Float[Array, " passes *batch"]) -> Combined:
         """Returns the bound, and the normalised importance weights times their number."""
         return Combined(_log_mean_exp(values, axis=0), values.shape[0] * jax.nn.softmax(values, axis=0))
-
-    def cost(self, network: Network) -> Cost:
-        return whole_passes(self.samples)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
@@ -92,7 +79,7 @@ def _require_log_weight(network: Network, objective: Objective) -> None:
         )
 
 
-def _learning_signals(values: Float[Array, "passes *batch"]) -> Float[Array, "passes *batch"]:
+def _learning_signals(values: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
     """Returns the log mean weight less the same with the pass's own weight replaced by the others' geometric mean."""
     passes = values.shape[0]
     others = (jnp.sum(values, axis=0, keepdims=True) - values) / (passes - 1)

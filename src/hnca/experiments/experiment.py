@@ -145,11 +145,11 @@ class Experiment(ABC):
 
 def straight_through(network: Network, key: Key[Array, ""], inputs: dict[str, Array]) -> Trace:
     """Samples a network of Bernoulli layers, with the derivative of each sample taken to be that of its mean."""
-    values, logits = dict(inputs), {}
-    batch_shape = inputs["image"].shape[:-1]
-    for name, layer_key in zip(network.order, jax.random.split(key, len(network.order)), strict=True):
+    keys = network.layer_keys(key)
+
+    def take(name: str, logits: Float[Array, "*logits"]) -> Array:
         layer = network.layers[name]
-        logits[name] = network.layer_logits(values, name, batch_shape)
-        mean = layer.mean(logits[name])
-        values[name] = mean + jax.lax.stop_gradient(layer.sample(layer_key, logits[name]) - mean)
-    return Trace(values, logits, batch_shape)
+        mean = layer.mean(logits)
+        return mean + jax.lax.stop_gradient(layer.sample(keys[name], logits) - mean)
+
+    return network.forward_pass(take, inputs, inputs["image"].shape[:-1])

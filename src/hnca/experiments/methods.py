@@ -120,17 +120,20 @@ class _WithBaseline(NamedTuple):
         kind: the class in `hnca.baselines`.
         label: after the estimator's.
         former: what rows had in a field `baseline` before names told it.
+        options: arguments of the class.
     """
 
     suffix: str
     kind: str | None
     label: str
     former: str
+    options: Mapping[str, Any] = {}
 
 
 _BASELINES = (
     _WithBaseline("", None, "", "none"),
-    _WithBaseline("baseline", "RunningMean", " with baseline", "running mean"),
+    # The paper's, from 0: what is published with it stays as it is.
+    _WithBaseline("baseline", "RunningMean", " with baseline", "running mean", {"debias": False}),
     _WithBaseline("learned", "LearnedBaseline", " with learned baseline", "learned"),
 )
 
@@ -153,11 +156,11 @@ def described(of: Container[str]) -> str:
 
 
 def estimator(name: str) -> "Estimator":
-    """Returns the estimator of that name; `+baseline` gives it a running mean, decay 0.99, `+learned` a learned one."""
+    """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one."""
     row, baseline = _parts(name)
     options = dict(row.options)
     if baseline.kind is not None:
-        options["baseline"] = getattr(import_module("hnca.baselines"), baseline.kind)()
+        options["baseline"] = getattr(import_module("hnca.baselines"), baseline.kind)(**baseline.options)
     return getattr(import_module("hnca.estimators"), row.kind)(**options)
 
 

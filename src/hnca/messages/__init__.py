@@ -3,6 +3,7 @@
 from hnca.messages._dispatch import likelihood_changes as likelihood_changes
 from hnca.messages._dispatch import likelihood_contrast as likelihood_contrast
 from hnca.messages._dispatch import message as message
+from hnca.messages._dispatch import message_beside_entropy as message_beside_entropy
 from hnca.messages._dispatch import message_changes as message_changes
 from hnca.messages.changes import Changes as Changes
 from hnca.messages.changes import changes_at as changes_at

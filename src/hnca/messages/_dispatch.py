@@ -17,9 +17,7 @@ from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical, Layer
 
 
-def message(
-    network: Network, trace: Trace, child: str, parent: str, *, beside_entropy: bool = False
-) -> Float[Array, "*logits"]:
+def message(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
     """Returns the message from a child layer to a parent layer, in the shape of the parent's logits.
 
     For a Bernoulli parent `log P(child | unit at its upper value) - log P(child | at its lower value)`, for a
@@ -31,13 +29,19 @@ def message(
         trace: its pass.
         child: name of the layer that sends the message.
         parent: name of the layer that it is for.
-        beside_entropy: whether the contrast of the child's entropy for this parent is asked for too; it changes nothing
-            but that what they have in common is computed once.
 
     Source: Young 2022, Eq 2 and Algorithms 1 and 2.
     """
+    return likelihood_contrast(network.layers[child], trace.logits[child], trace[child], network, trace, parent)
+
+
+def message_beside_entropy(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
+    """Returns the message where the contrast of the child's entropy for this parent is asked for too.
+
+    It is the same but that what the two have in common is computed once.
+    """
     layer, logits, taken = network.layers[child], trace.logits[child], trace[child]
-    return likelihood_contrast(layer, logits, taken, network, trace, parent, beside_entropy)
+    return _contrast(layer, logits, taken, network, trace, parent, beside_entropy=True)
 
 
 def likelihood_contrast(
@@ -47,7 +51,6 @@ def likelihood_contrast(
     network: Network,
     trace: Trace,
     parent: str,
-    beside_entropy: bool = False,
 ) -> Float[Array, "*logits"]:
     """Returns the contrast of the log-probability that a layer gives to some values, for one of its parents.
 
@@ -58,8 +61,20 @@ def likelihood_contrast(
         network: whose layer the parent is.
         trace: the values of the parents.
         parent: the layer whose units are changed.
-        beside_entropy: see `message`.
     """
+    return _contrast(layer, logits, taken, network, trace, parent, beside_entropy=False)
+
+
+def _contrast(
+    layer: Layer,
+    logits: Float[Array, "*layer_logits"],
+    taken: Array,
+    network: Network,
+    trace: Trace,
+    parent: str,
+    *,
+    beside_entropy: bool,
+) -> Float[Array, "*logits"]:
     if logits.size == 0:
         return jnp.zeros_like(trace.logits[parent])  # of an empty batch, which cannot be divided into blocks
     above = network.layers[parent]

@@ -71,9 +71,9 @@ def changes_at(
     network: Network,
     trace: Trace,
     parent: str,
-    units: Int[Array, "count *batch"],
-    steps: Int[Array, "count *batch"],
-) -> Float[Array, "count *batch"]:
+    units: Int[Array, " count *batch"],
+    steps: Int[Array, " count *batch"],
+) -> Float[Array, " count *batch"]:
     """Returns by how much the sum would change, had some units of each example had another value, one at a time.
 
     Args:

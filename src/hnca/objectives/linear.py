@@ -57,7 +57,7 @@ class Linear(Component):
         alternatives = above.alternative_values(network.dtype)
         weights = self.weight.reshape(above.units, -1, self.weight.shape[-1])
 
-        def of_unit(unit: tuple[Array, Array]) -> Float[Array, "alternatives *batch"]:
+        def of_unit(unit: tuple[Array, Array]) -> Float[Array, " alternatives *batch"]:
             weight, values = unit
             here = above.encode(values[..., None], network.dtype) @ weight
             changed = [jnp.full((*values.shape, 1), value, taken.dtype) for value in alternatives]

@@ -125,14 +125,6 @@ def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:
     return (features - jnp.asarray(low, features.dtype)) / jnp.asarray(high - low, features.dtype)
 
 
-def features_of_state(draw: Draw, state: Array) -> Float[Array, " features"]:
-    """Returns what a child sees of a draw's units in some state."""
-    if draw.values is None:
-        return state.reshape(-1)
-    low, high = (jnp.asarray(value, state.dtype) for value in draw.values)
-    return state if draw.values == (0.0, 1.0) else low + (high - low) * state
-
-
 def flat(part: Part, values: Mapping[int, Array]) -> Float[Array, " size"]:
     """Returns a part's outputs side by side."""
     return jnp.concatenate([values[output].reshape(-1) for output in part.outputs])

@@ -8,7 +8,6 @@
 from collections.abc import Iterable
 from functools import cached_property
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -58,6 +57,9 @@ class Polynomials:
             return itself
         made = self._of_equation(equation)
         if made is None or len(made) > _MOST_TERMS or (self._is_linear(value) and self._squares(made)):
+            return itself
+        # Weights are products of values: what reads no draw is one, whatever function of another it is.
+        if not self.kinds.get(value) and any(kind != VALUE for monomial in made for kind, _ in monomial):
             return itself
         return made
 
@@ -221,8 +223,3 @@ def _nonzero(program: Program, equation: Equation) -> int:
     operand = _nonzero_or_none(program, equation)
     assert operand is not None, equation
     return operand
-
-
-def jax_softplus(x: jax.Array) -> jax.Array:
-    """Returns `log(1 + e^x)`, as an atom of it is evaluated."""
-    return jnp.logaddexp(x, jnp.zeros((), x.dtype))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from hnca.experiments.runs.plan import Run
-from hnca.experiments.store import progress
+from hnca.experiments.store import newest_epoch
 
 
 class Forecast:
@@ -22,13 +22,13 @@ class Forecast:
         Args:
             run: to which the epoch belongs.
             number: of the epoch.
-            seconds: it took. Every epoch left is taken to cost the same for each layer.
+            seconds: it took. Every epoch left is taken to cost the same for each layer, and checkpoints to be whole.
         """
         if self._said:
             return None
         self._said = True
         others = [other for other in self._runs if other.directory != run.directory]
-        left = [(other.layers, other.epochs - progress(other.directory, other.seeds).epoch) for other in others]
+        left = [(other.layers, other.epochs - newest_epoch(other.directory)) for other in others]
         left = [(layers, epochs) for layers, epochs in left if epochs > 0]
         if not left:
             return None

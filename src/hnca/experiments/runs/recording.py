@@ -18,7 +18,6 @@ from hnca.experiments.store import (
     continue_after,
     differences,
     progress,
-    read_checkpoint,
     read_configuration,
     write_checkpoint,
     write_configuration,
@@ -69,7 +68,7 @@ class Recorder:
         else:
             _refuse_differences(run, stored)
         found = progress(run.directory, run.seeds)
-        self.epoch, self._checkpoint = found.epoch, found.checkpoint
+        self.epoch, self._found = found.epoch, found
         self.notices = [f"{line}; passed over" for line in found.damaged]
         continue_after(run.directory, found.epoch)
         if stored is None or found.epoch == 0:
@@ -89,16 +88,15 @@ class Recorder:
 
         Raises:
             SettingsError: if what is on disk is the state of another network.
-            OSError: if it cannot be read.
         """
-        if self._checkpoint is None:
+        _, checkpoint, _, contents = self._found
+        if checkpoint is None or contents is None:
             return beginning
-        _, content = read_checkpoint(self._checkpoint)
         try:
-            return from_bytes(content, beginning)
+            return from_bytes(contents.content, beginning)
         except ValueError as error:
             raise SettingsError(
-                f"{self._checkpoint.path}: {error}, of another version of hnca; expected --overwrite to begin anew"
+                f"{checkpoint.path}: {error}, of another version of hnca; expected --overwrite to begin anew"
             ) from None
 
     def write_rows(self, rows: Sequence[Row]) -> None:

@@ -135,7 +135,8 @@ def _left(settings: TrainingSettings, runs: Sequence[Run], share: Share) -> str 
     Raises:
         SettingsError: if they are at work on all of it.
     """
-    left = [run.directory.name for run in runs if not run.is_finished()]
+    known = [*share.finished, *(run.directory.name for run in share.done)]
+    left = [run.directory.name for run in runs if run.directory.name not in known and not run.is_finished()]
     if not left:
         return None
     elsewhere = "; ".join(

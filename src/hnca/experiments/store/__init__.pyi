@@ -1,5 +1,6 @@
 """Runs on disk: what was set, what was measured, where training stood, and who is at work on it. Imports no JAX."""
 
+from .checkpoint import newest_epoch as newest_epoch
 from .checkpoint import read_checkpoint as read_checkpoint
 from .checkpoint import write_checkpoint as write_checkpoint
 from .claim import Claim as Claim

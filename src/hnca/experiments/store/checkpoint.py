@@ -34,6 +34,18 @@ class Checkpoint(NamedTuple):
     path: Path
 
 
+class Contents(NamedTuple):
+    """What was read of a checkpoint, and found whole.
+
+    Attributes:
+        header: what a reader should know, as JSON.
+        content: the state.
+    """
+
+    header: dict[str, Any]
+    content: bytes
+
+
 def write_checkpoint(directory: Path, epoch: int, content: bytes | memoryview, header: Mapping[str, Any]) -> Path:
     """Writes `checkpoint-<epoch>.eqx`, keeps the one before it, and removes older ones.
 
@@ -63,6 +75,11 @@ def checkpoints(directory: Path) -> list[Checkpoint]:
     return sorted((Checkpoint(int(match[1]), path) for match, path in matches if match), reverse=True)
 
 
+def newest_epoch(directory: Path) -> int:
+    """Returns the epoch of the newest checkpoint as its name has it, unread; 0 if there is none."""
+    return max((checkpoint.epoch for checkpoint in checkpoints(directory)), default=0)
+
+
 def remove_later(directory: Path, epoch: int) -> None:
     """Removes the checkpoints of later epochs, from which nothing will be continued."""
     for checkpoint in checkpoints(directory):
@@ -70,8 +87,8 @@ def remove_later(directory: Path, epoch: int) -> None:
             checkpoint.path.unlink(missing_ok=True)
 
 
-def read_checkpoint(checkpoint: Checkpoint) -> tuple[dict[str, Any], bytes]:
-    """Returns the header and the content.
+def read_checkpoint(checkpoint: Checkpoint) -> Contents:
+    """Returns the header and the content, and verifies every byte of them (28 MB for five VAEs of 3 layers).
 
     Raises:
         DamagedError: if the file is not what was written.
@@ -87,4 +104,4 @@ def read_checkpoint(checkpoint: Checkpoint) -> tuple[dict[str, Any], bytes]:
         raise DamagedError(f"{checkpoint.path}: its head {error}") from None
     if not isinstance(header, dict) or header.get("epoch") != checkpoint.epoch:
         raise DamagedError(f"{checkpoint.path}: is not the checkpoint of epoch {checkpoint.epoch}")
-    return header, content
+    return Contents(header, content)

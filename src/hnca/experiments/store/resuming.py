@@ -7,6 +7,7 @@ from hnca.experiments.files import remove_partial_files
 from hnca.experiments.store import configuration, metrics
 from hnca.experiments.store.checkpoint import (
     Checkpoint,
+    Contents,
     DamagedError,
     checkpoints,
     read_checkpoint,
@@ -22,15 +23,19 @@ class Progress(NamedTuple):
         epoch: the last finished one; 0 if the run must begin at the beginning.
         checkpoint: after that epoch, None for 0.
         damaged: a line for each newer checkpoint that had to be passed over.
+        contents: of that checkpoint, so that whoever goes on from it need not read it again.
     """
 
     epoch: int
     checkpoint: Checkpoint | None
     damaged: tuple[str, ...]
+    contents: Contents | None = None
 
 
 def progress(directory: Path, seeds: int) -> Progress:
     """Returns how far a run has come.
+
+    Reads the checkpoint it stands at, and verifies every byte of it (28 MB for five VAEs of 3 layers).
 
     Args:
         directory: of the run; it need not exist.
@@ -45,14 +50,14 @@ def progress(directory: Path, seeds: int) -> Progress:
     damaged = []
     for checkpoint in checkpoints(directory):
         try:
-            read_checkpoint(checkpoint)
+            contents = read_checkpoint(checkpoint)
         except DamagedError as error:
             damaged.append(str(error))
             continue
         except FileNotFoundError:  # its owner, at work on the run, has just written another
             continue
         if checkpoint.epoch <= measured:
-            return Progress(checkpoint.epoch, checkpoint, tuple(damaged))
+            return Progress(checkpoint.epoch, checkpoint, tuple(damaged), contents)
         damaged.append(f"{checkpoint.path}: the rows up to its epoch are not whole")
     return Progress(0, None, tuple(damaged))
 

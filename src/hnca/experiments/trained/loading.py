@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hnca.experiments.files import read_json, require_regular, shown
-from hnca.experiments.store import StoredRunError, odd_parts, progress, read_checkpoint, read_configuration
+from hnca.experiments.store import StoredRunError, odd_parts, progress, read_configuration
 from hnca.experiments.store.serialisation import arrays_of
 from hnca.experiments.trained.model import TrainedModel, untrained, with_parameters
 from hnca.network import Network
@@ -73,10 +73,10 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
     seeds = configuration["settings"].get("seeds", 0)
     if not 0 <= seed < seeds:
         raise ValueError(f"{directory}: seed {seed}; expected 0 to {seeds - 1}")
-    checkpoint = progress(directory, seeds).checkpoint
-    if checkpoint is None:
+    _, checkpoint, _, contents = progress(directory, seeds)
+    if checkpoint is None or contents is None:
         raise ValueError(f"{directory}: has no whole checkpoint yet")
-    header, content = read_checkpoint(checkpoint)
+    header, content = contents
     try:
         every = arrays_of(content, header.get("arrays"))
     except ValueError as error:

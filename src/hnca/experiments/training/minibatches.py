@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
+from hnca._optax import step
 from hnca.estimators import Estimator
 from hnca.experiments.data.images import Images, binarise
 from hnca.experiments.experiment import Experiment, Measures
@@ -47,10 +48,7 @@ def apply_gradient(
     state: TrainingState, gradient: PyTree, estimator_state: PyTree, optimiser: optax.GradientTransformation
 ) -> TrainingState:
     """Returns the state after one step along the gradient."""
-    # Optax's Adam raises a float to an integer power, which a caller with strict promotion could not do.
-    with jax.numpy_dtype_promotion("standard"):
-        steps, optimiser_state = optimiser.update(gradient, state.optimiser, state.parameters)
-    return TrainingState(eqx.apply_updates(state.parameters, steps), optimiser_state, estimator_state)
+    return TrainingState(*step(optimiser, gradient, state.optimiser, state.parameters), estimator_state)
 
 
 def update(

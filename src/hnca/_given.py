@@ -1,0 +1,58 @@
+"""The arrays that a network is given, against the shapes it declares."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+Shape = tuple[int, ...]
+
+
+def shape_of_batch(inputs: Mapping[str, Array], declared: Mapping[str, Shape], given: Shape | None) -> Shape:
+    """Returns the leading axes that all inputs share.
+
+    Args:
+        inputs: by name.
+        declared: their shapes for one example.
+        given: the batch axes, where the caller says so; needed only where there are no inputs.
+
+    Raises:
+        ValueError: for an input that is missing, not declared, or of another shape, or for batches that differ.
+    """
+    if set(inputs) != set(declared):
+        raise ValueError(f"Network.sample: inputs={sorted(inputs)!r}; expected {sorted(declared)!r}.")
+    shapes = set() if given is None else {given}
+    for name, shape in declared.items():
+        found = jnp.shape(inputs[name])
+        split = len(found) - len(shape)
+        if split < 0 or found[split:] != shape:
+            raise ValueError(
+                f"Network.sample: input {name!r} has shape {found}; expected the batch axes, then {shape}."
+            )
+        shapes.add(found[:split])
+    if len(shapes) > 1:
+        raise ValueError(f"Network.sample: the inputs' batch axes differ: {sorted(shapes)!r}.")
+    return shapes.pop() if shapes else ()
+
+
+def check_given(
+    values: Mapping[str, Array], what: str, name: str, batch_shape: Shape, shape: Shape, *others: Shape
+) -> None:
+    """Raises a ValueError unless the values are there, of the batch axes and then one of these shapes.
+
+    Args:
+        values: by name.
+        what: they are of, for the message.
+        name: theirs.
+        batch_shape: the leading axes.
+        shape: the one that is named as expected.
+        others: that are allowed too.
+    """
+    if name not in values:
+        raise ValueError(f"Network.evaluate: the values of {what} are missing; given are {sorted(values)!r}.")
+    found = jnp.shape(values[name])
+    if found not in [(*batch_shape, *each) for each in (shape, *others)]:
+        raise ValueError(
+            f"Network.evaluate: the values of {what} have shape {found}; expected "
+            f"{(*batch_shape, *shape)}, the batch axes and then {shape}."
+        )

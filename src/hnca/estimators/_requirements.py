@@ -1,0 +1,76 @@
+"""What an estimator requires of its caller, and the refusals where it is not met: each says what to do instead."""
+
+import math
+
+import jax
+from jaxtyping import Array, Float, Key
+
+from hnca.network import Network
+from hnca.objectives import Objective, roles
+from hnca.units import Bernoulli, Layer
+
+Temperature = float | Float[Array, ""]
+"""A number, or an array `[]`: one that is annealed then need not be compiled anew for each of its values."""
+
+
+def require_key(estimator: object, key: Key[Array, ""] | None, drawn: str) -> Key[Array, ""]:
+    """Returns the key; none is a ValueError that names the estimator and what is drawn ("further passes are")."""
+    if key is None:
+        raise ValueError(f"{type(estimator).__name__}: key=None; expected a key, from which {drawn} drawn.")
+    return key
+
+
+def require_repeatable(estimator: object, objective: Objective) -> None:
+    """Raises a ValueError if a component can be observed only once: for those that evaluate it more than once."""
+    if not _is_repeatable(objective):
+        raise ValueError(
+            f"{type(estimator).__name__}: evaluates the objective on a second sample, which a reward that is observed "
+            "once does not allow; use HNCA or REINFORCE."
+        )
+
+
+def require_differentiable(estimator: object, network: Network, objective: Objective) -> None:
+    """Raises a ValueError if a component can be observed only once: for those that differentiate it by units' values.
+
+    Likewise if a component takes a layer as an argument that the network has not.
+    """
+    roles(network, objective.components)
+    if not _is_repeatable(objective):
+        raise ValueError(
+            f"{type(estimator).__name__}: differentiates the objective by the values of the units, which a reward that "
+            "is observed once does not allow; use HNCA or REINFORCE."
+        )
+
+
+def require_bernoulli(estimator: object, layer: Layer) -> Bernoulli:
+    """Returns the layer; one of another family is a ValueError that names the estimator."""
+    if not isinstance(layer, Bernoulli):
+        name = type(estimator).__name__
+        raise ValueError(f"{name}: is for Bernoulli layers, and not for {type(layer).__name__}; use HNCA.")
+    return layer
+
+
+def require_samples(estimator: object, samples: int) -> None:
+    """Raises a ValueError unless there are at least two samples."""
+    if samples < 2:
+        name = type(estimator).__name__
+        raise ValueError(f"{name}: samples={samples!r}; expected at least 2, as each is another's baseline.")
+
+
+def require_temperature(estimator: object, temperature: Temperature) -> None:
+    """Raises a ValueError unless the temperature is positive and finite.
+
+    One whose value is not known yet, as it is being traced, is not looked at.
+    """
+    try:
+        allowed = bool(temperature > 0) and bool(temperature < math.inf)
+    except jax.errors.TracerBoolConversionError:
+        return
+    if not allowed:
+        raise ValueError(
+            f"{type(estimator).__name__}: temperature={temperature!r}; expected a finite number above 0, such as 0.5."
+        )
+
+
+def _is_repeatable(objective: Objective) -> bool:
+    return all(component.repeatable for component in objective.components)
