@@ -192,6 +192,26 @@ def test_it_says_what_it_evaluates():
     assert hnca.HNCA().reevaluations(network, mediated) == 3 + 6
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_credits_keep_the_dtype_and_the_state_its_structure(dtype):
+    """Of examples alone, in batches and of none, so that it can be carried through a scan."""
+    for batch in ((), (0,), (2, 3)):
+        network, objective, trace = jax.eval_shape(lambda batch=batch: cast(deep(batch), dtype))
+        if dtype != jnp.float32:
+            objective = hnca.Objective(*objective.components[2:])  # the functions are of the default float
+        estimator = hnca.HNCA(hnca.RunningMean(), counterfactuals=2)
+        state = jax.eval_shape(estimator.init, network, objective)
+        found = jax.eval_shape(partial(estimator, key=KEY), network, objective, trace, state=state)
+        for name, credit in found.credits.items():
+            assert (credit.shape, credit.dtype) == (trace.logits[name].shape, dtype)
+        assert found.state == state
+        assert {leaf.dtype for leaf in jax.tree.leaves(state.guesses)} == {jnp.dtype("float32")}
+
+
+def cast(tree, dtype):
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree)
+
+
 def test_subsets_are_all_equally_likely():
     """Of every size: chi-squared of the subsets of 5, level 1e-6 for each."""
     count = 20_000
