@@ -128,6 +128,7 @@ def assert_close(found, expected):
         (hnca.HNCA(counterfactuals=2), hnca.HNCA()),
         (hnca.HNCA(hnca.RunningMean(), counterfactuals=2, guess="slope"), hnca.HNCA(hnca.RunningMean())),
         (hnca.HNCA(prune_children=False, counterfactuals=2, guess="none"), hnca.HNCA(prune_children=False)),
+        (hnca.HNCA(counterfactuals=2, control=hnca.FirstOrder()), hnca.HNCA(control=hnca.FirstOrder())),
         (hnca.LeaveOneOutHNCA(2, counterfactuals=2), hnca.LeaveOneOutHNCA(2)),
     ],
 )
