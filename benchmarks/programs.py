@@ -1,5 +1,6 @@
 """Times an update of a program beside the same network described: `python benchmarks/programs.py vae1 bandit2`."""
 
+import statistics
 import sys
 import time
 
@@ -9,119 +10,132 @@ import optax
 
 import hnca
 
-
-def timeit(fs, n=30, rounds=9):
-    for f, a in fs:
-        jax.block_until_ready(f(*a))
-    res = [[] for _ in fs]
-    for _ in range(rounds):
-        for i, (f, a) in enumerate(fs):
-            t = time.time()
-            for _ in range(n):
-                out = f(*a)
-            jax.block_until_ready(out)
-            res[i].append((time.time() - t) / n * 1e3)
-    return [sorted(r)[len(r) // 2] for r in res]
+BATCH, PIXELS, WIDTH, ACTIONS = 50, 784, 200, 10
+"""The paper's sizes."""
 
 
-def compile_time(f, a):
+def images(key, batch=BATCH):
+    """Returns `[batch, 784]` random binary images."""
+    return (jax.random.uniform(key, (batch, PIXELS)) > 0.7).astype(jnp.float32)
+
+
+def auto_encoder(depth, key):
+    """Returns an encoder and a decoder of so many layers each."""
+    keys = jax.random.split(key, 2 * depth)
+    encoder, decoder, below, size = {}, {f"h{depth - 1}": hnca.Bernoulli(hnca.Free(WIDTH))}, "image", PIXELS
+    for i in range(depth):
+        encoder[f"h{i}"] = hnca.Bernoulli(hnca.Dense(below, size, WIDTH, key=keys[i]))
+        below, size = f"h{i}", WIDTH
+    for i in range(depth - 1):
+        decoder[f"h{i}"] = hnca.Bernoulli(hnca.Dense(f"h{i + 1}", WIDTH, WIDTH, key=keys[depth + i]))
+    decoder["image"] = hnca.Bernoulli(hnca.Dense("h0", WIDTH, PIXELS, key=keys[-1]))
+    return hnca.Network(encoder, inputs={"image": PIXELS}), hnca.Network(decoder)
+
+
+def bandit(depth, key):
+    """Returns a policy of so many hidden layers."""
+    keys = jax.random.split(key, depth + 1)
+    layers, below, size = {}, "image", PIXELS
+    for i in range(depth):
+        layers[f"h{i}"] = hnca.Bernoulli(hnca.Dense(below, size, WIDTH, key=keys[i]), values=(-1, 1))
+        below, size = f"h{i}", WIDTH
+    layers["action"] = hnca.Categorical(hnca.Dense(below, size, ACTIONS, key=keys[-1]))
+    return hnca.Network(layers, inputs={"image": PIXELS})
+
+
+def logits(network, name, features):
+    """Returns `features @ weight + bias`, as a user writes it."""
+    conditional = network.layers[name].conditional
+    return features @ conditional.weights[0] + conditional.bias
+
+
+def bound(networks, key, x):
+    """The evidence lower bound of one image, written out."""
+    encoder, decoder = networks
+    depth = len(encoder.layers)
+    h, hidden, value = x, [], 0.0
+    for i, layer_key in enumerate(jax.random.split(key, depth)):
+        a = logits(encoder, f"h{i}", h)
+        value += jnp.sum(jax.nn.softplus(a) - a * jax.nn.sigmoid(a))
+        h = hnca.bernoulli(layer_key, a, name=f"h{i}")
+        hidden.append(h)
+    prior = decoder.layers[f"h{depth - 1}"].conditional.bias
+    value += jnp.sum(hidden[-1] * prior - jax.nn.softplus(prior))
+    for i in range(depth - 1):
+        a = logits(decoder, f"h{i}", hidden[i + 1])
+        value -= jnp.sum(optax.sigmoid_binary_cross_entropy(a, hidden[i]))
+    return value - jnp.sum(optax.sigmoid_binary_cross_entropy(logits(decoder, "image", hidden[0]), x))
+
+
+def reward(network, key, x, label):
+    """The reward for one image's action."""
+    *hidden, last = jax.random.split(key, len(network.layers))
+    h = x
+    for i, layer_key in enumerate(hidden):
+        h = hnca.bernoulli(layer_key, logits(network, f"h{i}", h), values=(-1, 1), name=f"h{i}")
+    action = hnca.categorical(last, logits(network, "action", h), name="action")
+    return hnca.observed((action == label).astype(jnp.float32))
+
+
+def _auto_encoders(depth):
+    encoder, decoder = auto_encoder(depth, jax.random.key(2))
+    keys, xs = jax.random.split(jax.random.key(1), BATCH), images(jax.random.key(0))
+
+    def described(encoder, decoder, key, xs):
+        bound = hnca.ELBO(encoder, decoder)
+        value, estimate = hnca.estimate(hnca.HNCA(), encoder, bound, {"image": xs}, key=key)
+        return value, estimate.gradient, estimate.objective_gradient
+
+    program = jax.jit(hnca.value_and_grad(bound, in_axes=(None, 0, 0)))
+    return (jax.jit(described), (encoder, decoder, keys[0], xs)), (program, ((encoder, decoder), keys, xs))
+
+
+def _bandits(depth):
+    network, labels = bandit(depth, jax.random.key(2)), jnp.arange(BATCH) % ACTIONS
+    keys, xs = jax.random.split(jax.random.key(1), BATCH), images(jax.random.key(0))
+
+    def described(network, key, xs, labels):
+        trace = network.sample(key, {"image": xs})
+        rewards = (trace["action"][:, 0] == labels).astype(jnp.float32)
+        return hnca.HNCA()(network, hnca.Reward("action", rewards), trace).gradient
+
+    program = jax.jit(hnca.grad(reward, in_axes=(None, 0, 0, 0)))
+    return (jax.jit(described), (network, keys[0], xs, labels)), (program, (network, keys, xs, labels))
+
+
+def _compile_time(function, arguments):
     start = time.time()
-    lowered = f.lower(*a)
+    lowered = function.lower(*arguments)
     traced = time.time()
     lowered.compile()
     return traced - start, time.time() - traced, len(lowered.as_text().splitlines())
 
 
-k = jax.random.split(jax.random.key(0), 8)
-B = 50
-xs = (jax.random.uniform(k[0], (B, 784)) > 0.7).astype(jnp.float32)
-keys = jax.random.split(k[1], B)
+def _milliseconds(pair, updates=30, turns=9):
+    """Returns the median over turns for each."""
+    for function, arguments in pair:
+        jax.block_until_ready(function(*arguments))
+    times = [[] for _ in pair]
+    for _ in range(turns):
+        for (function, arguments), taken in zip(pair, times, strict=True):
+            start = time.time()
+            for _ in range(updates):
+                out = function(*arguments)
+            jax.block_until_ready(out)
+            taken.append((time.time() - start) / updates * 1e3)
+    return [statistics.median(taken) for taken in times]
 
 
-def vae(layers, style):
-    enc = {}
-    for depth in range(layers):
-        enc[f"h{depth}"] = hnca.Bernoulli(
-            hnca.Dense("image" if depth == 0 else f"h{depth - 1}", 784 if depth == 0 else 200, 200, key=k[2 + depth])
-        )
-    dec = {f"h{layers - 1}": hnca.Bernoulli(hnca.Free(200))}
-    for depth in range(layers - 1):
-        dec[f"h{depth}"] = hnca.Bernoulli(hnca.Dense(f"h{depth + 1}", 200, 200, key=k[5 + depth]))
-    dec["image"] = hnca.Bernoulli(hnca.Dense("h0", 200, 784, key=k[7]))
-    encoder = hnca.Network(enc, inputs={"image": 784})
-    decoder = hnca.Network(dec)
-
-    def described(enc, dec, key, xs):
-        v, e = hnca.estimate(hnca.HNCA(), enc, hnca.ELBO(enc, dec), {"image": xs}, key=key)
-        return v, e.gradient, e.objective_gradient
-
-    def loss(params, key, x):
-        enc, dec = params
-        ks = jax.random.split(key, layers)
-        val = 0.0
-        h = x
-        hs = []
-        for depth in range(layers):
-            c = enc.layers[f"h{depth}"].conditional
-            a = h @ c.weights[0] + c.bias
-            if style == "named":
-                val += hnca.entropy(a).sum()
-            else:
-                val += jnp.sum(jax.nn.softplus(a) - a * jax.nn.sigmoid(a))
-            h = hnca.bernoulli(ks[depth], a)
-            hs.append(h)
-        top = dec.layers[f"h{layers - 1}"].conditional.bias
-        val += jnp.sum(hs[-1] * top - jax.nn.softplus(top))
-        for depth in range(layers - 1):
-            c = dec.layers[f"h{depth}"].conditional
-            a = hs[depth + 1] @ c.weights[0] + c.bias
-            val -= optax.sigmoid_binary_cross_entropy(a, hs[depth]).sum()
-        c = dec.layers["image"].conditional
-        a = hs[0] @ c.weights[0] + c.bias
-        return val - optax.sigmoid_binary_cross_entropy(a, x).sum()
-
-    program = jax.jit(hnca.value_and_grad(loss, in_axes=(None, 0, 0)))
-    return (jax.jit(described), (encoder, decoder, jax.random.key(1), xs)), (program, ((encoder, decoder), keys, xs))
+def main(names):
+    """Prints a paragraph for each."""
+    for name in names:
+        pair = _auto_encoders(int(name[3:])) if name.startswith("vae") else _bandits(int(name[6:]))
+        compiled = [_compile_time(*each) for each in pair]
+        described, program = _milliseconds(pair)
+        print(f"{name}: described {described:.2f} ms, program {program:.2f} ms, ratio {program / described:.2f}")
+        for kind, (traced, seconds, lines) in zip(("described", "program"), compiled, strict=True):
+            print(f"  {kind}: traced in {traced:.2f} s, compiled in {seconds:.2f} s, {lines} lines of HLO")
 
 
-def bandit(layers):
-    net = {}
-    for depth in range(layers):
-        net[f"h{depth}"] = hnca.Bernoulli(
-            hnca.Dense("image" if depth == 0 else f"h{depth - 1}", 784 if depth == 0 else 200, 200, key=k[2 + depth]),
-            values=(-1, 1),
-        )
-    net["action"] = hnca.Categorical(hnca.Dense(f"h{layers - 1}", 200, 10, key=k[6]))
-    net = hnca.Network(net, inputs={"image": 784})
-    labels = jnp.arange(B) % 10
-
-    def described(net, key, xs, labels):
-        tr = net.sample(key, {"image": xs})
-        r = (tr["action"][:, 0] == labels).astype(jnp.float32)
-        return hnca.HNCA()(net, hnca.Reward("action", r), tr).gradient
-
-    def loss(net, key, x, label):
-        ks = jax.random.split(key, layers + 1)
-        h = x
-        for depth in range(layers):
-            c = net.layers[f"h{depth}"].conditional
-            h = hnca.bernoulli(ks[depth], h @ c.weights[0] + c.bias, values=(-1, 1))
-        c = net.layers["action"].conditional
-        z = hnca.categorical(ks[layers], h @ c.weights[0] + c.bias)
-        return hnca.observed((z == label).astype(jnp.float32))
-
-    return (jax.jit(described), (net, jax.random.key(1), xs, labels)), (
-        jax.jit(hnca.grad(loss, in_axes=(None, 0, 0, 0))),
-        (net, keys, xs, labels),
-    )
-
-
-which = sys.argv[1:] or ["vae1", "vae2", "bandit1", "bandit2"]
-for w in which:
-    pair = vae(int(w[3:]), "plain") if w.startswith("vae") else bandit(int(w[6:]))
-    cs = [compile_time(f, a) for f, a in pair]
-    r = timeit(pair)
-    described, program = r
-    print(f"{w}: described {described:.2f} ms, program {program:.2f} ms, ratio {program / described:.2f}")
-    for name, (traced, compiled, lines) in zip(("described", "program"), cs, strict=True):
-        print(f"  {name}: traced in {traced:.2f} s, compiled in {compiled:.2f} s, {lines} lines of HLO")
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["vae1", "vae2", "bandit1", "bandit2"])

@@ -41,6 +41,20 @@ def elbo_two_layers(draws, p, key, x):
     return value
 
 
+def weighted_likelihoods(draws, p, key, x):
+    """Of values between 0 and 1, of another draw's by a weight of its own, and of what is linear in another draw."""
+    k1, k2, k3 = jax.random.split(key, 3)
+    h = draws.bernoulli(k1, x @ p["in"], values=(-1, 1))
+    z = draws.categorical(k2, jnp.outer((h @ p["square"])[:2], jnp.asarray([0.5, -1.0, 0.3], x.dtype)))
+    g = draws.bernoulli(k3, p["bias"])
+    seen = h @ p["back"]
+    value = -0.3 * jnp.sum(optax.sigmoid_binary_cross_entropy(seen, jax.nn.sigmoid(x)))
+    mixed = jax.nn.one_hot(z, 3).sum(0) @ p["square"]
+    value += 2 * jnp.sum(optax.sigmoid_binary_cross_entropy(mixed, (g @ p["square"].T) * x[0]))
+    back = g @ p["square"]
+    return value - jnp.sum(optax.sigmoid_binary_cross_entropy(back, h)) + jnp.sum(back) - jnp.sum(seen * x)
+
+
 def sampled_entropy(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     a1 = x @ p["in"]
@@ -163,6 +177,13 @@ def shared_sum_of_two(draws, p, key, x):
     return jnp.sum(jnp.broadcast_to(total, (4,))) + jnp.sum(jnp.outer(x, total * p["bias"]))
 
 
+def functions_with_derivatives_of_their_own(draws, p, key, x):
+    h = draws.bernoulli(key, x @ p["in"])
+    known = jax.nn.softplus(jnp.asarray([0.1, -1.0, 0.5], x.dtype))
+    value = jnp.sum(jax.nn.relu(h - 0.3) * p["bias"] + jax.nn.softplus(h) * x[:3])
+    return value + jnp.sum(jnp.logaddexp(p["bias"], h) * known) + jnp.sum(jax.nn.relu(p["bias"]) * h)
+
+
 def product_of_draws(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     h = draws.bernoulli(k1, x @ p["in"], values=(-1, 1))
@@ -183,6 +204,7 @@ PROGRAMS = {
         bandit,
         elbo_plain,
         elbo_two_layers,
+        weighted_likelihoods,
         sampled_entropy,
         skip_connections,
         nonlinear,
@@ -198,6 +220,7 @@ PROGRAMS = {
         scalar_draws,
         shared_sum,
         shared_sum_of_two,
+        functions_with_derivatives_of_their_own,
         product_of_draws,
         reward_observed,
     )

@@ -78,6 +78,7 @@ JUDGED = [
     "counts",
     "scalar_draws",
     "shared_sum",
+    "functions_with_derivatives_of_their_own",
     "reward_observed",
 ]
 
@@ -103,7 +104,7 @@ def test_check_unbiased_finds_a_bias(float64):
         hnca.check_unbiased(loss_of("nonlinear"), arguments, estimator=hnca.StraightThrough())
 
 
-@pytest.mark.parametrize("name", ["elbo_two_layers", "weights_by_example", "categorical_likelihood"])
+@pytest.mark.parametrize("name", ["elbo_two_layers", "weighted_likelihoods", "categorical_likelihood"])
 def test_a_batch_has_the_mean_of_its_examples_gradients(name, float64):
     p, loss = programs.parameters(), loss_of(name)
     xs = jnp.stack([programs.example(), programs.example()[::-1] * 0.5])
@@ -255,6 +256,13 @@ def test_explain_names_lines_and_ways():
     assert "bernoulli_1: not affine in the units." in text
     assert "programs.py" in text
     assert "evaluated anew" not in hnca.explain(loss_of("elbo_two_layers"))(p, KEY, x)
+
+
+def test_a_likelihood_has_a_message_of_its_own(float64):
+    """What is linear in its logits is no component beside it, which would cost a matrix product more."""
+    told = hnca.explain(loss_of("weighted_likelihoods"))(programs.parameters(), jax.random.key(0), programs.example())
+    assert told.count("log-likelihood") == 3
+    assert "log-normaliser" not in told
 
 
 def test_a_term_that_is_too_dear_is_credited_by_the_score(float64, monkeypatch):

@@ -21,13 +21,14 @@ class Method(NamedTuple):
 
     Attributes:
         name: on the command line and in the rows.
-        kind: the class in `hnca.estimators`.
+        kind: its class in `hnca`.
         label: in tables and figures.
         help: what it does, in a line.
         needs: the least it can learn from.
         colours: of its curves: without a baseline, with a running mean, with a learned one; a single one if it takes
             no baseline.
         options: arguments of the class.
+        parts: arguments that are objects of the library's own, each the name of its class, made as it is by default.
         ablates: the method that it is without something, if it is.
         dear: whether it costs so much that it is compared only if it is asked for.
     """
@@ -39,6 +40,7 @@ class Method(NamedTuple):
     needs: Needs
     colours: tuple[str, ...]
     options: Mapping[str, Any] = {}
+    parts: Mapping[str, str] = {}
     ablates: str | None = None
     dear: bool = False
 
@@ -55,6 +57,10 @@ _ROWS = (
     Method(
         "hnca-full-reward", "HNCA", "HNCA, full reward", "without the pruning of upstream components", "reward",
         ("#c8283c", "#f4a582", "#e0567a"), {"prune_upstream": False}, ablates="hnca",
+    ),
+    Method(
+        "hnca+first-order", "HNCA", "HNCA, first order", "less a linear expansion, put back exactly",
+        "function", ("#00a3a3",), parts={"baseline": "RunningMean", "control": "FirstOrder"},
     ),
     Method(
         "reinforce", "REINFORCE", "REINFORCE", "the score times the objective (Williams 1992)", "reward",
@@ -109,20 +115,23 @@ class _WithBaseline(NamedTuple):
 
     Attributes:
         suffix: after the `+`.
-        kind: the class in `hnca.baselines`.
+        kind: its class in `hnca`.
         label: after the estimator's.
         former: what rows had in a field `baseline` before names told it.
+        options: arguments of the class.
     """
 
     suffix: str
     kind: str | None
     label: str
     former: str
+    options: Mapping[str, Any] = {}
 
 
 _BASELINES = (
     _WithBaseline("", None, "", "none"),
-    _WithBaseline("baseline", "RunningMean", " with baseline", "running mean"),
+    # The paper's, from 0: what is published with it stays as it is.
+    _WithBaseline("baseline", "RunningMean", " with baseline", "running mean", {"debias": False}),
     _WithBaseline("learned", "LearnedBaseline", " with learned baseline", "learned"),
 )
 
@@ -145,12 +154,13 @@ def described(of: Container[str]) -> str:
 
 
 def estimator_of(name: str) -> "Estimator":
-    """Returns the estimator of that name; `+baseline` gives it a running mean, decay 0.99, `+learned` a learned one."""
+    """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one."""
     row, baseline = _parts(name)
-    options = dict(row.options)
+    library = import_module("hnca")
+    options = {**row.options, **{argument: getattr(library, kind)() for argument, kind in row.parts.items()}}
     if baseline.kind is not None:
-        options["baseline"] = getattr(import_module("hnca.baselines"), baseline.kind)()
-    return getattr(import_module("hnca.estimators"), row.kind)(**options)
+        options["baseline"] = getattr(library, baseline.kind)(**baseline.options)
+    return getattr(library, row.kind)(**options)
 
 
 def with_running_mean(name: str) -> str:
@@ -210,5 +220,7 @@ def _named(row: Method, baseline: _WithBaseline) -> str:
 
 
 def _parts(name: str) -> tuple[Method, _WithBaseline]:
+    if name in METHODS:
+        return METHODS[name], _BASELINES[0]
     kind, _, suffix = name.partition("+")
     return METHODS[kind], next(each for each in _BASELINES if each.suffix == suffix)

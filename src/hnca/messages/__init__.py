@@ -8,6 +8,7 @@ from hnca.messages.entropy import entropy_contrast_of as entropy_contrast_of
 from hnca.messages.enumeration import contrast_by_enumeration as contrast_by_enumeration
 from hnca.messages.enumeration import contrast_of_changes as contrast_of_changes
 from hnca.messages.enumeration import enumerated_contrast as enumerated_contrast
+from hnca.messages.mean import mean_contrast as mean_contrast
 from hnca.messages.product import product_message as product_message
 from hnca.messages.product import softplus_sum as softplus_sum
 from hnca.messages.softmax import softmax_message as softmax_message

@@ -1,15 +1,13 @@
 """A program's terms as components of an objective."""
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
-from hnca.conditionals import Dense
-from hnca.messages import contrast_by_enumeration, contrast_of_changes, entropy_contrast_of, likelihood_contrast
+from hnca.messages import contrast_by_enumeration, contrast_of_changes
 from hnca.network import Network, Trace
 from hnca.objectives import Component
 from hnca.programs.equations import Program
@@ -17,7 +15,7 @@ from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
 from hnca.programs.splitting import Term, is_linear_in
 from hnca.programs.surroundings import Surroundings
-from hnca.units import Bernoulli, Categorical, Layer
+from hnca.units import Bernoulli, Categorical
 
 WEIGHT = -1
 """Under which a term's weight stands among its surroundings, beside values by their numbers."""
@@ -63,14 +61,14 @@ class TermComponent(Component):
         self.counterfactual, self.repeatable = counterfactual, True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        return self._over_batch(trace.batch_shape, _states(self.part.program, network, trace.values, self.part.draws))
+        return self._over_batch(trace.batch_shape, states_of(self.part.program, network, trace.values, self.part.draws))
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         program = self.part.program
         draw = next(d for d in self.part.draws if program.draws[d].name == layer)
         if not is_linear_in(self.term, self.part.kinds, draw):
             return self._nonlinear_contrast(network, trace, layer, draw)
-        state = _states(program, network, trace.values, (draw,))[draw]
+        state = states_of(program, network, trace.values, (draw,))[draw]
         # Where an element reads units of several draws, only one of them can be soft.
         others = _taken(program, trace, tuple(d for d in self.part.draws if d != draw))
 
@@ -81,18 +79,30 @@ class TermComponent(Component):
         above = network.layers[layer]
         return found if isinstance(above, Bernoulli) else above.contrast(found, trace[layer])
 
+    def cofactor(self, network: Network, trace: Trace, value: int) -> Float[Array, "*batch size"]:
+        """Returns what one of the atoms is multiplied with: the weight times the other atoms, element by element."""
+        others = tuple(atom for atom in self.term.atoms if atom != (VALUE, value))
+        part = Part(self.part.program, self.part.kinds, [number for _, number in others])
+
+        def one(arrays: Mapping[int, Array], states: dict[int, Array]) -> Float[Array, " size"]:
+            made = part.states(states, arrays)
+            return self._product(arrays, others, made).reshape(-1)
+
+        states = states_of(part.program, network, trace.values, part.draws)
+        return self.surroundings.over_batch(one, trace.batch_shape, states)
+
     def _nonlinear_contrast(self, network: Network, trace: Trace, layer: str, draw: int) -> Float[Array, "*logits"]:
         """Returns the contrast by evaluating anew what is not linear, for every other value of every unit."""
         program, draws = self.part.program, self.part.draws
         if self.first is None or self.rest is None:
             return contrast_by_enumeration(
-                lambda values: self._over_batch(trace.batch_shape, _states(program, network, values, draws)),
+                lambda values: self._over_batch(trace.batch_shape, states_of(program, network, values, draws)),
                 network,
                 trace,
                 layer,
             )
         first, rest = self.first, self.rest
-        states = _states(program, network, trace.values, draws)
+        states = states_of(program, network, trace.values, draws)
         hidden = self.surroundings.over_batch(
             lambda arrays, states: flat(first, first.states(states, arrays)), trace.batch_shape, states
         )
@@ -118,102 +128,16 @@ class TermComponent(Component):
         return self._sum_of(arrays, self.part.states(states, arrays))
 
     def _sum_of(self, arrays: Mapping[int, Array], values: Mapping[int, Array]) -> Float[Array, ""]:
-        product = arrays[WEIGHT]
-        for atom in self.term.atoms:
+        return jnp.sum(self._product(arrays, self.term.atoms, values))
+
+    def _product(self, arrays: Mapping[int, Array], atoms: Sequence[Atom], values: Mapping[int, Array]) -> Array:
+        product = jnp.broadcast_to(arrays[WEIGHT], self.term.shape)
+        for atom in atoms:
             product = product * evaluated(atom, values, self.term.shape).astype(product.dtype)
-        return jnp.sum(product)
+        return product
 
     def __str__(self) -> str:
         return f"{described(self.term)}({', '.join(self.arguments)})"
-
-
-class LikelihoodComponent(Component):
-    """`a * sum softplus(x) + b * sum x sigmoid(x)`, or `a * logsumexp(x)`, where `x` is affine in the draws it reads.
-
-    What the log-likelihood or the entropy of a Bernoulli or categorical layer holds beside what is linear. Its
-    contrasts are messages of that layer.
-
-    Attributes:
-        layer: whose logits are `x`.
-        weight: `a`: `[*batch]`, or a number where it is known beforehand.
-        energy: `b`.
-        arguments: the names of the draws.
-        counterfactual: True.
-        repeatable: True.
-        draw: the draw whose logits `x` are; None for no draw's.
-        name: what it is called in tables.
-    """
-
-    layer: Layer
-    weight: Float[Array, "*batch"] | float
-    energy: float = eqx.field(static=True)
-    arguments: tuple[str, ...] = eqx.field(static=True)
-    draw: str | None = eqx.field(static=True)
-    name: str = eqx.field(static=True)
-    counterfactual: bool = eqx.field(static=True)
-    repeatable: bool = eqx.field(static=True)
-
-    def __init__(self, layer: Layer, weight: Float[Array, "*batch"] | float, energy: float, draw: str | None):
-        """Args: see the class."""
-        self.layer, self.weight, self.energy, self.draw = layer, weight, energy, draw
-        self.name = "entropy" if energy else "log-normaliser"
-        self.arguments = layer.conditional.parents
-        self.counterfactual = self.repeatable = True
-
-    @property
-    def entropy_of(self) -> str | None:
-        return self.draw if self._is_entropy else None
-
-    @property
-    def _is_entropy(self) -> bool:
-        return bool(self.energy) and isinstance(self.weight, float) and self.weight == -self.energy
-
-    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        logits = self._logits(network, trace)
-        weight = jnp.asarray(self.weight, logits.dtype)
-        if isinstance(self.layer, Categorical):
-            return weight * jnp.sum(jax.nn.logsumexp(logits, axis=-1), axis=-1)
-        value = weight * jnp.sum(jax.nn.softplus(logits), axis=-1)
-        if self.energy:
-            value += jnp.asarray(self.energy, logits.dtype) * jnp.sum(logits * jax.nn.sigmoid(logits), axis=-1)
-        return value
-
-    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-        logits = self._logits(network, trace)
-        if self._is_entropy:
-            return self._entropies(logits, network, trace, layer)
-        lowest = jnp.full(logits.shape[: len(trace.batch_shape) + 1], self.layer.alternative_values(logits.dtype)[0])
-        # Of the lowest value the log-probability is -softplus(x), and x_0 - logsumexp(x).
-        rest = -likelihood_contrast(self.layer, logits, lowest, network, trace, layer)
-        if isinstance(self.layer, Categorical):
-            rest = rest + self._contrast_of_first(network, trace, layer)
-        weight = jnp.asarray(self.weight + self.energy, logits.dtype)
-        total = weight.reshape(weight.shape + (1,) * (rest.ndim - weight.ndim) if weight.ndim else ()) * rest
-        return total + self._entropies(logits, network, trace, layer) if self.energy else total
-
-    def _entropies(self, logits: Array, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-        """Returns what `x sigmoid(x)` and as much of softplus add: a multiple of the contrast of the entropy."""
-        entropy = entropy_contrast_of(self.layer, logits, network, trace, layer)
-        return jnp.asarray(-self.energy, logits.dtype) * entropy
-
-    def _logits(self, network: Network, trace: Trace) -> Float[Array, "*logits"]:
-        if self.draw is not None:
-            return trace.logits[self.draw]
-        features = tuple(network.features(trace.values, name) for name in self.layer.conditional.parents)
-        return self.layer.logits(features, trace.batch_shape)
-
-    def _contrast_of_first(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-        """Returns the contrast of the sum of every child's first logit."""
-        above, weight = network.layers[layer], cast(Dense, self.layer.conditional).weight(layer)
-        first = jnp.sum(weight.reshape(weight.shape[0], self.layer.units, -1)[:, :, 0], axis=-1)
-        shape = trace.batch_shape
-        if isinstance(above, Bernoulli):
-            return jnp.broadcast_to(first * jnp.asarray(above.span, first.dtype), (*shape, above.units))
-        by_category = first.reshape(above.units, above.alternatives)
-        return above.contrast(jnp.broadcast_to(by_category, (*shape, *by_category.shape)), trace[layer])
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(self.arguments)})"
 
 
 class ObservedComponent(Component):
@@ -274,7 +198,7 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def _states(
+def states_of(
     program: Program, network: Network, values: Mapping[str, Array], draws: tuple[int, ...]
 ) -> dict[int, Array]:
     """Returns the states of some draws' units, `[*batch, units]` or `[*batch, units, categories]`."""

@@ -121,8 +121,6 @@ def _draw(
 def draw_values(key: Array, logits: Array, values: tuple[float, ...] | None) -> Array:
     """Draws; a key may have leading axes, one key for every index of the logits' first axes."""
     sample = family_of(values, logits.shape[-1] if values is None else 2).sample
-    for _ in range(key.ndim):
-        sample = jax.vmap(sample)
     # A family's units are an axis: that of a scalar draw is put there, and taken away again.
     scalar = logits.ndim - key.ndim < (2 if values is None else 1)
     if not scalar:

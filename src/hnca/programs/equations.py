@@ -47,8 +47,16 @@ class Equation:
         variables = list(dict.fromkeys(v for v in inner.invars if not isinstance(v, Literal)))
         debug = inner.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr.debug_info
         jaxpr = Jaxpr([], variables, inner.outvars, [inner], inner.effects, debug)
-        known = {v: value for v, value in zip(inner.invars, values, strict=True) if not isinstance(v, Literal)}
+        known = {
+            v: jnp.asarray(value) for v, value in zip(inner.invars, values, strict=True) if not isinstance(v, Literal)
+        }
         return list(jaxpr_as_fun(ClosedJaxpr(jaxpr, []))(*(known[v] for v in variables)))
+
+    def apply_to_numbers(self, values: Sequence[ArrayLike]) -> list[Array]:
+        """As `apply`, of numbers known beforehand, which need no derivative: JAX computes no call with one then."""
+        if self.name not in primitives.CALLS:
+            return self.apply(values)
+        return list(jaxpr_as_fun(self.params[primitives.CUSTOM_DERIVATIVES[self.name]])(*values))
 
     def apply_as_floats(self, values: Sequence[Array]) -> Array:
         """Returns the one result of an equation that is linear in its floats, also where the program has integers.

@@ -10,11 +10,13 @@ from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.programs.components import WEIGHT, LikelihoodComponent, ObservedComponent, TermComponent, evaluated
+from hnca.programs.components import WEIGHT, ObservedComponent, TermComponent, evaluated
 from hnca.programs.dependence import outputs_that_depend
-from hnca.programs.draws import draw_values
+from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Program, read
+from hnca.programs.likelihood_component import LikelihoodComponent
 from hnca.programs.lowering import conditional_of
+from hnca.programs.parts import Part
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.soft import finite
 from hnca.programs.splitting import Term, as_array
@@ -118,7 +120,9 @@ def _read(program: Program, held: Mapping[int, Array], value: int) -> Array:
 def _drawn(program: Program, held: Mapping[int, Array], draw: Draw) -> Array:
     if draw.given is not None:
         return _read(program, held, draw.given)
-    return draw_values(held[draw.key], jax.lax.stop_gradient(_read(program, held, draw.logits)), draw.values)
+    # The primitive, whose rule for a batch draws for all examples at once.
+    logits = jax.lax.stop_gradient(_read(program, held, draw.logits))
+    return draw_p.bind(held[draw.key], logits, values=draw.values, name=draw.name, shared=False)
 
 
 def layer_values(plan: Plan, draw: int, values: Array, batch_shape: tuple[int, ...]) -> Array:
@@ -236,22 +240,27 @@ def _components(
             array = _weight(plan, run, term).reshape(batch_shape if differs else ())
             weight = term.weight if isinstance(term.weight, float) else array
         draw = next((d.name for d in program.draws.values() if d.logits == likelihood.value), None)
-        found.append(LikelihoodComponent(layer, weight, likelihood.energy, draw))
+        linear = tuple(_term(plan, run, marks, saved, t, plan.part_of(t)) for t in likelihood.linear)
+        found.append(LikelihoodComponent(layer, weight, likelihood.energy, draw, likelihood.value, linear))
     for term, part in plan.others:
-        names = tuple(program.draws[draw].name for draw in term.reads)
-        weight = _weight(plan, run, term)
-        differs = _differs(plan, marks, term)
         if term.observed:
-            found.append(ObservedComponent(_observed(plan, run, marks, term, weight, differs, batch_shape), names))
-            continue
-        arrays: dict[int, Array] = {v: saved.arrays[v] for v in part.surroundings}
-        by_example = frozenset(v for v in part.surroundings if v in saved.by_example)
-        arrays[WEIGHT] = weight
-        surroundings = Surroundings(arrays, by_example | ({WEIGHT} if differs else set()), plan.batch_axes)
-        first, rest = plan.cut_of(term, part)
-        affordable = plan.evaluations(term, part) <= MAXIMUM_EVALUATIONS
-        found.append(TermComponent(surroundings, names, term, part, first, rest, affordable))
+            names = tuple(program.draws[draw].name for draw in term.reads)
+            found.append(ObservedComponent(_observed(plan, run, marks, term, batch_shape), names))
+        else:
+            found.append(_term(plan, run, marks, saved, term, part))
     return found
+
+
+def _term(plan: Plan, run: Pass, marks: Pass, saved: Surroundings, term: Term, part: Part) -> TermComponent:
+    names = tuple(plan.program.draws[draw].name for draw in term.reads)
+    arrays: dict[int, Array] = {v: saved.arrays[v] for v in part.surroundings}
+    by_example = frozenset(v for v in part.surroundings if v in saved.by_example)
+    arrays[WEIGHT] = _weight(plan, run, term)
+    by_example |= {WEIGHT} if _differs(plan, marks, term) else set()
+    first, rest = plan.cut_of(term, part)
+    affordable = plan.evaluations(term, part) <= MAXIMUM_EVALUATIONS
+    surroundings = Surroundings(arrays, by_example, plan.batch_axes)
+    return TermComponent(surroundings, names, term, part, first, rest, affordable)
 
 
 def _differs(plan: Plan, marks: Pass, term: Term) -> bool:
@@ -264,9 +273,8 @@ def _weight(plan: Plan, run: Pass, term: Term) -> Array:
     return run.weights[plan.terms.index(term)]
 
 
-def _observed(
-    plan: Plan, run: Pass, marks: Pass, term: Term, weight: Array, differs: bool, batch_shape: tuple[int, ...]
-) -> Float[Array, "*batch"]:
+def _observed(plan: Plan, run: Pass, marks: Pass, term: Term, batch_shape: tuple[int, ...]) -> Float[Array, "*batch"]:
+    weight, differs = _weight(plan, run, term), _differs(plan, marks, term)
     values = {v: run.saved[v] for _, v in term.atoms}
     by_example = frozenset(v for v in values if marks.saved[v])
     held = Surroundings({**values, WEIGHT: weight}, by_example | ({WEIGHT} if differs else set()), plan.batch_axes)

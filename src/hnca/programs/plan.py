@@ -29,6 +29,7 @@ class Likelihood:
         softplus: the term, or None.
         energy: what `x sigmoid(x)` is multiplied with.
         logsumexp: the term, or None.
+        linear: terms that hold `x` as a factor, of a softplus with a number before it: the log-likelihood's other half.
     """
 
     value: int
@@ -36,6 +37,7 @@ class Likelihood:
     softplus: Term | None
     energy: float
     logsumexp: Term | None
+    linear: tuple[Term, ...]
 
 
 class Plan:
@@ -141,17 +143,30 @@ class Plan:
             lowering = self._lowered(value)
             energy = kinds.get(LOGISTIC)
             weight = energy.weight if energy is not None and isinstance(energy.weight, float) else 0.0
-            results.append(Likelihood(value, lowering, kinds.get(SOFTPLUS), weight, kinds.get(LOGSUMEXP)))
+            softplus, logsumexp = kinds.get(SOFTPLUS), kinds.get(LOGSUMEXP)
+            scored = softplus is not None and energy is None and bool(softplus.weight)
+            linear = tuple(t for t in self.terms if self._is_multiple(t, value)) if scored else ()
+            results.append(Likelihood(value, lowering, softplus, weight, logsumexp, linear))
         return results
+
+    def _is_multiple(self, term: Term, value: int) -> bool:
+        """Returns whether a term is a value times what reads other draws, if any, and those linearly."""
+        others = [atom for atom in term.atoms if atom != (VALUE, value)]
+        if term.observed or len(others) != len(term.atoms) - 1 or len(others) > 1:
+            return False
+        apart = all(kind == VALUE and not set(self.kinds[v]) & set(self.kinds[value]) for kind, v in others)
+        linear = all(is_linear_in(term, self.kinds, draw) for draw in term.reads)
+        return apart and linear and term.shape == self.program.avals[value].shape
 
     @cached_property
     def others(self) -> list[tuple[Term, Part]]:
         """The remaining terms, each with the part of the program from its draws to its atoms."""
-        return [
-            (t, Part(self.program, self.kinds, [v for _, v in t.atoms]))
-            for t in self.terms
-            if not self._likelihood_kind(t)
-        ]
+        scored = [term for likelihood in self.likelihoods for term in likelihood.linear]
+        return [(t, self.part_of(t)) for t in self.terms if not self._likelihood_kind(t) and t not in scored]
+
+    def part_of(self, term: Term) -> Part:
+        """Returns the part of the program from a term's draws to its atoms."""
+        return Part(self.program, self.kinds, [v for _, v in term.atoms])
 
     def evaluations(self, term: Term, part: Part) -> int:
         """Returns how often a term is evaluated anew in an update: once for every other value of what it bends with."""
@@ -171,7 +186,8 @@ class Plan:
         """The values that the forward pass has to leave behind."""
         lowerings = [*self.layers.values(), *(likelihood.lowering for likelihood in self.likelihoods)]
         values = {value for lowering in lowerings for value in lowering.saved}
-        values |= {value for term, part in self.others if not term.observed for value in part.surroundings}
+        scored = [(term, self.part_of(term)) for likelihood in self.likelihoods for term in likelihood.linear]
+        values |= {value for term, part in (*self.others, *scored) if not term.observed for value in part.surroundings}
         values |= {value for term in self.terms if term.observed for _, value in term.atoms}
         return frozenset(values)
 

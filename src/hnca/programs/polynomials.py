@@ -58,6 +58,9 @@ class Polynomials:
         made = self._of_equation(equation)
         if made is None or len(made) > _MOST_TERMS or (self._is_linear(value) and self._squares(made)):
             return itself
+        # Weights are products of values: what reads no draw is one, whatever function of another it is.
+        if not self.kinds.get(value) and any(kind != VALUE for monomial in made for kind, _ in monomial):
+            return itself
         return made
 
     def is_simple(self, value: int) -> bool:

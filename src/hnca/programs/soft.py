@@ -109,11 +109,11 @@ def apply_to_tables(equation: Equation, operands: Sequence[Array | np.ndarray | 
     """Returns the entries of the result: the equation applied for every alternative."""
     entries = [operand.entries if isinstance(operand, Table) else operand for operand in operands]
     axes = [0 if isinstance(operand, Table) else None for operand in operands]
-    mapped = jax.vmap(lambda *arguments: equation.apply(arguments)[0], in_axes=axes)
     if all(isinstance(entry, np.ndarray) for entry in entries):
         with jax.ensure_compile_time_eval():
-            return np.asarray(mapped(*entries))
-    return mapped(*entries)
+            return np.asarray(jax.vmap(lambda *a: equation.apply_to_numbers(a)[0], in_axes=axes)(*entries))
+    mapped = jax.vmap(lambda *arguments: equation.apply(arguments)[0], in_axes=axes)
+    return mapped(*(jnp.asarray(entry) for entry in entries))
 
 
 def _operand(program: Program, held: Mapping[int, Array | Table], value: int) -> Array | np.ndarray | Table:

@@ -166,10 +166,12 @@ def _sum_of(weights: list[Weight]) -> Weight:
         return weights[0]
 
     def total(values: Mapping[int, Array]) -> Array:
-        parts = [jnp.asarray(w, jnp.float32) if isinstance(w, float) else w(values) for w in weights]
-        dtype = jnp.result_type(*[p for p, w in zip(parts, weights, strict=True) if not isinstance(w, float)])
+        arrays = [w(values) for w in weights if not isinstance(w, float)]
+        dtype = jnp.result_type(*arrays)
+        parts = [array.astype(dtype) for array in arrays]
+        parts += [jnp.asarray(w, dtype) for w in weights if isinstance(w, float)]
         shape = jnp.broadcast_shapes(*(part.shape for part in parts))
-        parts = [jnp.broadcast_to(part.astype(dtype), shape) for part in parts]
+        parts = [jnp.broadcast_to(part, shape) for part in parts]
         return sum(parts[1:], parts[0])
 
     return total

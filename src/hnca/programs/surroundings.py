@@ -39,10 +39,11 @@ class Surroundings(eqx.Module):
         axes = {name: 0 if name in self.by_example else None for name in self.arrays}
         none = dict.fromkeys(self.arrays)
         mapped = function
+        sizes = list(batch_shape)
         if self.batch_axes:
-            mapped = jax.vmap(mapped, in_axes=(axes, *(0 for _ in arguments)))
-        for _ in batch_shape[self.batch_axes :]:
-            mapped = jax.vmap(mapped, in_axes=(none, *(0 for _ in arguments)))
+            mapped = jax.vmap(mapped, in_axes=(axes, *(0 for _ in arguments)), axis_size=sizes.pop())
+        for size in reversed(sizes):
+            mapped = jax.vmap(mapped, in_axes=(none, *(0 for _ in arguments)), axis_size=size)
         return mapped(self.arrays, *arguments)
 
     def first_example(self) -> Mapping[int, Array]:

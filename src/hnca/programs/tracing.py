@@ -227,7 +227,7 @@ class _Writer:
                 np.asarray(value, program.avals[atom].dtype)
                 for value, atom in zip(inputs, equation.inputs, strict=True)
             ]
-            results = equation.apply(arguments)
+            results = equation.apply_to_numbers(arguments)
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
 
     def _number_keys(self, equation: Equation) -> None:

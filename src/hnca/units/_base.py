@@ -85,7 +85,7 @@ class Layer(eqx.Module):
         """Returns the place of each unit's value in `alternative_values`: never by the equality of floats."""
 
     @abstractmethod
-    def sample(self, key: Key[Array, ""], logits: Float[Array, "*logits"]) -> Num[Array, "*batch units"]:
+    def sample(self, key: Key[Array, "*keys"], logits: Float[Array, "*logits"]) -> Num[Array, "*batch units"]:
         """Draws every unit independently given its logits: `alternative_values` of their dtype, bit for bit."""
 
     @abstractmethod

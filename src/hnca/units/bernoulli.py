@@ -97,7 +97,7 @@ class Bernoulli(Layer):
             raise ValueError(f"Bernoulli: values={self.values!r} are the same number in {jnp.dtype(dtype).name}.")
         return jnp.asarray(low), jnp.asarray(high)
 
-    def sample(self, key: Key[Array, ""], logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+    def sample(self, key: Key[Array, "*keys"], logits: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         low, high = self._ends(logits.dtype)
         return jnp.where(_noise.bernoulli(key, logits), high, low)
 

@@ -87,7 +87,7 @@ class Categorical(Layer):
         return values.astype(jnp.int32)
 
     def sample(
-        self, key: Key[Array, ""], logits: Float[Array, "*batch units categories"]
+        self, key: Key[Array, "*keys"], logits: Float[Array, "*batch units categories"]
     ) -> Int[Array, "*batch units"]:
         noise = _noise.gumbel(key, logits.shape, logits.dtype)
         return jnp.argmax(logits.astype(noise.dtype) + noise, axis=-1).astype(jnp.int32)
