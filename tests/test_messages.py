@@ -169,7 +169,7 @@ def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
 
 @pytest.mark.parametrize("allowed", [1, 100, 2**22])
 def test_enumeration_is_the_same_however_many_evaluations_are_held(allowed, monkeypatch):
-    monkeypatch.setattr("hnca.messages.enumeration._ELEMENTS", allowed)
+    monkeypatch.setattr("hnca.messages.batching._ELEMENTS", allowed)
     network, inputs = NETWORKS["categorical hidden"](jax.random.key(0))
     trace = network.sample(jax.random.key(1), {k: jnp.broadcast_to(v, (3, *v.shape)) for k, v in inputs.items()})
     found = jax.jit(lambda t: hnca.message(network, t, "action", "code"))(trace)

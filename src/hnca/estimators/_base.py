@@ -74,8 +74,19 @@ class Estimator(eqx.Module):
         # What has no weight may be infinite: a log-probability of what cannot happen.
         return Combined(jnp.mean(weights * jnp.where(weights == 0, 0, values), axis=0), weights)
 
+    def most_counterfactuals(self) -> int | None:
+        """Returns how many an example and layer has evaluated where there is no closed form; None, as most, for all."""
+        return None
+
+    def reevaluations(self, network: Network, objective: Objective | Component) -> int:
+        """Returns how many other values of units are evaluated for want of a closed form, beside what it `cost`s.
+
+        In each of them whatever has no closed form is evaluated; of most 0, as they ask for no counterfactuals.
+        """
+        return 0
+
     def cost(self, network: Network) -> Cost:
-        """Returns what one estimate takes: of most the one forward pass, evaluated once."""
+        """Returns what one estimate takes: of most the one forward pass, evaluated once (see `reevaluations` too)."""
         return whole_passes(1)
 
     def __call__(
@@ -129,7 +140,8 @@ class Estimator(eqx.Module):
         key = None if key is None else jax.random.fold_in(key, OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:
-            key, trace = None, passes.trace  # that key has been used
+            # That key has been used: its splits have made the passes.
+            key, trace = None if key is None else jax.random.fold_in(key, OWN_KEYS), passes.trace
         credits, state = self.credit(network, objective, trace, key, state)
         return Attribution(credits, state, trace, passes)
 

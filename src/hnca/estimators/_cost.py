@@ -11,7 +11,8 @@ class Cost(NamedTuple):
     Attributes:
         forward_passes: layers that are drawn, relaxed or set to their means, over the layers of the network: a layer
             that is drawn again alone counts as its share of a pass.
-        evaluations: points at which the objective, or a part of it, is evaluated.
+        evaluations: points at which the objective, or a part of it, is evaluated; counterfactuals that have no closed
+            form depend on the objective, and are counted by `Estimator.reevaluations`.
     """
 
     forward_passes: float

@@ -109,13 +109,13 @@ class FirstOrder(eqx.Module):
         """
         points: _Points = {}
 
-        def take(other: str, logits: Float[Array, "*logits"]) -> Array:
-            relaxation = relaxation_of(self, network.layers[other])
+        def mean(layer: str, logits: Float[Array, "*logits"]) -> Float[Array, "*values"]:
+            relaxation = relaxation_of(self, network.layers[layer])
             point = relaxation.soft(finite(logits))
-            points[other] = jax.lax.stop_gradient(point) + shifts[other] if other in shifts else point
-            return relaxation.values(points[other])
+            points[layer] = jax.lax.stop_gradient(point) + shifts[layer] if layer in shifts else point
+            return relaxation.values(points[layer])
 
-        return network.pass_after(take, trace, name, take(name, trace.logits[name])), points
+        return network.pass_after(mean, trace, name, mean(name, trace.logits[name])), points
 
 
 class _Expansion(NamedTuple):

@@ -9,6 +9,15 @@ from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._centring import centred, first_state, inputs_seen
 from hnca.estimators._cost import Cost, passes_from_parents, whole_passes
+from hnca.estimators._counterfactuals import (
+    Guess,
+    Learned,
+    SomeEvaluated,
+    check_options,
+    evaluations,
+    first_guesses,
+    some_evaluated,
+)
 from hnca.estimators._hindsight import Centre, hindsight_credits
 from hnca.estimators.first_order import FirstOrder
 from hnca.network import Network, Trace
@@ -39,25 +48,57 @@ class HNCA(Estimator):
     **Reference.** Young, *Hindsight Network Credit Assignment: Efficient Credit Assignment in Networks of Discrete
     Stochastic Units*, AAAI 2022, Eqs 2, 3, 5 and Algorithms 1 to 3.
 
+    Where a network of deterministic units lies between a unit and what it is credited for (an `hnca.Function`, a
+    `hnca.LogProb` or a child of `hnca.Sequential` or `hnca.Apply`), nothing but an evaluation tells what another value
+    of the unit would have done, and a layer of 200 units costs 200. With `counterfactuals=m` an example has m
+    evaluated, chosen at random by `key`, and the others are guessed from one backpropagation:
+    `guess + 1[chosen] / P(chosen) (exact - guess)`, still unbiased, whatever the guess. A categorical unit has an
+    evaluation for each of its other values; where a child's message has to be evaluated, all those of a chosen unit
+    are, at least one unit's. What has a closed form stays exact, and a layer that has no more than m to evaluate has
+    all evaluated. The paper's dominated variance is lost to the choice.
+
     Attributes:
         baseline: one for every layer and set of mediating children, or None.
         prune_children: see `hnca.objectives.roles`; False is an ablation of the paper's Appendix K, unbiased too.
         prune_upstream: likewise.
         control: what is taken out of what is mediated, and put back exactly, or None.
+        counterfactuals: how many an example and layer are evaluated where there is no closed form; None for all.
+        guess: what stands in for the others: `"slope"`, the first-order change; `"curvature"`, with it a running mean
+            of what that was off by, kept in the state (one that is never handed on stays at 0); `"none"`, for what
+            cannot be differentiated.
+
+    Raises:
+        ValueError: for fewer than one counterfactual or another guess; when called, for no `key` where some are chosen.
     """
 
     baseline: Baseline | None = None
     prune_children: bool = eqx.field(static=True, default=True)
     prune_upstream: bool = eqx.field(static=True, default=True)
     control: FirstOrder | None = None
+    counterfactuals: int | None = eqx.field(static=True, default=None)
+    guess: Guess = eqx.field(static=True, default="curvature")
+
+    def __check_init__(self):
+        check_options("HNCA", self.counterfactuals, self.guess)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
-        if self.baseline is None:
-            return {}
-        return {
-            name: tuple(first_state(self.baseline, network) for _ in layer_roles)
-            for name, layer_roles in self._roles(network, as_objective(objective)).items()
-        }
+        whole = as_objective(objective)
+        reached = self._roles(network, whole)
+        baselines: dict[str, PyTree] = {}
+        if self.baseline is not None:
+            baselines = {
+                name: tuple(first_state(self.baseline, network) for _ in layer_roles)
+                for name, layer_roles in reached.items()
+            }
+        guesses = first_guesses(network, whole, reached, self.counterfactuals, self.guess)
+        return Learned(baselines, guesses) if guesses else baselines
+
+    def most_counterfactuals(self) -> int | None:
+        return self.counterfactuals
+
+    def reevaluations(self, network: Network, objective: Objective | Component) -> int:
+        whole = as_objective(objective)
+        return evaluations(network, whole, self._roles(network, whole), self.counterfactuals)
 
     def cost(self, network: Network) -> Cost:
         return whole_passes(1) if self.control is None else passes_from_parents(network)
@@ -66,7 +107,8 @@ class HNCA(Estimator):
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         reached, inputs = self._roles(network, objective), inputs_seen(network, trace)
-        new_state = {name: list(state.get(name, (None,) * len(roles))) for name, roles in reached.items()}
+        before, guesses = state if isinstance(state, Learned) else Learned(state, {})
+        new_state = {name: list(before.get(name, (None,) * len(roles))) for name, roles in reached.items()}
 
         def centre(name: str, place: int, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
             if place >= len(new_state[name]):
@@ -74,11 +116,13 @@ class HNCA(Estimator):
             value, new_state[name][place] = centred(self.baseline, new_state[name][place], inputs, value)
             return value
 
+        some = some_evaluated(self, self.counterfactuals, self.guess, key, guesses)
         if self.control is None:
-            credits = hindsight_credits(network, objective, trace, reached, centre)
+            credits = hindsight_credits(network, objective, trace, reached, centre, some)
         else:
-            credits = self._controlled(self.control, network, objective, trace, reached, centre)
-        return credits, {name: tuple(states) for name, states in new_state.items()} if self.baseline else {}
+            credits = self._controlled(self.control, network, objective, trace, reached, centre, some)
+        after = {name: tuple(states) for name, states in new_state.items()} if self.baseline else {}
+        return credits, Learned(after, some.state) if some is not None and some.state else after
 
     def _controlled(
         self,
@@ -88,6 +132,7 @@ class HNCA(Estimator):
         trace: Trace,
         reached: Mapping[str, tuple[Role, ...]],
         centre: Centre,
+        some: SomeEvaluated | None,
     ) -> Credits:
         """Returns the credit of every layer for the objective that the control makes for it."""
         control.check(objective, reached)
@@ -96,7 +141,7 @@ class HNCA(Estimator):
             own = control.corrected(network, objective, trace, name, layer_roles)
             # What was reached keeps its place: the control's terms come last.
             own_roles = {name: self._roles(network, own)[name]}
-            credits |= hindsight_credits(network, own, trace, own_roles, centre)
+            credits |= hindsight_credits(network, own, trace, own_roles, centre, some)
         return credits
 
     def _roles(self, network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:

@@ -4,11 +4,12 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits
+from hnca.estimators._counterfactuals import Guess, check_options, evaluations, first_guesses, some_evaluated
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.estimators._passes import IndependentPassesEstimator, less_the_others
 from hnca.estimators._requirements import require_repeatable
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Component, Objective, as_objective, roles
 
 
 class LeaveOneOutHNCA(IndependentPassesEstimator):
@@ -33,9 +34,29 @@ class LeaveOneOutHNCA(IndependentPassesEstimator):
 
     Attributes:
         samples: how many passes, at least 2.
+        counterfactuals: as for `HNCA`, of every pass.
+        guess: likewise.
     """
 
     samples: int = eqx.field(static=True, default=2)
+    counterfactuals: int | None = eqx.field(static=True, default=None)
+    guess: Guess = eqx.field(static=True, default="curvature")
+
+    def __check_init__(self):
+        super().__check_init__()
+        check_options("LeaveOneOutHNCA", self.counterfactuals, self.guess)
+
+    def init(self, network: Network, objective: Objective | Component) -> PyTree:
+        whole = as_objective(objective)
+        return first_guesses(network, whole, roles(network, whole.components), self.counterfactuals, self.guess)
+
+    def most_counterfactuals(self) -> int | None:
+        return self.counterfactuals
+
+    def reevaluations(self, network: Network, objective: Objective | Component) -> int:
+        whole = as_objective(objective)
+        reached = roles(network, whole.components)
+        return self.samples * evaluations(network, whole, reached, self.counterfactuals)
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
@@ -45,4 +66,6 @@ class LeaveOneOutHNCA(IndependentPassesEstimator):
         def centre(_name: str, _place: int, value: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
             return less_the_others(value)
 
-        return hindsight_credits(network, objective, trace, roles(network, objective.components), centre), state
+        some = some_evaluated(self, self.counterfactuals, self.guess, key, state)
+        credits = hindsight_credits(network, objective, trace, roles(network, objective.components), centre, some)
+        return credits, state if some is None else some.state

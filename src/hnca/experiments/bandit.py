@@ -77,6 +77,9 @@ class Bandit(Experiment):
     def estimator_state(self, trained: Network, estimator: Estimator) -> PyTree:
         return estimator.init(trained, Objective(Reward("action", jnp.zeros(()))))
 
+    def reevaluations(self, trained: Network, method: Estimator) -> int:
+        return method.reevaluations(trained, Reward("action", jnp.zeros(())))
+
     def estimate(
         self,
         trained: Network,

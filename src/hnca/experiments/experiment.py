@@ -96,6 +96,10 @@ class Experiment(ABC):
         """Returns the estimator's state before the first update."""
 
     @abstractmethod
+    def reevaluations(self, trained: PyTree, method: Estimator) -> int:
+        """Returns how many counterfactuals the estimator evaluates beside what it costs on any objective."""
+
+    @abstractmethod
     def estimate(
         self,
         trained: PyTree,

@@ -30,7 +30,7 @@ class Method(NamedTuple):
         options: arguments of the class.
         parts: arguments that are objects of the library's own, each the name of its class, made as it is by default.
         ablates: the method that it is without something, if it is.
-        dear: whether it costs so much that it is compared only if it is asked for.
+        seldom: whether it is compared only if it is asked for: it costs much, or is another method on most networks.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Method(NamedTuple):
     options: Mapping[str, Any] = {}
     parts: Mapping[str, str] = {}
     ablates: str | None = None
-    dear: bool = False
+    seldom: bool = False
 
 
 _ROWS = (
@@ -79,13 +79,21 @@ _ROWS = (
         "loo-hnca", "LeaveOneOutHNCA", "HNCA with LOO", "two passes of HNCA, each the other's baseline", "function",
         ("#00c2c7",), {"samples": 2},
     ),
+    Method(
+        "hnca-1", "HNCA", "HNCA, 1 counterfactual", "one evaluated an example, if no closed form is", "function",
+        ("#1f3a93", "#5c7cfa", "#8fa8ff"), {"counterfactuals": 1}, seldom=True,
+    ),
+    Method(
+        "hnca-4", "HNCA", "HNCA, 4 counterfactuals", "four evaluated an example, if no closed form is", "function",
+        ("#0b7285", "#22b8cf", "#66d9e8"), {"counterfactuals": 4}, seldom=True,
+    ),
     Method("disarm", "DisARM", "DisARM", "an antithetic pair (Dong et al. 2020)", "function", ("#cc79a7",)),
     Method("arm", "ARM", "ARM", "augment, reinforce, merge (Yin & Zhou 2019)", "function", ("#8c564b",)),
     Method("muprop", "MuProp", "MuProp", "a linear control variate (Gu et al. 2016)", "function", ("#c44ecb",)),
     Method("nvil", "NVIL", "NVIL", "a learned baseline, scaled (Mnih & Gregor 2014)", "reward", ("#7a8f00",)),
     Method(
         "local-expectation", "LocalExpectation", "local expectation", "every value of every unit evaluated", "function",
-        ("#ff2a2a",), dear=True,
+        ("#ff2a2a",), seldom=True,
     ),
     Method("rebar", "REBAR", "REBAR", "a relaxed control variate (Tucker et al. 2017)", "function", ("#9467bd",)),
     Method("relax", "RELAX", "RELAX", "a learned control variate (Grathwohl et al. 2018)", "function", ("#bcbd22",)),
@@ -196,9 +204,9 @@ def is_ablation(name: str) -> bool:
     return _parts(name)[0].ablates is not None
 
 
-def is_dear(name: str) -> bool:
-    """Returns whether it costs so much that it is compared only if it is asked for."""
-    return _parts(name)[0].dear
+def is_seldom_compared(name: str) -> bool:
+    """Returns whether it is compared only if it is asked for."""
+    return _parts(name)[0].seldom
 
 
 def former_name(kind: str, baseline: str) -> str:

@@ -86,6 +86,9 @@ class VAE(Experiment):
     def estimator_state(self, trained: AutoEncoder, estimator: Estimator) -> PyTree:
         return estimator.init(*trained)
 
+    def reevaluations(self, trained: AutoEncoder, method: Estimator) -> int:
+        return method.reevaluations(*trained)
+
     def estimate(
         self,
         trained: AutoEncoder,

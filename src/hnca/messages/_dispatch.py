@@ -9,9 +9,9 @@ from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_message
 from hnca.messages.categorical_pair import categorical_pair_message
 from hnca.messages.categorical_parent import categorical_parent_message
+from hnca.messages.changes import Changes
 from hnca.messages.convolution import convolution_message
-from hnca.messages.enumeration import enumerated_contrast
-from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
+from hnca.messages.reevaluation import reevaluated_contrast, reevaluation
 from hnca.messages.softmax import softmax_message
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical, Layer
@@ -83,9 +83,18 @@ def _contrast(
         return convolution_message(layer.conditional, above.span, logits, child_state, state)
     known = isinstance(layer, Bernoulli | Categorical) and isinstance(above, Bernoulli | Categorical)
     if not (known and isinstance(layer.conditional, Dense)):
-        contrast = rank_one_contrast if begins_with_dense(layer) else enumerated_contrast
-        return contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
+        return reevaluated_contrast(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
     return _dense_contrast(layer, layer.conditional.weight(parent), logits, taken, above, trace[parent], beside_entropy)
+
+
+def message_changes(network: Network, trace: Trace, child: str, parent: str) -> Changes:
+    """Returns the changes of a child's log-probability by a parent's units; arguments as for `message`."""
+    return likelihood_changes(network.layers[child], trace[child], network, trace, parent)
+
+
+def likelihood_changes(layer: Layer, taken: Array, network: Network, trace: Trace, parent: str) -> Changes:
+    """Returns the changes of the log-probability that a layer gives to some values; as for `likelihood_contrast`."""
+    return reevaluation(layer, lambda other: layer.log_prob(other, taken), network, trace, parent)
 
 
 def _dense_contrast(

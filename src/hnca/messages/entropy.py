@@ -5,8 +5,7 @@ from jaxtyping import Array, Float
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_entropy_contrast
 from hnca.messages.convolution import convolution_entropy_contrast
-from hnca.messages.enumeration import enumerated_contrast
-from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
+from hnca.messages.reevaluation import reevaluated_contrast
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Layer
 
@@ -37,5 +36,4 @@ def entropy_contrast_of(
         if isinstance(layer.conditional, Conv):
             return convolution_entropy_contrast(layer.conditional, above.span, logits, state)
         return bernoulli_entropy_contrast(layer.conditional.weight(parent), above.span, logits, state)
-    contrast = rank_one_contrast if begins_with_dense(layer) else enumerated_contrast
-    return contrast(layer, layer.entropy, network, trace, parent)
+    return reevaluated_contrast(layer, layer.entropy, network, trace, parent)

@@ -6,8 +6,7 @@ from jaxtyping import Array, Float
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_mean_contrast
 from hnca.messages.convolution import convolution_mean_contrast
-from hnca.messages.enumeration import enumerated_contrast
-from hnca.messages.rank_one import begins_with_dense, rank_one_contrast
+from hnca.messages.reevaluation import reevaluated_contrast
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli
 
@@ -38,5 +37,4 @@ def mean_contrast(
         terms = slope * layer.posterior(logits, jnp.zeros_like(logits))
         return jnp.sum(terms.reshape(*trace.batch_shape, layer.units, -1), axis=-1)
 
-    contrast = rank_one_contrast if begins_with_dense(layer) else enumerated_contrast
-    return contrast(layer, of_unit, network, trace, parent)
+    return reevaluated_contrast(layer, of_unit, network, trace, parent)

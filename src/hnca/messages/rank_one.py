@@ -1,4 +1,4 @@
-"""Contrasts through a dense first stage: a unit that changes adds one row of its weight to what that stage returns.
+"""Changes through a dense first stage: a unit that changes adds one row of its weight to what that stage returns.
 
 Only what comes after is evaluated anew: the rest of a `Sequential`, or, where the layers are joined by `Dense` alone,
 nothing but the quantity itself.
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from hnca.conditionals import Dense, Sequential
-from hnca.messages.enumeration import contrast_of_changes
+from hnca.messages.changes import Changes, of_own_unit
+from hnca.messages.enumeration import Quantity
 from hnca.network import Network, Trace
 from hnca.units import Conditional, Layer
 
@@ -21,35 +22,62 @@ def begins_with_dense(layer: Layer) -> bool:
     return isinstance(_first_stage(layer), Dense)
 
 
-def rank_one_contrast(
-    layer: Layer,
-    quantity: Callable[[Array], Float[Array, "*batch units"]],
+def rank_one_changes(layer: Layer, quantity: Quantity, network: Network, trace: Trace, parent: str) -> Changes:
+    """Returns the changes of a sum over a layer's units of a function of their logits, for one of its parents.
+
+    An evaluation is one of what comes after the first stage. Arguments as for `enumerated_contrast`; the layer has to
+    `begins_with_dense`.
+    """
+    conditional = layer.conditional
+    first = cast(Dense, _first_stage(layer))
+
+    def hidden(values: Num[Array, "*values"]) -> Float[Array, "*batch hidden"]:
+        features = tuple(network.features({**trace.values, parent: values}, name) for name in first.parents)
+        return first(features, trace.batch_shape)
+
+    def after(hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch"]:
+        last = conditional.after_first(hidden, trace.batch_shape) if isinstance(conditional, Sequential) else hidden
+        return jnp.sum(quantity(layer.as_logits(last)), axis=-1)
+
+    return changes_by_rows(hidden, after, first.weight(parent), network, trace, parent)
+
+
+def changes_by_rows(
+    hidden: Callable[[Num[Array, "*values"]], Float[Array, "*batch hidden"]],
+    after: Callable[[Float[Array, "*batch hidden"]], Float[Array, "*batch"]],
+    weight: Float[Array, "features hidden"],
     network: Network,
     trace: Trace,
     parent: str,
-) -> Float[Array, "*logits"]:
-    """Returns the contrast of a sum over a layer's units of a function of their logits, for one of its parents.
+) -> Changes:
+    """Returns the changes of `after(hidden(values))`, where `hidden` is affine in what is seen of the layer.
 
-    Costs `units * (alternatives - 1)` evaluations of what comes after the first stage. Arguments as for
-    `enumerated_contrast`; the layer has to `begins_with_dense`.
+    Args:
+        hidden: from the layer's values.
+        after: from there to the sum.
+        weight: what each of the layer's features adds to `hidden`, the same for all examples.
+        network: whose layer the parent is.
+        trace: the values taken.
+        parent: the layer whose units are changed.
     """
-    conditional, above = layer.conditional, network.layers[parent]
-    first = cast(Dense, _first_stage(layer))
-    features = tuple(network.features(trace.values, name) for name in first.parents)
-    hidden = first(features, trace.batch_shape)
+    above, values = network.layers[parent], trace[parent]
+    here = hidden(values)
     encoded = network.features(trace.values, parent)
     encoded = encoded.reshape(*trace.batch_shape, above.units, encoded.shape[-1] // above.units)
-    rows = first.weight(parent).reshape(above.units, encoded.shape[-1], -1)
-
-    def total(hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch"]:
-        after = conditional.after_first(hidden, trace.batch_shape) if isinstance(conditional, Sequential) else hidden
-        return jnp.sum(quantity(layer.as_logits(after)), axis=-1)
+    rows = weight.reshape(above.units, encoded.shape[-1], -1)
 
     def had_unit_been(unit: Int[Array, ""], value: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
-        change = above.encode(value[..., None], hidden.dtype) - encoded[..., unit, :]
-        return total(hidden + change @ rows[unit])
+        change = above.encode(value[..., None], here.dtype) - encoded[..., unit, :]
+        return after(here + change @ rows[unit])
 
-    return contrast_of_changes(had_unit_been, total(hidden), network, trace, parent)
+    def had_own_unit_been(unit: Int[Array, "*batch"], value: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
+        # What each alternative adds is tabled, so that of a category one row is read and not all.
+        alternatives = above.encode(above.alternative_values(here.dtype)[:, None], here.dtype)
+        table = jnp.einsum("af,ufh->uah", alternatives, rows)
+        there, taken = above.index(value[..., None])[..., 0], of_own_unit(above.index(values), unit)
+        return after(here + table[unit, there] - table[unit, taken])
+
+    return Changes(lambda other: after(hidden(other)), had_unit_been, had_own_unit_been)
 
 
 def _first_stage(layer: Layer) -> Conditional:

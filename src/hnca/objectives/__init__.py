@@ -1,6 +1,7 @@
 """Objectives: what is to be made large, as a sum of components. One kind of component a file."""
 
 from hnca.objectives._base import Component as Component
+from hnca.objectives._checked import checked_changes as checked_changes
 from hnca.objectives._checked import checked_contrast as checked_contrast
 from hnca.objectives._objective import Objective as Objective
 from hnca.objectives._objective import as_objective as as_objective

@@ -5,6 +5,7 @@ from abc import abstractmethod
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from hnca.messages import Changes
 from hnca.network import Network, Trace
 
 
@@ -35,6 +36,17 @@ class Component(eqx.Module):
         In the shape of the layer's logits: `f(upper) - f(lower)` for a Bernoulli unit, `f(k) - f(value taken)` for
         every category of a categorical one (see `hnca.units.Layer.credit`).
         """
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        """Returns whether `contrast` evaluates the component anew for every other value of every unit of the layer.
+
+        Then `changes` says how, so that an estimator can do with some of them (`hnca.HNCA(counterfactuals=...)`).
+        """
+        return False
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        """Returns how the value changes with the units of a layer for which it `is_reevaluated`."""
+        raise NotImplementedError(f"{self}: is not evaluated anew for {layer!r}.")
 
     def check(self, network: Network, trace: Trace) -> None:
         """Raises a ValueError where the component does not fit the network or the trace; asked once an estimate.

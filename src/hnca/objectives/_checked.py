@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 
@@ -24,6 +25,15 @@ def checked_contrast(component: Component, network: Network, trace: Trace, layer
     """
     found = component.contrast(network, trace, layer)
     return _checked(component, f"contrast for {layer!r}", found, trace.logits[layer].shape, network)
+
+
+def checked_changes(component: Component, network: Network, trace: Trace, layer: str) -> Changes:
+    """Returns the component's changes by a layer's units, in the network's dtype; errors as for `checked_value`."""
+
+    def check(value: Array) -> Array:
+        return _checked(component, "value", value, trace.batch_shape, network)
+
+    return component.changes(network, trace, layer).mapped(check)
 
 
 def _checked(component: Component, what: str, found: Array, shape: tuple[int, ...], network: Network) -> Array:

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.messages import entropy_contrast
+from hnca.messages import Changes, entropy_contrast, is_reevaluated, reevaluation
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 
@@ -42,6 +42,13 @@ class Entropy(Component):
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         return entropy_contrast(network, trace, self.layer, layer)
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return is_reevaluated(network.layers[self.layer], network.layers[layer])
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        of = network.layers[self.layer]
+        return reevaluation(of, of.entropy, network, trace, layer)
 
     @property
     def entropy_of(self) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Parametrised, parametrised
-from hnca.messages import contrast_by_enumeration
+from hnca.messages import Changes, changes_by_enumeration, contrast_of_all
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._mixing import refuse_batch
@@ -75,10 +75,16 @@ class Function(Component):
         return self._evaluate(network, trace.values, trace.batch_shape)
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
+        return contrast_of_all(self.changes(network, trace, layer), network, trace, layer)
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return self.counterfactual
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
         def of_values(values: Mapping[str, Array]) -> Float[Array, "*batch"]:
             return self._evaluate(network, values, trace.batch_shape).astype(network.dtype)
 
-        return contrast_by_enumeration(of_values, network, trace, layer)
+        return changes_by_enumeration(of_values, trace, layer)
 
     def _evaluate(
         self, network: Network, values: Mapping[str, Array], batch_shape: tuple[int, ...]

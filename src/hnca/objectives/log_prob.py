@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.messages import likelihood_contrast
+from hnca.messages import Changes, is_reevaluated, likelihood_changes, likelihood_contrast
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._observed import check_scored, observed
@@ -83,6 +83,14 @@ class LogProb(Component):
         values, factor = self._scored(network, trace)
         found = likelihood_contrast(self.layer, logits, values, network, trace, layer)
         return found if factor is None else _by_example(found, factor)
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return layer != self.value_name and is_reevaluated(self.layer, network.layers[layer])
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        values, factor = self._scored(network, trace)
+        found = likelihood_changes(self.layer, values, network, trace, layer)
+        return found if factor is None else found.mapped(lambda value: factor * value)
 
     def _scored(self, network: Network, trace: Trace) -> tuple[Array, Float[Array, "*batch"] | None]:
         """Returns the scored values, and for an input a factor: 1, but NaN for an example that cannot be scored."""

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.messages import message
+from hnca.messages import Changes, is_reevaluated, message, message_changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._scored import contrast_of_scored
@@ -49,6 +49,12 @@ class SampledEntropy(Component):
             return -message(network, trace, self.layer, layer)
         above = network.layers[layer]
         return -contrast_of_scored(above, trace.logits[layer], above, trace[layer])
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return layer != self.layer and is_reevaluated(network.layers[self.layer], network.layers[layer])
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        return message_changes(network, trace, self.layer, layer).mapped(jnp.negative)
 
     def __str__(self) -> str:
         given = ", ".join(self.arguments[1:])

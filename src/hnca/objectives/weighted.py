@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
-from hnca.objectives._checked import checked_contrast, checked_value
+from hnca.objectives._checked import checked_changes, checked_contrast, checked_value
 
 
 class Weighted(Component):
@@ -68,6 +69,13 @@ class Weighted(Component):
         found = checked_contrast(self.component, network, trace, layer)
         weight = self._of_examples(network, trace)
         return weight.reshape(weight.shape + (1,) * (found.ndim - weight.ndim)) * found
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return self.component.is_reevaluated(network, layer)
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        weight = self._of_examples(network, trace)
+        return checked_changes(self.component, network, trace, layer).mapped(lambda value: weight * value)
 
     def _of_examples(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the weight of every example in every pass."""

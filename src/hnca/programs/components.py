@@ -5,9 +5,14 @@ from collections.abc import Mapping, Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float
 
-from hnca.messages import contrast_by_enumeration, contrast_of_changes
+from hnca.messages import (
+    Changes,
+    changes_by_enumeration,
+    changes_by_rows,
+    contrast_of_all,
+)
 from hnca.network import Network, Trace
 from hnca.objectives import Component
 from hnca.programs.equations import Program
@@ -64,10 +69,9 @@ class TermComponent(Component):
         return self._over_batch(trace.batch_shape, states_of(self.part.program, network, trace.values, self.part.draws))
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-        program = self.part.program
-        draw = next(d for d in self.part.draws if program.draws[d].name == layer)
-        if not is_linear_in(self.term, self.part.kinds, draw):
-            return self._nonlinear_contrast(network, trace, layer, draw)
+        if self.is_reevaluated(network, layer):
+            return contrast_of_all(self.changes(network, trace, layer), network, trace, layer)
+        program, draw = self.part.program, self._draw(layer)
         state = states_of(program, network, trace.values, (draw,))[draw]
         # Where an element reads units of several draws, only one of them can be soft.
         others = _taken(program, trace, tuple(d for d in self.part.draws if d != draw))
@@ -91,35 +95,39 @@ class TermComponent(Component):
         states = states_of(part.program, network, trace.values, part.draws)
         return self.surroundings.over_batch(one, trace.batch_shape, states)
 
-    def _nonlinear_contrast(self, network: Network, trace: Trace, layer: str, draw: int) -> Float[Array, "*logits"]:
-        """Returns the contrast by evaluating anew what is not linear, for every other value of every unit."""
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return not is_linear_in(self.term, self.part.kinds, self._draw(layer))
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        """Returns the changes, found by evaluating anew what is not linear."""
         program, draws = self.part.program, self.part.draws
         if self.first is None or self.rest is None:
-            return contrast_by_enumeration(
+            return changes_by_enumeration(
                 lambda values: self._over_batch(trace.batch_shape, states_of(program, network, values, draws)),
-                network,
                 trace,
                 layer,
             )
         first, rest = self.first, self.rest
-        states = states_of(program, network, trace.values, draws)
-        hidden = self.surroundings.over_batch(
-            lambda arrays, states: flat(first, first.states(states, arrays)), trace.batch_shape, states
-        )
-        above = network.layers[layer]
-        rows = flat_rows(first, self.surroundings, draw, above.features, hidden.dtype)
-        by_unit = rows.reshape(above.units, -1, rows.shape[-1])
-        encoded = network.features(trace.values, layer).reshape(*trace.batch_shape, above.units, -1)
 
-        def after(arrays: Mapping[int, Array], hidden: Array) -> Float[Array, ""]:
+        def hidden(values: Array) -> Float[Array, "*batch hidden"]:
+            return self.surroundings.over_batch(
+                lambda arrays, states: flat(first, first.states(states, arrays)),
+                trace.batch_shape,
+                states_of(program, network, {**trace.values, layer: values}, draws),
+            )
+
+        def of_example(arrays: Mapping[int, Array], hidden: Array) -> Float[Array, ""]:
             return self._sum_of(arrays, rest.states({}, {**arrays, **unflat(first, hidden)}))
 
-        def had_unit_been(unit: Int[Array, ""], value: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
-            change = above.encode(value[..., None], hidden.dtype) - encoded[..., unit, :]
-            return self.surroundings.over_batch(after, trace.batch_shape, hidden + change @ by_unit[unit])
+        def after(hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch"]:
+            return self.surroundings.over_batch(of_example, trace.batch_shape, hidden)
 
-        here = self.surroundings.over_batch(after, trace.batch_shape, hidden)
-        return contrast_of_changes(had_unit_been, here, network, trace, layer)
+        features, dtype = network.layers[layer].features, jax.eval_shape(hidden, trace[layer]).dtype
+        rows = flat_rows(first, self.surroundings, self._draw(layer), features, dtype)
+        return changes_by_rows(hidden, after, rows, network, trace, layer)
+
+    def _draw(self, layer: str) -> int:
+        return next(d for d in self.part.draws if self.part.program.draws[d].name == layer)
 
     def _over_batch(self, batch_shape: tuple[int, ...], states: dict[int, Array]) -> Float[Array, "*batch"]:
         return self.surroundings.over_batch(self._example, batch_shape, states)
@@ -138,36 +146,6 @@ class TermComponent(Component):
 
     def __str__(self) -> str:
         return f"{described(self.term)}({', '.join(self.arguments)})"
-
-
-class ObservedComponent(Component):
-    """What cannot be asked what it would have been otherwise: known at the sample alone.
-
-    Attributes:
-        observed: its value, `[*batch]`.
-        arguments: the names of the draws that it reads.
-        counterfactual: False.
-        repeatable: False.
-    """
-
-    observed: Float[Array, "*batch"]
-    arguments: tuple[str, ...] = eqx.field(static=True)
-    counterfactual: bool = eqx.field(static=True)
-    repeatable: bool = eqx.field(static=True)
-
-    def __init__(self, observed: Float[Array, "*batch"], arguments: tuple[str, ...]):
-        """Args: see the class."""
-        self.observed, self.arguments = observed, arguments
-        self.counterfactual = self.repeatable = False
-
-    def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        return jnp.broadcast_to(self.observed, trace.batch_shape)
-
-    def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-        raise ValueError("hnca.observed: what is observed has no counterfactual, so no contrast.")
-
-    def __str__(self) -> str:
-        return f"observed({', '.join(self.arguments)})"
 
 
 def evaluated(atom: Atom, values: Mapping[int, Array], shape: tuple[int, ...]) -> Array:

@@ -178,7 +178,8 @@ def credited_call(
     """
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
-    model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape)
+    most = estimator.most_counterfactuals()
+    model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     credits, state = _held((found.credits, found.state))
     if found.passes is None:
@@ -203,7 +204,8 @@ def credited_whole(
     }
     arrays = [jnp.expand_dims(a, 1) if m else a for a, m in zip(_held(flat.arrays), flat.mapped, strict=True)]
     one, marks = run_pass(single, arrays, flat.mapped, given)
-    model = model_of(single, _held(one), marks, arrays, flat.mapped, flat.batch_shape)
+    most = estimator.most_counterfactuals()
+    model = model_of(single, _held(one), marks, arrays, flat.mapped, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     if found.passes is not None:
         raise ValueError(

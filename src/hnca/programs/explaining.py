@@ -3,16 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hnca.estimators import Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call
-from hnca.programs.equations import Draw
 from hnca.programs.lowering import REPLAY, SEQUENTIAL
 from hnca.programs.model import model_of, run_pass
-from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
+from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan, alternatives
 from hnca.programs.splitting import Term, is_linear_in
 
 
-def explain(function: Callable[..., Any], *, in_axes: InAxes = None, has_aux: bool = False) -> Callable[..., str]:
+def explain(
+    function: Callable[..., Any],
+    *,
+    in_axes: InAxes = None,
+    has_aux: bool = False,
+    estimator: Estimator | None = None,
+) -> Callable[..., str]:
     """Returns a function of `function`'s arguments that tells how `hnca.value_and_grad` would credit its draws.
 
     Print what it returns: a table of the draws (kind, shape, the line they stand in, which draws their logits read, how
@@ -23,16 +29,18 @@ def explain(function: Callable[..., Any], *, in_axes: InAxes = None, has_aux: bo
         function: as for `hnca.value_and_grad`.
         in_axes: likewise.
         has_aux: likewise.
+        estimator: likewise; one that evaluates some counterfactuals takes fewer evaluations.
     """
+    most = None if estimator is None else estimator.most_counterfactuals()
 
     def call(*arguments: Any, **keywords: Any) -> str:
         compiled = compile_call("explain", function, arguments, keywords, in_axes, has_aux)
-        return f"{_draw_table(compiled.plan)}\n\n{_component_table(compiled)}"
+        return f"{_draw_table(compiled.plan, most)}\n\n{_component_table(compiled, most)}"
 
     return call
 
 
-def _draw_table(plan: Plan) -> str:
+def _draw_table(plan: Plan, most: int | None) -> str:
     lines = [["draw", "kind", "shape", "reads", "becomes", "evaluations", "line"]]
     notes = []
     for output, draw in plan.program.draws.items():
@@ -40,7 +48,7 @@ def _draw_table(plan: Plan) -> str:
         reads = ", ".join(plan.program.draws[d].name for d in lowering.part.draws) or "-"
         kind = "categorical" if draw.values is None else "bernoulli"
         shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
-        count = sum(_alternatives(plan.program.draws[d]) for d in lowering.part.draws)
+        count = sum(alternatives(plan.program.draws[d], most) for d in lowering.part.draws)
         evaluations = str(count) if lowering.way in (SEQUENTIAL, REPLAY) else "-"
         lines.append([draw.name, kind, str(shape), reads, lowering.way, evaluations, draw.line])
         if lowering.reason:
@@ -48,13 +56,13 @@ def _draw_table(plan: Plan) -> str:
     return "\n".join([_table(lines), *notes])
 
 
-def _component_table(compiled: Compiled) -> str:
+def _component_table(compiled: Compiled, most: int | None) -> str:
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped)
-    model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape)
+    model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape, most)
     notes = []
     for term, part in plan.others:
-        count = plan.evaluations(term, part)
+        count = plan.evaluations(term, part, most)
         dear = ", ".join(plan.program.draws[d].name for d in part.draws if not is_linear_in(term, part.kinds, d))
         if count > MAXIMUM_EVALUATIONS:
             notes.append(
@@ -69,10 +77,6 @@ def _component_table(compiled: Compiled) -> str:
 def _where(plan: Plan, term: Term) -> str:
     equation = plan.program.producers.get(term.atoms[0][1])
     return equation.line if equation is not None else "a term"
-
-
-def _alternatives(draw: Draw) -> int:
-    return draw.units * (draw.categories - 1)
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

@@ -10,12 +10,13 @@ from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.programs.components import WEIGHT, ObservedComponent, TermComponent, evaluated
+from hnca.programs.components import WEIGHT, TermComponent, evaluated
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Program, read
 from hnca.programs.likelihood_component import LikelihoodComponent
 from hnca.programs.lowering import conditional_of
+from hnca.programs.observed import ObservedComponent
 from hnca.programs.parts import Part
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.soft import finite
@@ -166,7 +167,13 @@ class Model(NamedTuple):
 
 
 def model_of(
-    plan: Plan, run: Pass, marks: Pass, arguments: Sequence[Array], mapped: Sequence[bool], batch_shape: tuple[int, ...]
+    plan: Plan,
+    run: Pass,
+    marks: Pass,
+    arguments: Sequence[Array],
+    mapped: Sequence[bool],
+    batch_shape: tuple[int, ...],
+    most: int | None = None,
 ) -> Model:
     """Returns the network, the objective and the trace that a pass of the program is.
 
@@ -177,6 +184,7 @@ def model_of(
         arguments: the flat arguments: those with a batch axis are the network's input, for baselines to read.
         mapped: which have one.
         batch_shape: `[batch]`, or nothing.
+        most: how many counterfactuals the estimator evaluates; None for all, where that is not too dear.
     """
     program = plan.program
     by_example = frozenset(v for v, mark in marks.saved.items() if mark)
@@ -197,7 +205,7 @@ def model_of(
         features[draw.name] = layer.encode(values[draw.name], plan.dtype)
     network = Network(layers, inputs={} if seen is None else {"example": seen.shape[-1]})
     logits = jax.lax.stop_gradient(logits)
-    components = _components(plan, run, marks, saved, features, batch_shape)
+    components = _components(plan, run, marks, saved, features, batch_shape, most)
     objective = ProgramObjective(components, plan.is_log_weight)
     return Model(network, objective, Trace(values, logits, batch_shape))
 
@@ -225,6 +233,7 @@ def _components(
     saved: Surroundings,
     features: Mapping[str, Array],
     batch_shape: tuple[int, ...],
+    most: int | None,
 ) -> list[Component]:
     program = plan.program
     found: list[Component] = []
@@ -240,25 +249,27 @@ def _components(
             array = _weight(plan, run, term).reshape(batch_shape if differs else ())
             weight = term.weight if isinstance(term.weight, float) else array
         draw = next((d.name for d in program.draws.values() if d.logits == likelihood.value), None)
-        linear = tuple(_term(plan, run, marks, saved, t, plan.part_of(t)) for t in likelihood.linear)
+        linear = tuple(_term(plan, run, marks, saved, t, plan.part_of(t), most) for t in likelihood.linear)
         found.append(LikelihoodComponent(layer, weight, likelihood.energy, draw, likelihood.value, linear))
     for term, part in plan.others:
         if term.observed:
             names = tuple(program.draws[draw].name for draw in term.reads)
             found.append(ObservedComponent(_observed(plan, run, marks, term, batch_shape), names))
         else:
-            found.append(_term(plan, run, marks, saved, term, part))
+            found.append(_term(plan, run, marks, saved, term, part, most))
     return found
 
 
-def _term(plan: Plan, run: Pass, marks: Pass, saved: Surroundings, term: Term, part: Part) -> TermComponent:
+def _term(
+    plan: Plan, run: Pass, marks: Pass, saved: Surroundings, term: Term, part: Part, most: int | None
+) -> TermComponent:
     names = tuple(plan.program.draws[draw].name for draw in term.reads)
     arrays: dict[int, Array] = {v: saved.arrays[v] for v in part.surroundings}
     by_example = frozenset(v for v in part.surroundings if v in saved.by_example)
     arrays[WEIGHT] = _weight(plan, run, term)
     by_example |= {WEIGHT} if _differs(plan, marks, term) else set()
     first, rest = plan.cut_of(term, part)
-    affordable = plan.evaluations(term, part) <= MAXIMUM_EVALUATIONS
+    affordable = plan.evaluations(term, part, most) <= MAXIMUM_EVALUATIONS
     surroundings = Surroundings(arrays, by_example, plan.batch_axes)
     return TermComponent(surroundings, names, term, part, first, rest, affordable)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on
-from hnca.programs.equations import Program
+from hnca.programs.equations import Draw, Program
 from hnca.programs.kinds import Kinds, kinds_of
 from hnca.programs.lowering import DENSE, Lowering, lower
 from hnca.programs.parts import Part
@@ -168,12 +168,18 @@ class Plan:
         """Returns the part of the program from a term's draws to its atoms."""
         return Part(self.program, self.kinds, [v for _, v in term.atoms])
 
-    def evaluations(self, term: Term, part: Part) -> int:
-        """Returns how often a term is evaluated anew in an update: once for every other value of what it bends with."""
+    def evaluations(self, term: Term, part: Part, most: int | None = None) -> int:
+        """Returns how often a term is evaluated anew in an update: once for every other value of what it bends with.
+
+        Args:
+            term: the term.
+            part: what lies before it.
+            most: for how many of each draw's at most; None for all.
+        """
         if term.observed:
             return 0
         dear = [self.program.draws[d] for d in part.draws if not is_linear_in(term, self.kinds, d)]
-        return sum(draw.units * (draw.categories - 1) for draw in dear)
+        return sum(alternatives(draw, most) for draw in dear)
 
     def cut_of(self, term: Term, part: Part) -> tuple[Part, Part] | tuple[None, None]:
         """Returns a term's part up to where everything is linear, and the rest; nothing where that is of no use."""
@@ -213,6 +219,12 @@ class Plan:
         if kinds != [LOGSUMEXP] and term.shape != self.program.avals[value].shape:
             return ""
         return kinds[0]
+
+
+def alternatives(draw: Draw, most: int | None = None) -> int:
+    """Returns how many other values of a draw's units are evaluated: all or at most so many."""
+    count = draw.units * (draw.categories - 1)
+    return count if most is None else min(count, most)
 
 
 def _argument(term: Term) -> int:

@@ -29,6 +29,10 @@ _MARK = b'"milliseconds_per_'
 """What the rows of a benchmark have in them."""
 
 
+_OPTIONS = ("entropy", "encoder", "decoder")
+"""Those of an experiment's settings that the benchmark has too."""
+
+
 def run_benchmark(settings: BenchSettings, console: Console) -> None:
     """Times what the settings ask for, prints a table as each shape is done, and writes the rows.
 
@@ -63,8 +67,8 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
 
 def _experiment(name: str, width: int, settings: BenchSettings) -> Experiment:
     kind = settings_class(name)
-    has_entropies = "entropy" in {field.name for field in fields(kind)}
-    options: dict[str, Any] = {"entropy": settings.entropy} if has_entropies else {}
+    known = {field.name for field in fields(kind)}
+    options: dict[str, Any] = {each: getattr(settings, each) for each in _OPTIONS if each in known}
     return experiment_class(name).of(kind(width=width, **options), MNIST.facts)
 
 

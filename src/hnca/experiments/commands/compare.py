@@ -69,6 +69,7 @@ def _rows(
         state = adapted(draw, experiment.estimator_state(trained, estimator_of(name)), adapt_key, settings.adaptation)
         drawn = moments(draw, state, draw_key, settings.draws)
         cost = estimator_of(name).cost(eqx.filter_eval_shape(draw, state, draw_key).network)
+        cost = cost._replace(evaluations=cost.evaluations + experiment.reevaluations(trained, estimator_of(name)))
         subject = Subject(settings.experiment, layers, epoch, name)
         rows.append(compared(subject, drawn, reference, cost, times[name]))
     return rows

@@ -33,6 +33,10 @@ class BenchSettings:
     """How many calls of each are timed, in turns; their median is reported."""
     entropy: Literal["analytic", "sampled"] = "analytic"
     """How the entropies in the auto-encoders' bound are had: see hnca vae."""
+    encoder: Literal["linear", "nonlinear"] = "linear"
+    """How the auto-encoders' latent layers are joined to those below: see hnca vae."""
+    decoder: Literal["linear", "nonlinear"] = "linear"
+    """Likewise downwards: see hnca vae."""
     messages: bool = False
     """Time the message kernel alone instead."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from hnca.experiments.methods import is_dear, names
+from hnca.experiments.methods import is_seldom_compared, names
 from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
 from hnca.experiments.settings.data import DataSettings
@@ -30,7 +30,7 @@ class CompareSettings:
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     estimators: tuple[str, ...] = ()
-    """Names as for hnca vae and hnca bandit; by default all that apply but local-expectation, which is dear."""
+    """Names as for hnca vae and hnca bandit; by default all that apply but local-expectation, hnca-1 and hnca-4."""
     width: int = 200
     """How many units a hidden layer has."""
     batch_size: int = 50
@@ -65,7 +65,7 @@ class CompareSettings:
     @property
     def names(self) -> tuple[str, ...]:
         """The estimators to compare."""
-        return self.estimators or tuple(name for name in self._comparable if not is_dear(name))
+        return self.estimators or tuple(name for name in self._comparable if not is_seldom_compared(name))
 
     @property
     def _comparable(self) -> tuple[str, ...]:
