@@ -13,7 +13,7 @@ class Case(NamedTuple):
         dominates_reinforce: whether its variance is never above plain REINFORCE's.
         everywhere: whether it is enumerated on every network and objective, or, being another's credit with a baseline,
             on some.
-        draws: whether it draws samples of its own and evaluates the objective on them.
+        draws: whether it evaluates the objective elsewhere than at the trace, mostly on samples of its own.
         biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
         objective: the known function for those that do, by its name in `OBJECTIVES`.
     """
@@ -33,6 +33,9 @@ ALL_CASES = {
     "HNCA with a running mean": Case(hnca.HNCA(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "HNCA with the paper's running mean": Case(hnca.HNCA(hnca.RunningMean(0.9, debias=False)), False),
     "HNCA with a learned baseline": Case(hnca.HNCA(hnca.LearnedBaseline()), dominates_reinforce=False),
+    "HNCA with a first-order control": Case(
+        hnca.HNCA(hnca.RunningMean(0.9), control=hnca.FirstOrder()), dominates_reinforce=False, draws=True
+    ),
     "REINFORCE": Case(hnca.REINFORCE(), dominates_reinforce=True, everywhere=True),
     "REINFORCE with a running mean": Case(hnca.REINFORCE(hnca.RunningMean(0.9)), dominates_reinforce=False),
     "LeaveOneOut": Case(hnca.LeaveOneOut(), dominates_reinforce=False, draws=True),

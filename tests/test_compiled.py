@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hnca.messages import compiled, product_message, softplus_sum
-from hnca.messages.bernoulli_pair import bernoulli_entropy_contrast
+from hnca.messages.bernoulli_pair import bernoulli_entropy_contrast, bernoulli_mean_contrast
 from hnca.messages.compiled import build, choice
-from hnca.messages.energy import shifted_mean_energy
+from hnca.messages.energy import shifted_mean, shifted_mean_energy
 
 
 @pytest.fixture
@@ -39,6 +39,18 @@ def growth(*arguments):
     return compiled.growth_and_energy(*arguments)[0]
 
 
+def slope(logits):
+    return jnp.cos(3 * logits)
+
+
+def mean(rise, logits, state):
+    return compiled.mean(rise, logits, slope(logits), state)
+
+
+def pure_mean(rise, logits, state):
+    return shifted_mean(rise, logits, slope(logits), state)
+
+
 def taken(logits):
     """Values of children, some of them between up and low."""
     return jnp.where(logits > 4, 0.3, (jnp.sin(7 * logits) > 0).astype(logits.dtype)).astype(logits.dtype)
@@ -64,6 +76,18 @@ def test_mean_energies_agree_with_float64(function, scale, sizes, kernel):
     expected, magnitude = direct_energy(*arguments)
     found = jax.jit(function)(*arguments)
     assert np.all(np.abs(found - expected) <= 1e-5 * magnitude + 1e-5)
+
+
+@pytest.mark.parametrize("function", [pure_mean, mean])
+@pytest.mark.parametrize("scale", [1e-3, 0.5, 5.0, 30.0, 1e4])
+@pytest.mark.parametrize("sizes", [(3, 1, 1), (4, 21, 50), (2, 5, 1000)])
+def test_weighted_means_agree_with_float64(function, scale, sizes, kernel):
+    rise, logits, state = draw(*sizes, scale)
+    r, a, s, w = (np.asarray(array, np.float64) for array in (rise, logits, state, slope(logits)))
+    z = a[:, None] + (1 - 2 * s)[:, :, None] * r[None]
+    expected = np.sum(w[:, None] * np.exp(-np.logaddexp(0, -z)), axis=-1)
+    found = jax.jit(function)(rise, logits, state)
+    assert np.all(np.abs(found - expected) <= 1e-5 * np.sum(np.abs(w), axis=-1, keepdims=True))
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.5, 5.0, 30.0, 1e4])
@@ -92,6 +116,7 @@ def test_certain_children_say_nothing(scale, kernel):
         (message, pure_message),
         (growth, pure_growth),
         (energy, shifted_mean_energy),
+        (mean, pure_mean),
     ],
 )
 class TestFunction:
@@ -137,10 +162,26 @@ def test_entropy_contrasts_are_the_enumerated_ones(wish, monkeypatch):
     np.testing.assert_allclose(found, entropy(up) - entropy(down), rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("wish", ["auto", "jax"])
+def test_contrasts_of_means_are_the_enumerated_ones(wish, monkeypatch):
+    monkeypatch.setenv(choice.VARIABLE, wish)
+    weight, logits, state = draw(4, 6, 9, dtype=jnp.float64)
+    logits = logits.at[0, 0].set(jnp.inf).at[1, 1].set(-jnp.inf)
+    slopes = jnp.cos(jnp.arange(36.0).reshape(4, 9))
+
+    def total(shift):
+        return jnp.sum(slopes[:, None] * jax.nn.sigmoid(logits[:, None] + shift), axis=-1)
+
+    up, down = (1 - state)[:, :, None] * 2.0 * weight[None], -state[:, :, None] * 2.0 * weight[None]
+    found = bernoulli_mean_contrast(weight, 2.0, logits, slopes, state)
+    np.testing.assert_allclose(found, total(up) - total(down), rtol=1e-11, atol=1e-12)
+
+
 @pytest.mark.parametrize("scale", [0.5, 5.0, 100.0])
 def test_logits_that_are_no_numbers_give_no_numbers(scale, kernel):
     rise, logits, state = draw(3, 5, 40, scale)
-    for function in (message, growth, energy):
+    for function in (message, growth, energy, mean):
         found = np.asarray(function(rise, logits.at[1, 7].set(jnp.nan), state))
         assert np.all(np.isnan(found[1]))
         assert np.all(np.isfinite(found[[0, 2]]))

@@ -129,6 +129,7 @@ def assert_close(found, expected):
         (hnca.HNCA(hnca.RunningMean(), counterfactuals=2, guess="slope"), hnca.HNCA(hnca.RunningMean())),
         (hnca.HNCA(prune_children=False, counterfactuals=2, guess="none"), hnca.HNCA(prune_children=False)),
         (hnca.LeaveOneOutHNCA(2, counterfactuals=2), hnca.LeaveOneOutHNCA(2)),
+        (hnca.HNCA(control=hnca.FirstOrder(), counterfactuals=2), hnca.HNCA(control=hnca.FirstOrder())),
     ],
 )
 def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, every, monkeypatch):

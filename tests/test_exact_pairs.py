@@ -146,7 +146,7 @@ def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
         np.testing.assert_allclose(value, hnca.exact.value(network, objective, example), rtol=1e-12)
 
 
-SHOWN_ELSEWHERE = {"Exact", "MuProp", "REBAR", "RELAX", "VIMCO"}
+SHOWN_ELSEWHERE = {"Exact", "HNCA with a first-order control", "MuProp", "REBAR", "RELAX", "VIMCO"}
 """Those whose unbiasedness has tests of its own, which say more: by enumeration, or before and after adaptation."""
 DRAWN = [c.estimator for n, c in ALL_CASES.items() if c.draws and not c.biased and n not in SHOWN_ELSEWHERE]
 

@@ -14,8 +14,9 @@ from hnca.exact import expectation, gradient
 pytestmark = pytest.mark.usefixtures("float64")
 ONLY_BERNOULLI = ("ARM", "DisARM", "MuProp")
 # All but those that are another with a baseline, or less pruned.
-KINDS = [name for name in ALL_CASES if not name.startswith(("HNCA with", "REINFORCE with"))]
-UNBIASED = ("HNCA", "REINFORCE", "NVIL")
+CONTROLLED = "HNCA with a first-order control"
+KINDS = [CONTROLLED, *(name for name in ALL_CASES if not name.startswith(("HNCA with", "REINFORCE with")))]
+UNBIASED = ("HNCA", CONTROLLED, "REINFORCE", "NVIL")
 
 
 class Masked(eqx.Module):

@@ -5,6 +5,7 @@ without waiting for JAX.
 """
 
 import difflib
+import importlib.metadata
 
 import lazy_loader
 
@@ -13,6 +14,8 @@ _attribute, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 def __getattr__(name: str) -> object:
     """Returns a public name, or says which one is near it."""
+    if name == "__version__":
+        return importlib.metadata.version("hnca")
     if name in __all__ or name.startswith("_"):
         return _attribute(name)
     near = difflib.get_close_matches(name, __all__, n=1)

@@ -21,6 +21,7 @@ from .estimators import DisARM as DisARM
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator
 from .estimators import Exact as Exact
+from .estimators import FirstOrder as FirstOrder
 from .estimators import GumbelSoftmax as GumbelSoftmax
 from .estimators import IndependentLeaveOneOut as IndependentLeaveOneOut
 from .estimators import LeaveOneOut as LeaveOneOut
@@ -64,3 +65,5 @@ from .units import Bernoulli as Bernoulli
 from .units import Categorical as Categorical
 from .units import Conditional as Conditional
 from .units import Layer as Layer
+
+__version__: str

@@ -28,3 +28,10 @@ def passes_from_each_layer(network: Network, count: int) -> Cost:
     """Returns the cost of the trace and, for every layer, of `count` passes from that layer on."""
     drawn = count * sum(1 + len(network.after(name)) for name in network.order)
     return Cost(1 + drawn / len(network.order), 1 + count * len(network.order))
+
+
+def passes_from_parents(network: Network) -> Cost:
+    """Returns the cost of the trace and, for every layer that has children, of one pass from that layer on."""
+    above = [name for name in network.order if network.children(name)]
+    drawn = sum(1 + len(network.after(name)) for name in above)
+    return Cost(1 + drawn / len(network.order), 1 + len(above))

@@ -1,13 +1,25 @@
 """Hindsight Network Credit Assignment: each unit is credited by what its children say of it in hindsight."""
 
+from collections.abc import Mapping
+
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._centring import centred, first_state, inputs_seen
-from hnca.estimators._counterfactuals import Guess, Learned, check_options, evaluations, first_guesses, some_evaluated
-from hnca.estimators._hindsight import hindsight_credits
+from hnca.estimators._cost import Cost, passes_from_parents, whole_passes
+from hnca.estimators._counterfactuals import (
+    Guess,
+    Learned,
+    SomeEvaluated,
+    check_options,
+    evaluations,
+    first_guesses,
+    some_evaluated,
+)
+from hnca.estimators._hindsight import Centre, hindsight_credits
+from hnca.estimators.first_order import FirstOrder
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, Role, as_objective, roles
 
@@ -25,7 +37,8 @@ class HNCA(Estimator):
     - `(x - p) (f - b)` where `f` takes the layer as an argument and has no counterfactual (REINFORCE).
 
     **Bias.** None. **Variance.** Never above REINFORCE's without baselines (Theorem 1, Appendix I).
-    **Cost.** One forward pass, one evaluation of the objective, one message an edge of the network: linear in depth.
+    **Cost.** One forward pass, one evaluation of the objective, one message an edge of the network: linear in depth;
+    with a control, see there.
 
     Example:
         ```python
@@ -48,6 +61,7 @@ class HNCA(Estimator):
         baseline: one for every layer and set of mediating children, or None.
         prune_children: see `hnca.objectives.roles`; False is an ablation of the paper's Appendix K, unbiased too.
         prune_upstream: likewise.
+        control: what is taken out of what is mediated, and put back exactly, or None.
         counterfactuals: how many an example and layer are evaluated where there is no closed form; None for all.
         guess: what stands in for the others: `"slope"`, the first-order change; `"curvature"`, with it a running mean
             of what that was off by, kept in the state (one that is never handed on stays at 0); `"none"`, for what
@@ -60,6 +74,7 @@ class HNCA(Estimator):
     baseline: Baseline | None = None
     prune_children: bool = eqx.field(static=True, default=True)
     prune_upstream: bool = eqx.field(static=True, default=True)
+    control: FirstOrder | None = None
     counterfactuals: int | None = eqx.field(static=True, default=None)
     guess: Guess = eqx.field(static=True, default="curvature")
 
@@ -85,6 +100,9 @@ class HNCA(Estimator):
         whole = as_objective(objective)
         return evaluations(network, whole, self._roles(network, whole), self.counterfactuals)
 
+    def cost(self, network: Network) -> Cost:
+        return whole_passes(1) if self.control is None else passes_from_parents(network)
+
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
@@ -93,13 +111,38 @@ class HNCA(Estimator):
         new_state = {name: list(before.get(name, (None,) * len(roles))) for name, roles in reached.items()}
 
         def centre(name: str, place: int, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+            if place >= len(new_state[name]):
+                return value  # of a control's own terms, which it has centred
             value, new_state[name][place] = centred(self.baseline, new_state[name][place], inputs, value)
             return value
 
         some = some_evaluated(self, self.counterfactuals, self.guess, key, guesses)
-        credits = hindsight_credits(network, objective, trace, reached, centre, some)
+        if self.control is None:
+            credits = hindsight_credits(network, objective, trace, reached, centre, some)
+        else:
+            credits = self._controlled(self.control, network, objective, trace, reached, centre, some)
         after = {name: tuple(states) for name, states in new_state.items()} if self.baseline else {}
         return credits, Learned(after, some.state) if some is not None and some.state else after
+
+    def _controlled(
+        self,
+        control: FirstOrder,
+        network: Network,
+        objective: Objective,
+        trace: Trace,
+        reached: Mapping[str, tuple[Role, ...]],
+        centre: Centre,
+        some: SomeEvaluated | None,
+    ) -> Credits:
+        """Returns the credit of every layer for the objective that the control makes for it."""
+        control.check(objective, reached)
+        credits: Credits = {}
+        for name, layer_roles in reached.items():
+            own = control.corrected(network, objective, trace, name, layer_roles)
+            # What was reached keeps its place: the control's terms come last.
+            own_roles = {name: self._roles(network, own)[name]}
+            credits |= hindsight_credits(network, own, trace, own_roles, centre, some)
+        return credits
 
     def _roles(self, network: Network, objective: Objective) -> dict[str, tuple[Role, ...]]:
         return roles(

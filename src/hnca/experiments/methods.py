@@ -21,13 +21,14 @@ class Method(NamedTuple):
 
     Attributes:
         name: on the command line and in the rows.
-        kind: the class in `hnca.estimators`.
+        kind: its class in `hnca`.
         label: in tables and figures.
         help: what it does, in a line.
         needs: the least it can learn from.
         colours: of its curves: without a baseline, with a running mean, with a learned one; a single one if it takes
             no baseline.
         options: arguments of the class.
+        parts: arguments that are objects of the library's own, each the name of its class, made as it is by default.
         ablates: the method that it is without something, if it is.
         seldom: whether it is compared only if it is asked for: it costs much, or is another method on most networks.
     """
@@ -39,6 +40,7 @@ class Method(NamedTuple):
     needs: Needs
     colours: tuple[str, ...]
     options: Mapping[str, Any] = {}
+    parts: Mapping[str, str] = {}
     ablates: str | None = None
     seldom: bool = False
 
@@ -55,6 +57,10 @@ _ROWS = (
     Method(
         "hnca-full-reward", "HNCA", "HNCA, full reward", "without the pruning of upstream components", "reward",
         ("#c8283c", "#f4a582", "#e0567a"), {"prune_upstream": False}, ablates="hnca",
+    ),
+    Method(
+        "hnca+first-order", "HNCA", "HNCA, first order", "less a linear expansion, put back exactly",
+        "function", ("#00a3a3",), parts={"baseline": "RunningMean", "control": "FirstOrder"},
     ),
     Method(
         "reinforce", "REINFORCE", "REINFORCE", "the score times the objective (Williams 1992)", "reward",
@@ -117,7 +123,7 @@ class _WithBaseline(NamedTuple):
 
     Attributes:
         suffix: after the `+`.
-        kind: the class in `hnca.baselines`.
+        kind: its class in `hnca`.
         label: after the estimator's.
         former: what rows had in a field `baseline` before names told it.
         options: arguments of the class.
@@ -158,10 +164,11 @@ def described(of: Container[str]) -> str:
 def estimator(name: str) -> "Estimator":
     """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one."""
     row, baseline = _parts(name)
-    options = dict(row.options)
+    library = import_module("hnca")
+    options = {**row.options, **{argument: getattr(library, kind)() for argument, kind in row.parts.items()}}
     if baseline.kind is not None:
-        options["baseline"] = getattr(import_module("hnca.baselines"), baseline.kind)(**baseline.options)
-    return getattr(import_module("hnca.estimators"), row.kind)(**options)
+        options["baseline"] = getattr(library, baseline.kind)(**baseline.options)
+    return getattr(library, row.kind)(**options)
 
 
 def with_running_mean(name: str) -> str:
@@ -221,5 +228,7 @@ def _named(row: Method, baseline: _WithBaseline) -> str:
 
 
 def _parts(name: str) -> tuple[Method, _WithBaseline]:
+    if name in METHODS:
+        return METHODS[name], _BASELINES[0]
     kind, _, suffix = name.partition("+")
     return METHODS[kind], next(each for each in _BASELINES if each.suffix == suffix)

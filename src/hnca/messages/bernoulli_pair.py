@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.messages import compiled
-from hnca.messages.energy import shifted_mean_energy
+from hnca.messages.energy import shifted_mean, shifted_mean_energy
 from hnca.messages.fallback import fast_unless
 from hnca.messages.product import product_message, softplus_sum
 
@@ -75,3 +75,28 @@ def bernoulli_entropy_contrast(
     state = jax.lax.stop_gradient(parent_state)
     # Logits that are finite are left as they are, so that the call is the message's own.
     return fast_unless(jnp.any(jnp.isinf(child_logits)), contrast, of_certain, weight, child_logits)
+
+
+def bernoulli_mean_contrast(
+    weight: Float[Array, "parents children"],
+    span: float,
+    child_logits: Float[Array, "*batch children"],
+    slope: Float[Array, "*batch children"],
+    parent_state: Float[Array, "*batch parents"],
+) -> Float[Array, "*batch parents"]:
+    """Returns `m(unit at its upper value) - m(at its lower)`, `m = sum over children of slope sigmoid(a)`.
+
+    Args:
+        weight: from parent values to child logits.
+        span: upper less lower value of the parent units.
+        child_logits: logits of the children, with all parents as they are.
+        slope: what each child's probability is multiplied with.
+        parent_state: 1 where a parent unit has its upper value, else 0.
+    """
+    if child_logits.size == 0:
+        return jnp.zeros_like(parent_state)
+    state, shifted = jax.lax.stop_gradient(parent_state), shifted_mean
+    if compiled.is_used(weight.dtype):
+        shifted = compiled.mean
+    here = jnp.sum(slope * jax.nn.sigmoid(child_logits), axis=-1, keepdims=True)
+    return (1 - 2 * state) * (shifted(span * weight, child_logits, slope, state) - here)

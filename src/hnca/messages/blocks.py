@@ -21,11 +21,13 @@ class Block(NamedTuple):
         rise: the shift of each child logit when a parent unit goes up.
         below: `-|a|`.
         positive: 1 where `a > 0`.
+        slope: what is multiplied with the children's probabilities, where that is asked for.
     """
 
     rise: Float[Array, "*blocks tiles children lanes"]
     below: Float[Array, "*blocks children batch"]
     positive: Int8[Array, "*blocks children batch"]
+    slope: Float[Array, "*blocks children batch"] | None = None
 
 
 # 1 where a parent unit is up. Bytes, as comparing two takes a CPU one instruction, the exclusive or of booleans three.
@@ -55,15 +57,24 @@ def _in_tiles(array: Array, axis: int) -> Array:
     return jnp.pad(array, padding).reshape(*array.shape[:axis], tiles, lanes, *array.shape[axis + 1 :])
 
 
-def _in_blocks(rise: Float[Array, "parents children"], logits: Float[Array, "batch children"]) -> Block:
+def _in_blocks(
+    rise: Float[Array, "parents children"],
+    logits: Float[Array, "batch children"],
+    slope: Float[Array, "batch children"] | None = None,
+) -> Block:
     children = rise.shape[1]
     count = -(-children // _BLOCK)
     block = -(-children // count)
     missing = ((0, 0), (0, count * block - children))
     rise = _in_tiles(jnp.pad(rise, missing), axis=0)
     rise = rise.reshape(*rise.shape[:2], count, block).transpose(2, 0, 3, 1)
-    logits = jnp.pad(logits, missing).T.reshape(count, block, -1)
-    return Block(rise, -jnp.abs(logits), (logits > 0).astype(jnp.int8))
+
+    def by_child(array: Array) -> Array:
+        return jnp.pad(array, missing).T.reshape(count, block, -1)
+
+    logits = by_child(logits)
+    slope = None if slope is None else by_child(slope)
+    return Block(rise, -jnp.abs(logits), (logits > 0).astype(jnp.int8), slope)
 
 
 def most_in_a_block(rise: Float[Array, "parents children"]) -> Float[Array, ""]:
@@ -72,7 +83,12 @@ def most_in_a_block(rise: Float[Array, "parents children"]) -> Float[Array, ""]:
 
 
 def sum_over_blocks(
-    of_block: Way, rise: Float[Array, "parents children"], logits: Float[Array, "batch children"], *, up: Up
+    of_block: Way,
+    rise: Float[Array, "parents children"],
+    logits: Float[Array, "batch children"],
+    slope: Float[Array, "batch children"] | None = None,
+    *,
+    up: Up,
 ) -> Sums:
     """Returns the sum of what `of_block` makes of each block of children.
 
@@ -80,10 +96,11 @@ def sum_over_blocks(
         of_block: the way to a block's part.
         rise: the shift of each child logit when a parent unit goes up.
         logits: of the children.
+        slope: see `Block`.
         up: the parents' states, in tiles.
     """
 
     def add(total: Array, block: Block) -> tuple[Array, None]:
         return total + of_block(block, up), None
 
-    return jax.lax.scan(add, jnp.zeros(up.shape, rise.dtype), _in_blocks(rise, logits))[0]
+    return jax.lax.scan(add, jnp.zeros(up.shape, rise.dtype), _in_blocks(rise, logits, slope))[0]

@@ -1,4 +1,4 @@
-r"""Messages and entropy contrasts of Bernoulli children that are a convolution of a Bernoulli parent's map.
+r"""Messages, entropies' and means' contrasts of Bernoulli children that are a convolution of a Bernoulli parent's map.
 
 A unit at position `y` of channel `i` is read by the children at those positions `y'` from which a kernel offset `k`
 leads to it: `y = stride y' + dilation k - padding`. For every offset the children's map is laid over the parent's grid,
@@ -66,6 +66,28 @@ def convolution_entropy_contrast(
     return (sign * _sum_over_children(growth, conv, span, maps, sign)).reshape(parent_state.shape)
 
 
+def convolution_mean_contrast(
+    conv: Conv,
+    span: float,
+    child_logits: Float[Array, "*batch children"],
+    slope: Float[Array, "*batch children"],
+    parent_state: Float[Array, "*batch parents"],
+) -> Float[Array, "*batch parents"]:
+    """Returns `m(unit at its upper value) - m(at its lower)`, `m = sum over children of slope sigmoid(a)`.
+
+    Arguments as for `convolution_message`, and `slope`, what each child's probability is multiplied with.
+    """
+    if child_logits.size == 0:
+        return jnp.zeros_like(parent_state)
+    sign = 1 - 2 * parent_state.reshape(-1, *conv.in_shape)
+    logits, slopes = (a.reshape(-1, *conv.out_shape) for a in (child_logits, slope))
+
+    def growth(logit: Array, shift: Array, slope: Array) -> Array:
+        return slope * (jax.nn.sigmoid(logit + shift) - jax.nn.sigmoid(logit))
+
+    return (sign * _sum_over_children(growth, conv, span, logits, sign, slopes)).reshape(parent_state.shape)
+
+
 def _transposed(conv: Conv, maps: Float[Array, "batch height width out"]) -> Array:
     """Returns what each parent unit's weights sum up to over these child maps."""
     zeros = jnp.zeros((len(maps), *conv.in_shape), maps.dtype)
@@ -123,19 +145,20 @@ def _in_blocks(chance: Array, direction: Array, rise: Array) -> tuple[Array, Arr
 
 
 def _sum_over_children(
-    growth: Callable[[Array, Array], Array], conv: Conv, span: float, logits: Array, sign: Array
+    growth: Callable[..., Array], conv: Conv, span: float, logits: Array, sign: Array, *more: Array
 ) -> Array:
-    """Returns, for every parent unit, the sum over its children of `growth(logit, shift of the unit's flip)`."""
+    """Returns, for every parent unit, the sum over its children of `growth(logit, shift of the unit's flip, *more)`."""
     total = jnp.zeros_like(sign)
     there = jnp.ones_like(logits)
-    for offset, (aligned, exists) in _aligned(conv, (logits, there)):
+    for offset, (aligned, exists, *others) in _aligned(conv, (logits, there, *more)):
 
-        def add(total: Array, child: tuple[Array, Array, Array]) -> tuple[Array, None]:
-            logit, present, weights = child
-            return total + present[..., None] * growth(logit[..., None], sign * weights), None
+        def add(total: Array, child: tuple[Array, ...]) -> tuple[Array, None]:
+            logit, present, weights, *more = child
+            change = growth(logit[..., None], sign * weights, *(each[..., None] for each in more))
+            return total + present[..., None] * change, None
 
         weights = (span * conv.weight[offset])[None, None, None]
-        by_channel = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (aligned, exists, weights))
+        by_channel = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (aligned, exists, weights, *others))
         total, _ = jax.lax.scan(add, total, by_channel)
     return total
 

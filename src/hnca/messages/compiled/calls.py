@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from hnca.messages.energy import shifted_mean_energy
+from hnca.messages.energy import shifted_mean, shifted_mean_energy
 from hnca.messages.product import product_message, softplus_sum
 
 _Sums = Callable[..., PyTree]
@@ -53,6 +53,19 @@ def growth_and_energy(
     return _differentiable(_growth_and_energy, reference)(rise, child_logits, parent_state)
 
 
+def mean(
+    rise: Float[Array, "parents children"],
+    child_logits: Float[Array, "*batch children"],
+    slope: Float[Array, "*batch children"],
+    parent_state: Float[Array, "*batch parents"],
+) -> Float[Array, "*batch parents"]:
+    """Returns what a weighted sum of the children would be after every flip, as `hnca.messages.energy.shifted_mean`.
+
+    Arguments as for `message`, and `slope`, what each child's probability is multiplied with.
+    """
+    return _differentiable(_mean, shifted_mean)(rise, child_logits, slope, parent_state)
+
+
 def _loss(rise: Array, logits: Array, taken: Array, state: Array) -> Array:
     """Returns what the log-probability of the children loses by every flip."""
     result = jax.ShapeDtypeStruct(state.shape, rise.dtype)
@@ -65,6 +78,11 @@ def _growth_and_energy(rise: Array, logits: Array, state: Array) -> tuple[Array,
     call = jax.ffi.ffi_call(f"hnca_growth_and_energy_{rise.dtype}", (result, result, result))
     mantissa, exponent, energy = call(rise, logits, state)
     return _log(mantissa, exponent), energy
+
+
+def _mean(rise: Array, logits: Array, slope: Array, state: Array) -> Array:
+    result = jax.ShapeDtypeStruct(state.shape, rise.dtype)
+    return jax.ffi.ffi_call(f"hnca_mean_{rise.dtype}", result)(rise, logits, slope, state)
 
 
 def _log(mantissa: Array, exponent: Array) -> Array:

@@ -1,13 +1,14 @@
 // Sums over the Bernoulli children of a dense weight, for the flip of every parent unit in every example.
 //
 // `rise` is the shift of every child logit when a parent unit goes up. Flipping unit i shifts child logit a_j by
-// delta_ij = +-rise_ij, + for a unit that is low. Two kinds of sums are offered, both of factors between 1 and an
+// delta_ij = +-rise_ij, + for a unit that is low. Three kinds of sums are offered, all of factors between 1 and an
 // exponential, which are multiplied:
 //
 //   message             sum_j log (P(child as it is) + P(child otherwise) exp(-+delta_ij)), - for a child that is up:
 //                       what the log-probability of the children loses by the flip;
 //   growth and energy   sum_j log (sigmoid(-a_j) + sigmoid(a_j) exp(delta_ij)), by which the softplus of the child
-//                       logits grows, and sum_j z sigmoid(z) with z = a_j + delta_ij, as one fraction over the product.
+//                       logits grows, and sum_j z sigmoid(z) with z = a_j + delta_ij, as one fraction over the product;
+//   mean                sum_j slope_j sigmoid(z), as one fraction over the same product.
 //
 // The vectors run along the children, so a unit's state chooses a row and not a lane. The exponent is taken out of the
 // product as often as the largest weight of the row demands, and only the caller takes a logarithm. Rows whose weights
@@ -35,7 +36,8 @@ INLINE void sum_rows(const Call<T> &call, int64_t seed, int64_t first) {
   for (int64_t example = seed * call.batch; example < (seed + 1) * call.batch; example++) {
     const int64_t start_of_example = example * call.padded;
     const T *logits = call.padded_logits.data() + start_of_example, *taken = call.up.data() + start_of_example,
-            *changing = call.changing.data() + start_of_example, *staying = call.staying.data() + start_of_example;
+            *changing = call.changing.data() + start_of_example, *staying = call.staying.data() + start_of_example,
+            *slopes = call.padded_slopes.data() + start_of_example;
     const T *change[kRows], *opposite[kRows], *rise[kRows];
     T sign[kRows];
     Sum<T> sums[kRows];
@@ -55,6 +57,8 @@ INLINE void sum_rows(const Call<T> &call, int64_t seed, int64_t first) {
             if constexpr (Sum<T>::of_taken)
               sums[k].template add<less_one>(load(taken + at) > T(0.5) ? load(opposite[k] + at) : load(change[k] + at),
                                              changes, stays, Vector<T>{}, Vector<T>{}, T(0));
+            else if constexpr (Sum<T>::of_slopes)
+              sums[k].template add<less_one>(load(change[k] + at), changes, stays, load(slopes + at), Vector<T>{}, T(0));
             else
               sums[k].template add<less_one>(load(change[k] + at), changes, stays, load(logits + at),
                                              load(rise[k] + at), sign[k]);
@@ -87,6 +91,8 @@ DEFINE_FOR_EVERY_CPU(message_of_floats, float, Message)
 DEFINE_FOR_EVERY_CPU(message_of_doubles, double, Message)
 DEFINE_FOR_EVERY_CPU(growth_of_floats, float, GrowthAndEnergy)
 DEFINE_FOR_EVERY_CPU(growth_of_doubles, double, GrowthAndEnergy)
+DEFINE_FOR_EVERY_CPU(mean_of_floats, float, Mean)
+DEFINE_FOR_EVERY_CPU(mean_of_doubles, double, Mean)
 FOR_EVERY_CPU void read_floats(Call<float> &call, int64_t examples) { read_children(call, examples); }
 FOR_EVERY_CPU void read_doubles(Call<double> &call, int64_t examples) { read_children(call, examples); }
 
@@ -134,6 +140,18 @@ ffi::Error growth_and_energy(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::
   return run<T, read, sum>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
 }
 
+template <typename T, ffi::DataType D, auto read, auto sum>
+ffi::Error mean(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::Buffer<D, 3> logits, ffi::Buffer<D, 3> slopes,
+                ffi::Buffer<D, 3> state, ffi::ResultBuffer<D, 3> mean) {
+  Call<T> call;
+  call.rise = rise.typed_data();
+  call.logits = logits.typed_data();
+  call.slopes = slopes.typed_data();
+  call.state = state.typed_data();
+  call.energy = mean->typed_data();
+  return run<T, read, sum>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
+}
+
 template <ffi::DataType D>
 auto arguments() {
   using Array = ffi::Buffer<D, 3>;
@@ -152,6 +170,12 @@ auto growth_binding() {
   return arguments<D>().template Ret<Array>().template Ret<Array>().template Ret<Array>();
 }
 
+template <ffi::DataType D>
+auto mean_binding() {
+  using Array = ffi::Buffer<D, 3>;
+  return arguments<D>().template Arg<Array>().template Ret<Array>();
+}
+
 }  // namespace
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_message_float32, (message<float, ffi::F32, read_floats, message_of_floats>),
@@ -164,3 +188,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_growth_and_energy_float32,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_growth_and_energy_float64,
                               (growth_and_energy<double, ffi::F64, read_doubles, growth_of_doubles>),
                               growth_binding<ffi::F64>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_mean_float32, (mean<float, ffi::F32, read_floats, mean_of_floats>),
+                              mean_binding<ffi::F32>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_mean_float64, (mean<double, ffi::F64, read_doubles, mean_of_doubles>),
+                              mean_binding<ffi::F64>());

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import jax
 
-TARGETS = tuple(f"hnca_{name}_{dtype}" for name in ("message", "growth_and_energy") for dtype in ("float32", "float64"))
+TARGETS = tuple(
+    f"hnca_{name}_{dtype}" for name in ("message", "growth_and_energy", "mean") for dtype in ("float32", "float64")
+)
 """What a library has to have."""
 
 _LONGEST = 2**26

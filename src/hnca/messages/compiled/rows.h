@@ -18,14 +18,15 @@ constexpr int kRows = 4;  // parents at a time: they share what is read of the c
 // What one call is about. The arrays begin with the seeds.
 template <typename T>
 struct Call {
-  const T *rise = nullptr, *logits = nullptr, *taken = nullptr, *state = nullptr;
+  const T *rise = nullptr, *logits = nullptr, *taken = nullptr, *slopes = nullptr, *state = nullptr;
   int64_t parents = 0, children = 0, batch = 0;
-  // Of the children, padded to whole vectors: the logits, whether they are up, and the probabilities of the value whose
-  // part in the factor changes (1 for growth, the other one for a message) and of the one whose part does not.
+  // Of the children, padded to whole vectors: the logits, whether they are up, the probabilities of the value whose
+  // part in the factor changes (1 for growth, the other one for a message) and of the one whose part does not, and the
+  // slopes.
   int64_t padded = 0;
-  Lines<T> padded_logits{}, up{}, changing{}, staying{};
+  Lines<T> padded_logits{}, up{}, changing{}, staying{}, padded_slopes{};
   std::vector<char> has_between{};  // of every example: whether a child is neither up nor low
-  T *mantissa = nullptr, *exponent = nullptr, *energy = nullptr;  // the results
+  T *mantissa = nullptr, *exponent = nullptr, *energy = nullptr;  // the results; a mean is where an energy would be
 };
 
 // Copies a row of children and fills it up.
@@ -39,11 +40,13 @@ INLINE T *padded_row(const Call<T> &call, const T *from, T *row) {
 template <typename T>
 INLINE void read_children(Call<T> &call, int64_t examples) {
   for (auto *rows : {&call.padded_logits, &call.up, &call.changing, &call.staying}) rows->resize(examples * call.padded);
+  if (call.slopes) call.padded_slopes.resize(examples * call.padded);
   call.has_between.assign(examples, 0);
   for (int64_t example = 0; example < examples; example++) {
     const int64_t from = example * call.children, to = example * call.padded;
     const T *logits = padded_row(call, call.logits + from, call.padded_logits.data() + to);
     const T *taken = call.taken ? padded_row(call, call.taken + from, call.up.data() + to) : nullptr;
+    if (call.slopes) padded_row(call, call.slopes + from, call.padded_slopes.data() + to);
     T *changing = call.changing.data() + to, *staying = call.staying.data() + to;
     for (int64_t at = 0; at < call.padded; at += kLanes<T>) {
       Vector<T> a = load(logits + at);

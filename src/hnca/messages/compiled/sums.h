@@ -18,7 +18,7 @@ namespace {
 // digits, and its product with others err to one side. Where they are not, the difference would lose the digits.
 template <typename T>
 struct Message {
-  static constexpr bool of_taken = true;
+  static constexpr bool of_taken = true, of_slopes = false;
   Vector<T> product = Vector<T>{} + 1;
   Bits<T> exponent{};
 
@@ -67,6 +67,13 @@ struct GrowthAndEnergy : Message<T> {
   }
 };
 
+// The mean is the same fraction, of slopes where the energy has shifted logits.
+template <typename T>
+struct Mean : GrowthAndEnergy<T> {
+  static constexpr bool of_slopes = true;
+  INLINE void finish(const Call<T> &call, int64_t at) const { call.energy[at] = sum_of_lanes<T>(this->total); }
+};
+
 // The slow way, with the logarithm of the product as its exponent.
 template <typename T>
 void sum_slowly(const Call<T> &call, const T *rise, T sign, int64_t example, int64_t at) {
@@ -81,10 +88,12 @@ void sum_slowly(const Call<T> &call, const T *rise, T sign, int64_t example, int
     const T delta = sign * rise[j], z = logits[j] + delta;
     const bool up = call.taken && call.taken[example * call.children + j] > T(0.5);
     logarithm += up ? growth(-logits[j], -delta) : growth(logits[j], delta);
-    energy += z / (1 + std::exp(-z));
+    energy += (call.slopes ? call.slopes[example * call.children + j] : z) / (1 + std::exp(-z));
   }
-  call.mantissa[at] = 1;
-  call.exponent[at] = logarithm * T(1.44269504088896340736);
+  if (call.mantissa) {
+    call.mantissa[at] = 1;
+    call.exponent[at] = logarithm * T(1.44269504088896340736);
+  }
   if (call.energy) call.energy[at] = energy;
 }
 
