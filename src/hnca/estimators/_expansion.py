@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.estimators._relaxation import relaxation_of
-from hnca.messages import mean_contrast
+from hnca.messages import Changes, is_reevaluated, mean_changes, mean_contrast
 from hnca.network import Network, Trace
 from hnca.objectives import Component
 from hnca.units import Bernoulli
@@ -79,6 +79,13 @@ class MeanTerm(Component):
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         return mean_contrast(network, trace, self.layer, layer, self.slope)
+
+    def is_reevaluated(self, network: Network, layer: str) -> bool:
+        return is_reevaluated(network.layers[self.layer], network.layers[layer])
+
+    def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
+        found = mean_changes(network, trace, self.layer, layer, self.slope)
+        return found.mapped(lambda value: self.offset + value)
 
 
 def inner(slope: Float[Array, "*logits"], point: Float[Array, "*logits"], trace: Trace) -> Float[Array, "*batch"]:

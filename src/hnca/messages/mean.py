@@ -5,8 +5,9 @@ from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_mean_contrast
+from hnca.messages.changes import Changes, contrast_of_all
 from hnca.messages.convolution import convolution_mean_contrast
-from hnca.messages.reevaluation import reevaluated_contrast
+from hnca.messages.reevaluation import reevaluation
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli
 
@@ -33,8 +34,17 @@ def mean_contrast(
             return convolution_mean_contrast(layer.conditional, above.span, logits, slope, state)
         return bernoulli_mean_contrast(layer.conditional.weight(parent), above.span, logits, slope, state)
 
+    return contrast_of_all(mean_changes(network, trace, child, parent, slope), network, trace, parent)
+
+
+def mean_changes(
+    network: Network, trace: Trace, child: str, parent: str, slope: Float[Array, "*child_logits"]
+) -> Changes:
+    """Returns the changes of that sum by the units of the layer `parent`; arguments as for `mean_contrast`."""
+    layer = network.layers[child]
+
     def of_unit(logits: Float[Array, "*child_logits"]) -> Float[Array, "*batch units"]:
         terms = slope * layer.posterior(logits, jnp.zeros_like(logits))
         return jnp.sum(terms.reshape(*trace.batch_shape, layer.units, -1), axis=-1)
 
-    return reevaluated_contrast(layer, of_unit, network, trace, parent)
+    return reevaluation(layer, of_unit, network, trace, parent)
