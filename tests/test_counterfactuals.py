@@ -128,7 +128,9 @@ def assert_close(found, expected):
         (hnca.HNCA(counterfactuals=2), hnca.HNCA()),
         (hnca.HNCA(hnca.RunningMean(), counterfactuals=2, guess="slope"), hnca.HNCA(hnca.RunningMean())),
         (hnca.HNCA(prune_children=False, counterfactuals=2, guess="none"), hnca.HNCA(prune_children=False)),
+        (hnca.HNCA(counterfactuals=2, control=hnca.FirstOrder()), hnca.HNCA(control=hnca.FirstOrder())),
         (hnca.LeaveOneOutHNCA(2, counterfactuals=2), hnca.LeaveOneOutHNCA(2)),
+        (hnca.HNCA(control=hnca.FirstOrder(), counterfactuals=2), hnca.HNCA(control=hnca.FirstOrder())),
     ],
 )
 def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, every, monkeypatch):
@@ -190,6 +192,26 @@ def test_it_says_what_it_evaluates():
     mediated = hnca.Reward("action", jnp.zeros(()))
     assert hnca.HNCA(counterfactuals=3).reevaluations(network, mediated) == 3 + 2
     assert hnca.HNCA().reevaluations(network, mediated) == 3 + 6
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_credits_keep_the_dtype_and_the_state_its_structure(dtype):
+    """Of examples alone, in batches and of none, so that it can be carried through a scan."""
+    for batch in ((), (0,), (2, 3)):
+        network, objective, trace = jax.eval_shape(lambda batch=batch: cast(deep(batch), dtype))
+        if dtype != jnp.float32:
+            objective = hnca.Objective(*objective.components[2:])  # the functions are of the default float
+        estimator = hnca.HNCA(hnca.RunningMean(), counterfactuals=2)
+        state = jax.eval_shape(estimator.init, network, objective)
+        found = jax.eval_shape(partial(estimator, key=KEY), network, objective, trace, state=state)
+        for name, credit in found.credits.items():
+            assert (credit.shape, credit.dtype) == (trace.logits[name].shape, dtype)
+        assert found.state == state
+        assert {leaf.dtype for leaf in jax.tree.leaves(state.guesses)} == {jnp.dtype("float32")}
+
+
+def cast(tree, dtype):
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree)
 
 
 def test_subsets_are_all_equally_likely():

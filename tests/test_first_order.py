@@ -7,7 +7,6 @@ import programs
 import pytest
 from networks import BITS, NETWORKS, SIGNS, reward_of
 from objectives import OBJECTIVES
-from test_counterfactuals import EveryChoice, designs_of
 from test_exact import largest_difference, shifted
 from test_exact_mixtures import mixed
 
@@ -166,17 +165,3 @@ def test_a_function_that_has_no_value_at_means_is_credited_without():
     plain, found = (credits_of(method, network, only_at_bits, trace) for method in methods)
     assert float(jnp.max(jnp.abs(plain["first"]))) > 1e-3
     assert largest_difference(found, plain) < 1e-12
-
-
-def test_with_some_counterfactuals_the_mean_over_the_choices_is_exact(monkeypatch):
-    """Its sum over children that a network joins is then guessed and corrected as their messages are."""
-    network, objective, inputs = OBJECTIVES["scattered over nonlinear"](jax.random.key(0))
-    method = hnca.HNCA(counterfactuals=1, control=hnca.FirstOrder())
-
-    def of_trace(trace):
-        choices = EveryChoice(monkeypatch, designs_of(network, 1))
-        credits = choices.mean(lambda: method.attribute(network, objective, trace, key=jax.random.key(7)).credits)
-        return jax.grad(lambda n: hnca.surrogate(n, objective, n.evaluate(trace.values, ()), credits))(network)
-
-    found = hnca.exact.expectation(network, inputs, of_trace)
-    assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10

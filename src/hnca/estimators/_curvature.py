@@ -24,8 +24,8 @@ class Curvature(NamedTuple):
         times: how often that has been seen.
     """
 
-    total: Float[Array, "units alternatives"]
-    times: Float[Array, "units alternatives"]
+    total: Float[Array, " units alternatives"]
+    times: Float[Array, " units alternatives"]
 
 
 def no_curvature(network: Network, name: str) -> Curvature:
@@ -49,9 +49,9 @@ def with_curvature(
 
 def learned(
     curvature: Curvature,
-    off: Float[Array, "evaluations batch"],
-    units: Int[Array, "evaluations batch"],
-    alternatives: Int[Array, "evaluations batch"],
+    off: Float[Array, " evaluations batch"],
+    units: Int[Array, " evaluations batch"],
+    alternatives: Int[Array, " evaluations batch"],
 ) -> Curvature:
     """Returns the sums with what has been evaluated in them; what is not finite is left out.
 

@@ -53,8 +53,10 @@ def evidence_of(network: Network, objective: Objective, trace: Trace, name: str,
     """Returns the messages and contrasts, each exact."""
     components = objective.components
     entropies = {components[i].entropy_of for i in wanted.components}
-    sent = {c: message_beside_entropy if c in entropies else message for c in wanted.children}
     return Evidence(
-        {child: send(network, trace, child, name) for child, send in sent.items()},
+        {
+            child: (message_beside_entropy if child in entropies else message)(network, trace, child, name)
+            for child in wanted.children
+        },
         {i: checked_contrast(components[i], network, trace, name) for i in wanted.components},
     )

@@ -4,14 +4,13 @@ A layer's *point* is what it takes in the shape of its logits: 0 or 1 for a Bern
 """
 
 from collections.abc import Mapping
-from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.estimators._relaxation import relaxation_of
-from hnca.messages import Changes, is_reevaluated, mean_by_unit, mean_contrast, reevaluation
+from hnca.messages import Changes, is_reevaluated, mean_changes, mean_contrast
 from hnca.network import Network, Trace
 from hnca.objectives import Component
 from hnca.units import Bernoulli
@@ -85,8 +84,8 @@ class MeanTerm(Component):
         return is_reevaluated(network.layers[self.layer], network.layers[layer])
 
     def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
-        of = network.layers[self.layer]
-        return reevaluation(of, partial(mean_by_unit, of, self.slope), network, trace, layer)
+        found = mean_changes(network, trace, self.layer, layer, self.slope)
+        return found.mapped(lambda value: self.offset + value)
 
 
 def inner(slope: Float[Array, "*logits"], point: Float[Array, "*logits"], trace: Trace) -> Float[Array, "*batch"]:

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.baselines import Baseline
-from hnca.estimators._base import Credits, Estimator
+from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._centring import centred, first_state, inputs_seen
 from hnca.estimators._cost import Cost, passes_from_parents, whole_passes
 from hnca.estimators._counterfactuals import (
@@ -19,6 +19,8 @@ from hnca.estimators._counterfactuals import (
     some_evaluated,
 )
 from hnca.estimators._hindsight import Centre, hindsight_credits
+from hnca.estimators._marginal import first_of, in_first_pass, passes_over_values
+from hnca.estimators._requirements import require_repeatable
 from hnca.estimators.first_order import FirstOrder
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, Role, as_objective, roles
@@ -57,6 +59,12 @@ class HNCA(Estimator):
     are, at least one unit's. What has a closed form stays exact, and a layer that has no more than m to evaluate has
     all evaluated. The paper's dominated variance is lost to the choice.
 
+    The direct part of the gradient, by what the objective itself has in it (a decoder, experts), is that at the sample:
+    of experts behind a gate only the one that was chosen learns. With `marginalise=name` it is the mean over all values
+    of that layer's one unit, each with its probability given all else: as many evaluations as it has values, and less
+    variance for whatever the objective's parameters are. `Estimate.value` is that mean too, and `Estimate.trace` has a
+    pass for every value, the sampled one first, which has all the credit.
+
     Attributes:
         baseline: one for every layer and set of mediating children, or None.
         prune_children: see `hnca.objectives.roles`; False is an ablation of the paper's Appendix K, unbiased too.
@@ -67,8 +75,11 @@ class HNCA(Estimator):
             of what that was off by, kept in the state (one that is never handed on stays at 0); `"none"`, for what
             cannot be differentiated.
 
+        marginalise: the name of a layer of one unit (a gate over experts); None for none.
+
     Raises:
-        ValueError: for fewer than one counterfactual or another guess; when called, for no `key` where some are chosen.
+        ValueError: for fewer than one counterfactual or another guess; when called, for no `key` where some are chosen,
+            and for a layer to marginalise that is not there, has several units, or whose objective is observed once.
     """
 
     baseline: Baseline | None = None
@@ -77,6 +88,7 @@ class HNCA(Estimator):
     control: FirstOrder | None = None
     counterfactuals: int | None = eqx.field(static=True, default=None)
     guess: Guess = eqx.field(static=True, default="curvature")
+    marginalise: str | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         check_options("HNCA", self.counterfactuals, self.guess)
@@ -100,10 +112,24 @@ class HNCA(Estimator):
         whole = as_objective(objective)
         return evaluations(network, whole, self._roles(network, whole), self.counterfactuals)
 
+    def passes(self, network: Network, trace: Trace, key: Key[Array, ""] | None) -> Passes | None:
+        return None if self.marginalise is None else passes_over_values("HNCA", network, trace, self.marginalise)
+
     def cost(self, network: Network) -> Cost:
-        return whole_passes(1) if self.control is None else passes_from_parents(network)
+        cost = whole_passes(1) if self.control is None else passes_from_parents(network)
+        others = 0 if self.marginalise is None else network.layers[self.marginalise].alternatives - 1
+        return cost._replace(evaluations=cost.evaluations + others)
 
     def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
+    ) -> tuple[Credits, PyTree]:
+        if self.marginalise is None:
+            return self._credit(network, objective, trace, key, state)
+        require_repeatable(self, objective)
+        credits, state = self._credit(network, objective, first_of(trace), key, state)
+        return in_first_pass(credits, trace.batch_shape[0]), state
+
+    def _credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
         reached, inputs = self._roles(network, objective), inputs_seen(network, trace)

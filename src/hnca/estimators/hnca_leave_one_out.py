@@ -43,7 +43,6 @@ class LeaveOneOutHNCA(IndependentPassesEstimator):
     guess: Guess = eqx.field(static=True, default="curvature")
 
     def __check_init__(self):
-        super().__check_init__()
         check_options("LeaveOneOutHNCA", self.counterfactuals, self.guess)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:

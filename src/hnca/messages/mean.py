@@ -1,16 +1,15 @@
 """The contrast of what a layer takes on average: how a weighted sum of its probabilities answers to a parent's unit."""
 
-from functools import partial
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_mean_contrast
+from hnca.messages.changes import Changes, contrast_of_all
 from hnca.messages.convolution import convolution_mean_contrast
-from hnca.messages.reevaluation import reevaluated_contrast
+from hnca.messages.reevaluation import reevaluation
 from hnca.network import Network, Trace
-from hnca.units import Bernoulli, Layer
+from hnca.units import Bernoulli
 
 
 def mean_contrast(
@@ -34,12 +33,18 @@ def mean_contrast(
         if isinstance(layer.conditional, Conv):
             return convolution_mean_contrast(layer.conditional, above.span, logits, slope, state)
         return bernoulli_mean_contrast(layer.conditional.weight(parent), above.span, logits, slope, state)
-    return reevaluated_contrast(layer, partial(mean_by_unit, layer, slope), network, trace, parent)
+
+    return contrast_of_all(mean_changes(network, trace, child, parent, slope), network, trace, parent)
 
 
-def mean_by_unit(
-    layer: Layer, slope: Float[Array, "*logits"], logits: Float[Array, "*logits"]
-) -> Float[Array, "*batch units"]:
-    """Returns `slope * P(unit)` of a layer with these logits, summed over the categories of categorical units."""
-    terms = slope * layer.posterior(logits, jnp.zeros_like(logits))
-    return terms if isinstance(layer, Bernoulli) else jnp.sum(terms, axis=-1)
+def mean_changes(
+    network: Network, trace: Trace, child: str, parent: str, slope: Float[Array, "*child_logits"]
+) -> Changes:
+    """Returns the changes of that sum by the units of the layer `parent`; arguments as for `mean_contrast`."""
+    layer = network.layers[child]
+
+    def of_unit(logits: Float[Array, "*child_logits"]) -> Float[Array, "*batch units"]:
+        terms = slope * layer.posterior(logits, jnp.zeros_like(logits))
+        return jnp.sum(terms.reshape(*trace.batch_shape, layer.units, -1), axis=-1)
+
+    return reevaluation(layer, of_unit, network, trace, parent)

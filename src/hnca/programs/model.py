@@ -10,13 +10,12 @@ from jaxtyping import Array, Float
 
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.programs.components import WEIGHT, TermComponent, evaluated
+from hnca.programs.components import WEIGHT, ObservedComponent, TermComponent, evaluated
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Program, read
 from hnca.programs.likelihood_component import LikelihoodComponent
 from hnca.programs.lowering import conditional_of
-from hnca.programs.observed import ObservedComponent
 from hnca.programs.parts import Part
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.soft import finite
