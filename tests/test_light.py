@@ -51,8 +51,9 @@ def estimated(estimator, objective=bound):
     return h.estimate(estimator, encoder, objective, inputs, key=k, state=state)[1]
 
 for estimator in (
-    h.HNCA(h.RunningMean()), h.REINFORCE(h.LearnedBaseline()), h.NVIL(), h.LeaveOneOut(), h.IndependentLeaveOneOut(),
-    h.MultiSampleLeaveOneOut(3), h.LeaveOneOutHNCA(2), h.LocalExpectation(), h.DisARM(), h.ARM(), h.MuProp(),
+    h.HNCA(h.RunningMean(), control=h.FirstOrder()), h.REINFORCE(h.LearnedBaseline()), h.NVIL(), h.LeaveOneOut(),
+    h.IndependentLeaveOneOut(), h.MultiSampleLeaveOneOut(3),
+    h.LeaveOneOutHNCA(2), h.LocalExpectation(), h.DisARM(), h.ARM(), h.MuProp(),
     h.REBAR(), h.RELAX(), h.StraightThrough(), h.ReinMax(), h.GumbelSoftmax(), h.StraightThroughGumbelSoftmax(),
     h.Exact(),
 ):

@@ -50,4 +50,5 @@ def test_the_experiments_that_reproduce_the_paper_take_the_paper_s():
     assert {"hnca", "hnca-all-children", "hnca-full-reward", "reinforce"} <= set(with_one)
     for name in with_one:
         assert estimator_of(f"{name}+baseline").baseline == published
+    assert estimator_of("hnca+debiased").baseline == estimator_of("hnca+first-order").baseline == hnca.RunningMean()
     assert jax.tree.structure(published.init(0, jnp.float64)) == jax.tree.structure(jnp.zeros(()))

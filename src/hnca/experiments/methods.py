@@ -59,6 +59,10 @@ _ROWS = (
         ("#c8283c", "#f4a582", "#e0567a"), {"prune_upstream": False}, ablates="hnca",
     ),
     Method(
+        "hnca+debiased", "HNCA", "HNCA with debiased baseline", "with a running mean that is not pulled to 0", "reward",
+        ("#2a6f97",), parts={"baseline": "RunningMean"},
+    ),
+    Method(
         "hnca+first-order", "HNCA", "HNCA, first order", "less a linear expansion, put back exactly",
         "function", ("#00a3a3",), parts={"baseline": "RunningMean", "control": "FirstOrder"},
     ),
