@@ -9,7 +9,7 @@ from objectives import OBJECTIVES
 
 import hnca
 from hnca.baselines import RunningMean
-from hnca.experiments.methods import estimator, label
+from hnca.experiments.methods import estimator_of, label
 from hnca.experiments.settings import BanditSettings, VAESettings
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -106,8 +106,8 @@ def test_what_cannot_be_is_refused(name, value):
 
 
 def test_names_on_the_command_line():
-    assert isinstance(estimator("hnca+learned").baseline, hnca.LearnedBaseline)
-    assert isinstance(estimator("reinforce+baseline").baseline, RunningMean)
+    assert isinstance(estimator_of("hnca+learned").baseline, hnca.LearnedBaseline)
+    assert isinstance(estimator_of("reinforce+baseline").baseline, RunningMean)
     assert label("hnca+learned") == "HNCA with learned baseline"
     assert BanditSettings(estimators=("hnca", "hnca+learned"), baseline=True).all_estimators == (
         "hnca+baseline",

@@ -13,10 +13,11 @@ from hnca.experiments.data.images import Images
 from hnca.experiments.data.mnist import MNIST
 from hnca.experiments.figures.intervals import confidence_interval
 from hnca.experiments.figures.tables import final_table
-from hnca.experiments.methods import estimator
+from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.display import LiveDisplay, PlainDisplay, display
 from hnca.experiments.runs.running import experiment_of
 from hnca.experiments.settings import BanditSettings, VAESettings
+from hnca.experiments.store import Row
 from hnca.experiments.training.devices import Placement
 from hnca.experiments.training.epochs import train
 
@@ -50,7 +51,7 @@ def trained(name, **changes):
             experiment,
             settings,
             2,
-            estimator(method),
+            estimator_of(method),
             images(40),
             images(20),
             Placement(1, settings.seeds, settings.batch_size),
@@ -124,9 +125,9 @@ def test_the_interval_is_students():
 
 
 def test_the_table_shows_the_last_epoch():
-    common = {"baseline": "none", "layers": 1, "estimator": "hnca", "log_gradient_variance": -9.0}
+    measured = {"test_accuracy": 0.5, "log_gradient_variance": -9.0}
     rows = [
-        {**common, "seed": s, "epoch": e, "train_accuracy": e / 10 + s / 100, "test_accuracy": 0.5}
+        Row("bandit", "hnca", {}, 1, s, e, {"train_accuracy": e / 10 + s / 100, **measured}, 0.5)
         for e in (1, 2)
         for s in (0, 1)
     ]
@@ -142,21 +143,21 @@ def test_the_table_shows_the_last_epoch():
 
 
 def test_the_display_is_plain_away_from_a_terminal():
-    row = {"epoch": 3, "train_accuracy": 0.75, "test_accuracy": 0.7}
+    means = {"train_accuracy": 0.75, "test_accuracy": 0.7}
     plain = Console(file=io.StringIO(), width=120)
     with display(plain, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
-        shown.epoch(row, 900.0, 61.0)
+        shown.epoch(3, means, 900.0, 61.0)
     assert isinstance(shown, PlainDisplay)
     expected = "hnca, 1 hidden  epoch 3/10  train accuracy 0.7500, test accuracy 0.7000  900 updates/s, 01:01 left\n"
     assert plain.file.getvalue() == expected
     terminal = Console(file=io.StringIO(), width=160, force_terminal=True)
     with display(terminal, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
-        shown.epoch(row, 900.0, 61.0)
+        shown.epoch(3, means, 900.0, 61.0)
     assert isinstance(shown, LiveDisplay)
     assert "train 0.750" in terminal.file.getvalue()
     narrow = Console(file=io.StringIO(), width=50, force_terminal=True)
     with display(narrow, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
-        shown.epoch(row, 900.0, 61.0)
+        shown.epoch(3, means, 900.0, 61.0)
     shown = narrow.file.getvalue()
     assert "train 0.750 01:01 left" in shown
     assert "…" not in shown

@@ -12,14 +12,20 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_examples_run_as_written():
-    program, first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_example_runs_as_written():
+    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     names = {}
     # Optax's Adam needs what the suite otherwise forbids.
     with jax.numpy_dtype_promotion("standard"):
         exec(program, names)
-        exec(first, names)
     assert float(jnp.max(jnp.abs(names["gradient"]["encoder"]))) > 0
+
+
+def test_the_described_networks_run_as_written():
+    first, second = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "networks.md").read_text(), flags=re.DOTALL)
+    names = {}
+    with jax.numpy_dtype_promotion("standard"):
+        exec(first, names)
     started = hnca.Dense("image", 784, 200, key=names["k1"]).weights[0]
     moved = names["network"].layers["hidden"].conditional.weights[0]
     assert 0 < float(jnp.max(jnp.abs(moved - started))) < 2e-3
@@ -27,6 +33,10 @@ def test_the_examples_run_as_written():
     exec(second, names)
     assert float(names["bound"]) < -100
     assert names["estimate"].objective_gradient.components[1].layer.conditional.weights[0].shape == (200, 784)
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) < 120
 
 
 def test_there_are_two_commands_of_one_line():

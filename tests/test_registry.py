@@ -7,7 +7,7 @@ from small import images
 
 import hnca
 from hnca.experiments.commands.main import main
-from hnca.experiments.methods import METHODS, Method, colour, estimator, label, place
+from hnca.experiments.methods import METHODS, Method, colour, estimator_of, label, place
 from hnca.experiments.registry import EXPERIMENTS, Registered
 from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsError
 from hnca.experiments.store import read_rows
@@ -23,7 +23,7 @@ def toy(monkeypatch):
 
 
 def numbers(out):
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in read_rows(out)]
+    return [row._replace(seconds=0.0) for row in read_rows(out)]
 
 
 @pytest.mark.usefixtures("quick_compilation")
@@ -68,7 +68,7 @@ def test_an_estimator_is_a_row(monkeypatch):
     monkeypatch.setitem(METHODS, "mine", row)
     settings = BanditSettings(estimators=("mine", "nvil"), baseline=True)
     assert settings.all_estimators == ("mine+baseline", "nvil")
-    made = estimator("mine+baseline")
+    made = estimator_of("mine+baseline")
     assert not made.prune_children
     assert isinstance(made.baseline, hnca.RunningMean)
     assert (label("mine+baseline"), colour("mine+baseline")) == ("my own with baseline", "#234567")

@@ -18,7 +18,7 @@ from hnca.experiments.runs.events import EventFiles
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import runs_of
 from hnca.experiments.settings import BanditSettings, FigureSettings, VAESettings
-from hnca.experiments.store import read_metrics, read_rows
+from hnca.experiments.store import Row, read_metrics, read_rows
 from hnca.experiments.vae import VAE
 
 TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
@@ -35,7 +35,7 @@ def make_up(settings, epochs, seeds):
         rows = [
             {
                 "experiment": run.configuration["experiment"],
-                **{"estimator": run.method, "layers": run.layers, "seed": seed, "epoch": epoch},
+                **{"estimator": run.estimator, "layers": run.layers, "seed": seed, "epoch": epoch},
                 **{field: float(numbers.random()) for field in fields},
                 **{"log_gradient_variance": -float(numbers.random()), "seconds": 2.4},
             }
@@ -44,7 +44,7 @@ def make_up(settings, epochs, seeds):
         ]
         (run.directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         environment = {"device": "a device & more", "packages": {"jax": "1.2.3"}}
-        described = {"format": 2, "epochs": 2, "environment": environment, "continued": [], **run.configuration}
+        described = {"format": 3, "epochs": 2, "environment": environment, "continued": [], **run.configuration}
         (run.directory / "config.json").write_text(json.dumps(described))
 
 
@@ -142,8 +142,7 @@ def test_a_shrunk_figure_says_so():
     shrunk = FigureSettings(3).remark(epochs=10, seeds=1, estimators=2, depths=1)
     assert shrunk == "10 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
     # It is drawn of all that is there, whatever this command was told to add to it.
-    row = {"layers": 2, "seed": 0}
-    rows = [{**row, "estimator": name, "epoch": epoch} for name in ("hnca", "loo") for epoch in (1, 2)]
+    rows = [Row("vae", name, {}, 2, 0, epoch, {}, 0.5) for name in ("hnca", "loo") for epoch in (1, 2)]
     told = _remark(FigureSettings(3, epochs=1, estimators=("loo",)), rows)
     assert told == "2 of 840 epochs, 1 of 5 seeds, 2 of 8 estimators, 1 of 3 depths"
 
@@ -178,7 +177,7 @@ def test_a_caption_is_no_wider_than_its_figure(tmp_path):
 
 def test_event_files_hold_the_measurements(tmp_path):
     with EventFiles(tmp_path, 3) as events:
-        events.write([{"seed": 1, "epoch": 4, "train_elbo": -100.5, "test_elbo": None, "estimator": "hnca"}])
+        events.write([Row("vae", "hnca", {}, 1, 1, 4, {"train_elbo": -100.5, "test_elbo": None}, 0.5)])
     (path,) = (tmp_path / "tensorboard" / "seed-1").glob("events*")
     content = path.read_bytes()
     assert b"train_elbo" in content
@@ -196,12 +195,13 @@ def test_the_forecast_counts_what_is_left(tmp_path):
 
 
 def test_bandits_with_baselines_are_figure_4_and_old_rows_are_understood(tmp_path):
-    old = {"estimator": "hnca", "baseline": "running mean", "torso": "none", "layers": 1, "seed": 0, "epoch": 1}
+    old = {"experiment": "bandit", "estimator": "hnca", "baseline": "running mean", "torso": "none", "layers": 1}
+    old |= {"seed": 0, "epoch": 1, "test_accuracy": None, "seconds": 0.5}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(old) + "\n")
     (row,) = read_metrics(tmp_path)
-    assert row == {"estimator": "hnca+baseline", "torso": "none", "layers": 1, "seed": 0, "epoch": 1}
+    assert row == Row("bandit", "hnca+baseline", {"torso": "none"}, 1, 0, 1, {"test_accuracy": None}, 0.5)
     assert Bandit.figures([row]) == (4,)
-    assert Bandit.figures([row, {**row, "estimator": "hnca"}]) == (1,)
-    assert Bandit.figures([{**row, "torso": "conv"}]) == (5,)
+    assert Bandit.figures([row, row._replace(estimator="hnca")]) == (1,)
+    assert Bandit.figures([row._replace(about={"torso": "conv"})]) == (5,)
     assert all(number in Bandit.panels for number in BanditSettings.figures)
     assert all(number in VAE.panels for number in VAESettings.figures)

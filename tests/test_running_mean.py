@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hnca
-from hnca.experiments.methods import METHODS, estimator, with_running_mean
+from hnca.experiments.methods import METHODS, estimator_of, with_running_mean
 
 pytestmark = pytest.mark.usefixtures("float64")
 BATCHES = ([1.0, 3.0], [-6.0, 0.0], [500.0, 600.0])
@@ -49,5 +49,5 @@ def test_the_experiments_that_reproduce_the_paper_take_the_paper_s():
     with_one = [name for name in METHODS if with_running_mean(name) != name]
     assert {"hnca", "hnca-all-children", "hnca-full-reward", "reinforce"} <= set(with_one)
     for name in with_one:
-        assert estimator(f"{name}+baseline").baseline == published
+        assert estimator_of(f"{name}+baseline").baseline == published
     assert jax.tree.structure(published.init(0, jnp.float64)) == jax.tree.structure(jnp.zeros(()))

@@ -17,7 +17,7 @@ from hnca.experiments.commands.main import main
 from hnca.experiments.data.mnist import MNIST
 from hnca.experiments.figures.tables import final_table
 from hnca.experiments.files import read_whole
-from hnca.experiments.methods import estimator
+from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.measured import rows_of
 from hnca.experiments.runs.plan import settings_of
 from hnca.experiments.runs.running import experiment_of
@@ -27,7 +27,7 @@ from hnca.experiments.store.serialisation import from_bytes
 from hnca.experiments.training import epochs
 from hnca.experiments.training.minibatches import TrainingState
 
-CONFIGURATION = {"experiment": "bandit", "layers": 1, "method": "hnca", "settings": {"width": 4, "torso": "none"}}
+CONFIGURATION = {"experiment": "bandit", "layers": 1, "estimator": "hnca", "settings": {"width": 4, "torso": "none"}}
 
 pytestmark = pytest.mark.usefixtures("small_images", "quick_compilation")
 
@@ -93,8 +93,8 @@ def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, caps
         "checkpoint-000005.eqx",
     ]
     settings = settings_of(config)
-    experiment, method = experiment_of(settings, MNIST.facts), estimator(config["method"])
-    static, state = epochs.beginning(experiment, settings, config["layers"], method)
+    experiment, estimator = experiment_of(settings, MNIST.facts), estimator_of(config["estimator"])
+    static, state = epochs.beginning(experiment, settings, config["layers"], estimator)
     header, content = read_checkpoint(progress(parts / run, 2).checkpoint)
     trained = eqx.combine(from_bytes(content, state).parameters, static)
     assert jax.tree.structure(trained) == jax.tree.structure(eqx.combine(state.parameters, static))
@@ -173,7 +173,7 @@ def test_each_takes_what_nobody_has_claimed(tmp_path, capsys):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["1-hnca", "1-reinforce"]
         assert "1-hnca is claimed by process " in fails(2, command, capsys)
     main([*command, "--shard", "1/2"])
-    assert {row["estimator"] for row in read_rows(tmp_path)} == {"hnca", "reinforce"}
+    assert {row.estimator for row in read_rows(tmp_path)} == {"hnca", "reinforce"}
     assert (tmp_path / "figure.png").read_text() == "4 rows"
 
 
@@ -235,7 +235,7 @@ def test_a_gradient_that_is_nought_has_no_logarithm(tmp_path):
     rows = rows_of(experiment_of(settings_of(CONFIGURATION), MNIST.facts), "hnca", 1, 1, epoch, 0.5)
     with MetricsFile(tmp_path, 0) as metrics:
         metrics.write(rows)
-    assert [row["log_gradient_variance"] for row in read_metrics(tmp_path)] == [None, None]
+    assert [row.measured["log_gradient_variance"] for row in read_metrics(tmp_path)] == [None, None]
     console = Console(file=io.StringIO(), width=120)
     console.print(final_table(rows, Bandit.headings, 4))
     assert console.file.getvalue().split()[-3] == "-"
@@ -280,6 +280,6 @@ def test_an_interruption_in_an_epoch_keeps_those_before(tmp_path, capsys, monkey
     monkeypatch.setattr(epochs, "_wait_for", interrupt)
     command = [*BANDIT, "--epochs", "4", "--checkpoint-every", "3", "--out", tmp_path]
     assert "interrupted; the epochs finished so far are kept" in fails(130, command, capsys)
-    assert np.max([row["epoch"] for row in read_rows(tmp_path)]) == 2
+    assert np.max([row.epoch for row in read_rows(tmp_path)]) == 2
     main(list(map(str, command)))
     assert "goes on after epoch 2" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from test_exact import largest_difference
 
 import hnca
 from hnca.exact import gradient, moments
-from hnca.experiments.methods import estimator as named
+from hnca.experiments.methods import estimator_of as named
 from hnca.experiments.methods import names
 
 pytestmark = pytest.mark.usefixtures("float64")

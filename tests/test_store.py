@@ -14,7 +14,9 @@ from hnca.experiments.store import (
     ClaimedError,
     LostClaimError,
     MetricsFile,
+    Row,
     StoredRunError,
+    as_json,
     differences,
     first_given_up,
     progress,
@@ -27,7 +29,7 @@ from hnca.experiments.store.checkpoint import checkpoints, read_checkpoint, remo
 CONFIGURATION = {
     "experiment": "vae",
     "layers": 2,
-    "method": "hnca+baseline",
+    "estimator": "hnca+baseline",
     "data": {"name": "mnist", "content": "mnist"},
     "settings": {"width": 100, "test_epochs": (2, 5), "entropy": "sampled"},
     "epochs": 5,
@@ -37,7 +39,7 @@ CONFIGURATION = {
 
 
 def rows(epoch, seeds=2):
-    return [{"seed": seed, "epoch": epoch, "train_elbo": -100.5 / epoch} for seed in range(seeds)]
+    return [Row("vae", "hnca", {}, 2, seed, epoch, {"train_elbo": -100.5 / epoch}, 0.5) for seed in range(seeds)]
 
 
 def begin(directory, epochs):
@@ -130,7 +132,7 @@ def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
     with MetricsFile(tmp_path, after_epoch=0) as metrics:
         for epoch in (1, 2):
             metrics.write(rows(epoch))
-            assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1]) == rows(epoch)[-1]
+            assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1]) == as_json(rows(epoch)[-1])
     assert progress(tmp_path, 2).epoch == 0
     assert progress(tmp_path / "nowhere", 2) == (0, None, (), None)
 
@@ -149,11 +151,19 @@ def test_settings_that_differ_are_named(tmp_path):
         "entropy sampled, now (not set)",
         "torso (not set), now conv",
     ]
-    edited = ({**CONFIGURATION, "format": 3}, {**stored, "data": []}, {**stored, "epochs": "5"})
-    for damaged in ("", "{", "[]", '{"format": 2}', *map(json.dumps, edited)):
+    edited = ({**CONFIGURATION, "format": 4}, {**stored, "data": []}, {**stored, "epochs": "5"})
+    for damaged in ("", "{", "[]", '{"format": 3}', *map(json.dumps, edited)):
         (tmp_path / "config.json").write_text(damaged)
         with pytest.raises(StoredRunError, match=r"config\.json"):
             read_configuration(tmp_path)
+
+
+def test_a_run_of_before_is_read_as_runs_are_now(tmp_path):
+    former = {("method" if name == "estimator" else name): value for name, value in CONFIGURATION.items()}
+    (tmp_path / "config.json").write_text(json.dumps({"format": 2, **former}))
+    of_before = read_configuration(tmp_path)
+    write_configuration(tmp_path, CONFIGURATION)
+    assert of_before == read_configuration(tmp_path)
 
 
 def test_a_claim_is_refused_while_its_owner_lives_and_taken_over_when_it_is_dead(tmp_path):

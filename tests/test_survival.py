@@ -25,7 +25,7 @@ with Claim(directory).take():
     with MetricsFile(directory, after) as metrics:
         print(after, flush=True)
         for epoch in range(after + 1, 1_000_000):
-            metrics.write([{"seed": seed, "epoch": epoch, "value": epoch / 7} for seed in (0, 1)])
+            metrics.write([Row("bandit", "hnca", {}, 1, seed, epoch, {"value": epoch / 7}, 0.1) for seed in (0, 1)])
             write_checkpoint(directory, epoch, epoch.to_bytes(4, "big") * 50_000, {})
 """
 
@@ -113,8 +113,8 @@ def test_whatever_is_being_written_when_it_is_killed(tmp_path):
         rows = (tmp_path / "metrics.jsonl").read_text()
         reached = rows.count("\n") // 2
     found = [json.loads(line) for line in rows.splitlines()[: 2 * reached]]
-    assert [row["epoch"] for row in found] == [epoch for epoch in range(1, reached + 1) for _ in (0, 1)]
-    assert all(row["value"] == row["epoch"] / 7 for row in found)
+    assert [row.epoch for row in found] == [epoch for epoch in range(1, reached + 1) for _ in (0, 1)]
+    assert all(row.measured["value"] == row.epoch / 7 for row in found)
 
 
 ENDS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "told to end"), ("SIGHUP", 129, "the terminal has gone")]

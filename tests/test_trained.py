@@ -96,6 +96,11 @@ def test_damage_is_told(runs, tmp_path):
     length = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + length])
     described = json.loads(header["__metadata__"]["hnca"])
+    former = {("method" if name == "estimator" else name): value for name, value in described.items()}
+    header["__metadata__"]["hnca"] = json.dumps({**former, "format": "hnca-model-2"})  # as before
+    changed = json.dumps(header).encode()
+    path.write_bytes(len(changed).to_bytes(8, "little") + changed + whole[8 + length :])
+    assert hnca.load(path).epoch == 1
     no_epoch = {name: value for name, value in described.items() if name != "epoch"}
     for description, problem in [
         ({**described, "layers": 3}, r"another version of hnca .the parameter .*hidden2"),

@@ -15,7 +15,7 @@ import hnca
 from hnca.estimators import Passes
 from hnca.exact import joint_states
 from hnca.experiments.data.images import Images
-from hnca.experiments.methods import estimator as named
+from hnca.experiments.methods import estimator_of as named
 from hnca.experiments.settings import SettingsError, VAESettings
 from hnca.experiments.vae import VAE
 from hnca.variance import gradient_variance, mean_gradient_variance

@@ -61,13 +61,13 @@ class Toy(Experiment):
             parent, size = name, self._width
         return hnca.Network(network, inputs={"image": self._pixels})
 
-    def estimator_state(self, trained, method):
-        return method.init(trained, hnca.Objective(hnca.Reward("last", jnp.zeros(()))))
+    def estimator_state(self, trained, estimator):
+        return estimator.init(trained, hnca.Objective(hnca.Reward("last", jnp.zeros(()))))
 
-    def estimate(self, trained, method, batch, keys, state):
+    def estimate(self, trained, estimator, batch, keys, state):
         trace = trained.sample(keys[0], {"image": batch.pixels})
         likeness = jnp.mean(trace["last"] == batch.pixels[:, :1], axis=-1, dtype=jnp.float32)
-        estimate = method(trained, hnca.Reward("last", likeness), trace, key=keys[1], state=state)
+        estimate = estimator(trained, hnca.Reward("last", likeness), trace, key=keys[1], state=state)
         return Credited(trained, estimate, estimate.credits, estimate.gradient)
 
     def test(self, trained, images, key):

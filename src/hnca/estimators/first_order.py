@@ -107,18 +107,15 @@ class FirstOrder(eqx.Module):
 
         The derivative by the shift of a layer that has one is partial: what is before is held fixed.
         """
-        values, logits = dict(trace.values), dict(trace.logits)
         points: _Points = {}
-        for other in network.order:
-            if other != name:
-                if points.keys().isdisjoint(network.layers[other].conditional.parents):
-                    continue
-                logits[other] = network.layer_logits(values, other, trace.batch_shape)
-            relaxation = relaxation_of(self, network.layers[other])
-            point = relaxation.soft(finite(logits[other]))
-            points[other] = jax.lax.stop_gradient(point) + shifts[other] if other in shifts else point
-            values[other] = relaxation.values(points[other])
-        return Trace(values, logits, trace.batch_shape), points
+
+        def mean(layer: str, logits: Float[Array, "*logits"]) -> Float[Array, "*values"]:
+            relaxation = relaxation_of(self, network.layers[layer])
+            point = relaxation.soft(finite(logits))
+            points[layer] = jax.lax.stop_gradient(point) + shifts[layer] if layer in shifts else point
+            return relaxation.values(points[layer])
+
+        return network.pass_after(mean, trace, name, mean(name, trace.logits[name])), points
 
 
 class _Expansion(NamedTuple):

@@ -74,8 +74,8 @@ class Bandit(Experiment):
     def build(self, layers: int, key: Key[Array, ""]) -> Network:
         return agent(layers, self._width, key, self._torso, self._image_shape, self._actions)
 
-    def estimator_state(self, trained: Network, method: Estimator) -> PyTree:
-        return method.init(trained, Objective(Reward("action", jnp.zeros(()))))
+    def estimator_state(self, trained: Network, estimator: Estimator) -> PyTree:
+        return estimator.init(trained, Objective(Reward("action", jnp.zeros(()))))
 
     def reevaluations(self, trained: Network, method: Estimator) -> int:
         return method.reevaluations(trained, Reward("action", jnp.zeros(())))
@@ -83,14 +83,14 @@ class Bandit(Experiment):
     def estimate(
         self,
         trained: Network,
-        method: Estimator,
+        estimator: Estimator,
         batch: Images,
         keys: tuple[Key[Array, ""], Key[Array, ""]],
         state: PyTree,
     ) -> Credited:
         trace = trained.sample(keys[0], {"image": batch.pixels})
         reward = (trace["action"][:, 0] == batch.labels).astype(trained.dtype)
-        estimate = method(trained, Reward("action", reward), trace, key=keys[1], state=state)
+        estimate = estimator(trained, Reward("action", reward), trace, key=keys[1], state=state)
         return Credited(trained, estimate, estimate.credits, estimate.gradient)
 
     def test(self, trained: Network, images: Images, key: Key[Array, ""]) -> Measures:
@@ -103,14 +103,14 @@ class Bandit(Experiment):
         probabilities = jax.nn.softmax(trained.layer_logits(trace.values, "action", trace.batch_shape)[:, 0])
         return jnp.mean(jnp.take_along_axis(probabilities, batch.labels[:, None], axis=-1))
 
-    def identity(self) -> Row:
+    def identity(self) -> dict[str, str]:
         return {"torso": self._torso}
 
     @classmethod
     def figures(cls, rows: Sequence[Row]) -> tuple[int, ...]:
-        if any(row.get("torso") == "conv" for row in rows):
+        if any(row.about.get("torso") == "conv" for row in rows):
             return (5,)
-        return (4,) if all("+" in row["estimator"] for row in rows) else (1,)
+        return (4,) if all("+" in row.estimator for row in rows) else (1,)
 
 
 def sampled_accuracy(network: Network, images: Images, key: Key[Array, ""]) -> Float[Array, ""]:
@@ -144,11 +144,11 @@ def agent(
     network: dict[str, Layer] = {}
     pixels = math.prod(image_shape)
     parent, size = "image", pixels
-    for depth in range(layers):
-        name = f"hidden{depth + 1}"
+    for place in range(layers):
+        name = f"hidden{place + 1}"
         of_image = torso == "conv" and parent == "image"
-        affine = Dense(parent, size, width, key=keys[depth])
-        conditional = _convolved(image_shape, width, keys[depth]) if of_image else affine
+        affine = Dense(parent, size, width, key=keys[place])
+        conditional = _convolved(image_shape, width, keys[place]) if of_image else affine
         network[name] = Bernoulli(conditional, values=(-1, 1))
         parent, size = name, width
     network["action"] = Categorical(Dense(parent, size, actions, key=keys[-1]))

@@ -92,7 +92,7 @@ class Experiment(ABC):
         """Returns what is trained, with `layers` stochastic hidden layers, freshly drawn."""
 
     @abstractmethod
-    def estimator_state(self, trained: PyTree, method: Estimator) -> PyTree:
+    def estimator_state(self, trained: PyTree, estimator: Estimator) -> PyTree:
         """Returns the estimator's state before the first update."""
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Experiment(ABC):
     def estimate(
         self,
         trained: PyTree,
-        method: Estimator,
+        estimator: Estimator,
         batch: Images,
         keys: tuple[Key[Array, ""], Key[Array, ""]],
         state: PyTree,
@@ -112,7 +112,7 @@ class Experiment(ABC):
 
         Args:
             trained: the modules.
-            method: the estimator.
+            estimator: the estimator.
             batch: binarised images and their labels.
             keys: for the pass, and for the estimator.
             state: the estimator's.
@@ -130,8 +130,8 @@ class Experiment(ABC):
         """
 
     @abstractmethod
-    def identity(self) -> Row:
-        """Returns the fields that say in a row which network it was, beside its depth."""
+    def identity(self) -> dict[str, str]:
+        """Returns the words that say in a row which network it was, beside its depth."""
 
     @classmethod
     @abstractmethod

@@ -161,7 +161,7 @@ def described(of: Container[str]) -> str:
     return "\n".join(f"{row.name}{'*' if _takes_baseline(row) else ''}: {row.help}" for row in rows)
 
 
-def estimator(name: str) -> "Estimator":
+def estimator_of(name: str) -> "Estimator":
     """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one."""
     row, baseline = _parts(name)
     library = import_module("hnca")

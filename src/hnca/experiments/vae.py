@@ -35,7 +35,7 @@ _SAMPLES_AT_A_TIME = 10
 
 
 def _is_ablation(row: Row) -> bool:
-    return is_ablation(row["estimator"])
+    return is_ablation(row.estimator)
 
 
 def _panels(note: str, shows: Callable[[Row], bool]) -> Panels:
@@ -58,7 +58,7 @@ class VAE(Experiment):
     digits = 2
     panels = {  # noqa: RUF012
         3: _panels("VAE", lambda row: not _is_ablation(row)),
-        6: _panels("VAE, ablations of HNCA", lambda row: row["estimator"].startswith("hnca")),
+        6: _panels("VAE, ablations of HNCA", lambda row: row.estimator.startswith("hnca")),
     }
     reference = "loo-hnca"
 
@@ -83,8 +83,8 @@ class VAE(Experiment):
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
         return auto_encoder(layers, self._width, key, *self._joints, self._entropy, self._image_shape)
 
-    def estimator_state(self, trained: AutoEncoder, method: Estimator) -> PyTree:
-        return method.init(*trained)
+    def estimator_state(self, trained: AutoEncoder, estimator: Estimator) -> PyTree:
+        return estimator.init(*trained)
 
     def reevaluations(self, trained: AutoEncoder, method: Estimator) -> int:
         return method.reevaluations(*trained)
@@ -92,14 +92,14 @@ class VAE(Experiment):
     def estimate(
         self,
         trained: AutoEncoder,
-        method: Estimator,
+        estimator: Estimator,
         batch: Images,
         keys: tuple[Key[Array, ""], Key[Array, ""]],
         state: PyTree,
     ) -> Credited:
         encoder, objective = trained
         trace = encoder.sample(keys[0], {"image": batch.pixels})
-        estimate = method(encoder, objective, trace, key=keys[1], state=state)
+        estimate = estimator(encoder, objective, trace, key=keys[1], state=state)
         direct = direct_credits(encoder, objective, estimate.trace, estimate.weights)
         credits = jax.tree.map(jnp.add, estimate.credits, direct)
         return Credited(encoder, estimate, credits, (estimate.gradient, estimate.objective_gradient))
@@ -112,7 +112,7 @@ class VAE(Experiment):
         encoder, objective = trained
         return jnp.mean(objective.value(encoder, straight_through(encoder, key, {"image": batch.pixels})))
 
-    def identity(self) -> Row:
+    def identity(self) -> dict[str, str]:
         encoder, decoder = self._joints
         return {"encoder": encoder, "decoder": decoder, "entropy": self._entropy}
 
@@ -151,9 +151,9 @@ def auto_encoder(
     decoder: dict[str, Layer] = {}
     pixels = math.prod(image_shape)
     below, size = "image", pixels
-    for depth, layer_key in enumerate(jax.random.split(key, layers), start=1):
+    for place, layer_key in enumerate(jax.random.split(key, layers), start=1):
         up_key, down_key = jax.random.split(layer_key)
-        above = f"latent{depth}"
+        above = f"latent{place}"
         encoder[above] = Bernoulli(_joined(encoder_joint, below, (size, width), width, up_key))
         decoder[below] = Bernoulli(_joined(decoder_joint, above, (width, size), width, down_key))
         below, size = above, width

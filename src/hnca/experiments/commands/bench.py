@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -21,10 +21,9 @@ from hnca.experiments.methods import names
 from hnca.experiments.registry import experiment_class, settings_class
 from hnca.experiments.runs.environment import device_line
 from hnca.experiments.settings import BenchSettings, SettingsError
-from hnca.experiments.store import Row
 from hnca.experiments.timing.chart import draw_depths
-from hnca.experiments.timing.messages import time_messages
-from hnca.experiments.timing.updates import Shape, time_updates
+from hnca.experiments.timing.messages import MessageTime, time_messages
+from hnca.experiments.timing.updates import Shape, UpdateTime, time_updates
 
 _MARK = b'"milliseconds_per_'
 """What the rows of a benchmark have in them."""
@@ -43,12 +42,12 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
     _refuse_others_files(settings)
     console.print(f"{device_line()}; medians of {settings.repeats}")
     if settings.messages:
-        rows = time_messages(settings.repeats)
-        console.print(_table("message kernel", rows))
-        _write(settings, rows)
+        times = time_messages(settings.repeats)
+        console.print(_table("message kernel", [time._asdict() for time in times]))
+        _write(settings, times)
         return
     images, _ = on_device(load_mnist())
-    rows = []
+    rows: list[UpdateTime] = []
     for name, *sizes in itertools.product(
         settings.experiments, settings.layers, settings.width, settings.batch_size, settings.seeds
     ):
@@ -58,7 +57,7 @@ def run_benchmark(settings: BenchSettings, console: Console) -> None:
         new = time_updates(experiment, shape, estimators, images, settings.updates, settings.repeats)
         title = f"{name}: {shape.layers} layers of {shape.width}, batch {shape.batch_size}, {shape.seeds} seed(s)"
         shown = ("estimator", "measure_variance", "milliseconds_per_update", "ratio_to_backprop", "peak_bytes")
-        console.print(_table(title, [{field: row[field] for field in shown} for row in new]))
+        console.print(_table(title, [{field: getattr(row, field) for field in shown} for row in new]))
         rows += new
         _write(settings, rows)
     if settings.plot is not None:
@@ -73,7 +72,7 @@ def _experiment(name: str, width: int, settings: BenchSettings) -> Experiment:
     return experiment_class(name).of(kind(width=width, **options), MNIST.facts)
 
 
-def _table(title: str, rows: Sequence[Row]) -> Table:
+def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
     table = Table(title=title)
     for field in rows[0]:
         is_text = isinstance(rows[0][field], str)
@@ -100,10 +99,10 @@ def _refuse_others_files(settings: BenchSettings) -> None:
                 require_own(path, mark)
 
 
-def _write(settings: BenchSettings, rows: Sequence[Row]) -> None:
+def _write(settings: BenchSettings, rows: Sequence[UpdateTime | MessageTime]) -> None:
     if settings.json is not None:
         with _told("json", settings.json):
-            write_atomically(settings.json, [(json.dumps(row) + "\n").encode() for row in rows])
+            write_atomically(settings.json, [(json.dumps(row._asdict()) + "\n").encode() for row in rows])
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def export(run: Path, seed: int, path: Path) -> int:
     """Writes the last whole checkpoint's parameters and returns after how many epochs that was.
 
     The file holds an array for every parameter, by its path in the network (`.layers['hidden1'].conditional.bias`), and
-    under `hnca` in its metadata the JSON of what is needed to build the network: format, experiment, layers, method,
+    under `hnca` in its metadata the JSON of what is needed to build the network: format, experiment, layers, estimator,
     data, settings, epoch and seed.
 
     Args:
@@ -49,7 +49,7 @@ def export(run: Path, seed: int, path: Path) -> int:
         OSError: if the file cannot be written.
     """
     found = parameters_of_run(run, seed)
-    described = {name: found.configuration[name] for name in ("experiment", "layers", "method", "data", "settings")}
+    described = {name: found.configuration[name] for name in ("experiment", "layers", "estimator", "data", "settings")}
     description = {"format": FORMAT, **described, "epoch": found.epoch, "seed": seed}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, [save(dict(found.arrays), {"hnca": json.dumps(description)})])

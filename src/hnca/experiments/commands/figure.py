@@ -33,7 +33,7 @@ def _remark(settings: FigureSettings, rows: Sequence[Row]) -> str:
     """Returns what the caption says of a figure of these rows, which may be of more runs than this command's."""
     shown = distinct(rows, "epoch"), distinct(rows, "seed"), distinct(rows, "layers")
     epochs, seeds, depths = map(len, shown)
-    labels = {label(row["estimator"]) for row in rows}
+    labels = {label(row.estimator) for row in rows}
     return settings.remark(epochs, seeds, sum(label(name) in labels for name in settings.all_estimators), depths)
 
 

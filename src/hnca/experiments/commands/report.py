@@ -67,7 +67,7 @@ def _whole(rows: Sequence[Row]) -> list[Row]:
 
 
 def _of(rows: Sequence[Row], experiment: str) -> list[Row]:
-    return [row for row in rows if row.get("experiment") == experiment]
+    return [row for row in rows if row.experiment == experiment]
 
 
 def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
@@ -81,11 +81,11 @@ def _in_order(runs: Mapping[Path, Configuration]) -> dict[Path, Configuration]:
         missing += [name for name in ("seeds", "batch_size") if name not in run["settings"]]
         if missing:
             raise StoredRunError(f"{directory}: its config.json does not say {', '.join(missing)}")
-        if not is_known(run["method"]):
+        if not is_known(run["estimator"]):
             raise StoredRunError(
-                f"{directory}: was trained by {shown(run['method'])}, which this version does not know"
+                f"{directory}: was trained by {shown(run['estimator'])}, which this version does not know"
             )
-    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place(run[1]["method"]), run[0])))
+    return dict(sorted(runs.items(), key=lambda run: (run[1]["layers"], place(run[1]["estimator"]), run[0])))
 
 
 def report(directory: str, runs: Mapping[Path, Configuration], rows: Sequence[Row]) -> str:
@@ -114,7 +114,7 @@ def _figures(experiment: type[Experiment], rows: Sequence[Row], runs: Mapping[Pa
 
 def _final_values(experiment: type[Experiment], rows: Sequence[Row]) -> str:
     digits = {**dict.fromkeys(experiment.headings, experiment.digits), _VARIANCE: _DIGITS_OF_VARIANCE}
-    lines = [[depth, estimator, *cells] for depth, estimator, cells in final_cells(rows, digits)]
+    lines = [[layers, estimator, *cells] for layers, estimator, cells in final_cells(rows, digits)]
     headings = ["layers", "estimator", *{**experiment.headings, _VARIANCE: "ln variance of the gradient"}.values()]
     seeds = len(distinct(rows, "seed"))
     said = "one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval (Student's t)"
@@ -127,9 +127,9 @@ def _pace(runs: Mapping[Path, Configuration]) -> str:
         measured = _whole(read_metrics(directory))
         if not measured:
             continue
-        done = max(row["epoch"] for row in measured)
+        done = max(row.epoch for row in measured)
         # The first epoch of every start has the compilation in it; the median does not mind.
-        seconds = median(row["seconds"] for row in measured)
+        seconds = median(row.seconds for row in measured)
         updates = max(1, run["data"]["train_images"] // run["settings"]["batch_size"])
         each = f"{1e3 * seconds / updates:.2f}"
         state = "finished" if done >= run["epochs"] else "not finished"

@@ -40,19 +40,19 @@ class Drawn(NamedTuple):
     draws: int
 
 
-def draw_of(experiment: Experiment, method: Estimator, trained: PyTree, batch: Images) -> Draw:
+def draw_of(experiment: Experiment, estimator: Estimator, trained: PyTree, batch: Images) -> Draw:
     """Returns a function that makes one estimate.
 
     Args:
         experiment: what is trained.
-        method: the estimator.
+        estimator: the estimator.
         trained: the modules.
         batch: binarised images and labels; only the estimator's noise differs from draw to draw.
     """
 
     def draw(state: PyTree, key: Key[Array, ""]) -> Credited:
         sample_key, estimator_key = jax.random.split(key)
-        return experiment.estimate(trained, method, batch, (sample_key, estimator_key), state)
+        return experiment.estimate(trained, estimator, batch, (sample_key, estimator_key), state)
 
     return draw
 

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 
+from hnca.estimators import Cost
 from hnca.experiments.comparison.moments import Drawn
-from hnca.experiments.store import Row
 
 SURE = 4.0
 """A bias whose square is so many standard errors from 0 is said to be found."""
@@ -33,24 +33,71 @@ class Bias(NamedTuple):
     sureness: float
 
 
-def measured_row(drawn: Drawn, reference: Drawn) -> Row:
-    """Returns relative bias and variances.
+class Compared(NamedTuple):
+    """A row of `comparison.json`.
+
+    Attributes:
+        experiment: its name.
+        layers: how many hidden ones.
+        epoch: of training that the network has behind it.
+        estimator: the name on the command line.
+        relative_bias: as `Bias.relative`.
+        relative_bias_error: as `Bias.error`.
+        relative_bias_bound: as `Bias.bound`.
+        bias_sureness: as `Bias.sureness`.
+        variance: of the gradient, mean over all parameters.
+        variance_by_layer: the same for the parameters of each layer.
+        variance_within_batch_by_layer: the mean over parameters of the per-example gradients' variance.
+        draws: how many.
+        forward_passes: as `Cost.forward_passes`.
+        evaluations: as `Cost.evaluations`.
+        milliseconds: that an update takes.
+        variance_times_milliseconds: the product.
+    """
+
+    experiment: str
+    layers: int
+    epoch: int
+    estimator: str
+    relative_bias: float
+    relative_bias_error: float
+    relative_bias_bound: float
+    bias_sureness: float
+    variance: float
+    variance_by_layer: dict[str, float]
+    variance_within_batch_by_layer: dict[str, float]
+    draws: int
+    forward_passes: float
+    evaluations: int
+    milliseconds: float
+    variance_times_milliseconds: float
+
+
+class Subject(NamedTuple):
+    """Whose row it is: the first fields of it."""
+
+    experiment: str
+    layers: int
+    epoch: int
+    estimator: str
+
+
+def compared(subject: Subject, drawn: Drawn, reference: Drawn, cost: Cost, milliseconds: float) -> Compared:
+    """Returns relative bias and variances, beside what they cost.
 
     Args:
+        subject: whose row it is.
         drawn: of the estimator.
         reference: of an unbiased one, with draws of its own, whose mean stands for the true gradient.
+        cost: of an estimate.
+        milliseconds: that an update takes.
     """
+    variance = _mean(drawn.variance)
+    by_layer = {name: _mean(layer) for name, layer in drawn.variance.items()}
+    within_batch = {name: float(value) for name, value in drawn.within_batch.items()}
     bias = relative_bias(drawn, reference)
-    return {
-        "relative_bias": bias.relative,
-        "relative_bias_error": bias.error,
-        "relative_bias_bound": bias.bound,
-        "bias_sureness": bias.sureness,
-        "variance": _mean(drawn.variance),
-        "variance_by_layer": {name: _mean(layer) for name, layer in drawn.variance.items()},
-        "variance_within_batch_by_layer": {name: float(value) for name, value in drawn.within_batch.items()},
-        "draws": drawn.draws,
-    }
+    time = milliseconds, variance * milliseconds
+    return Compared(*subject, *bias, variance, by_layer, within_batch, drawn.draws, *cost, *time)
 
 
 def relative_bias(drawn: Drawn, reference: Drawn) -> Bias:

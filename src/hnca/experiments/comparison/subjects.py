@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 
 from hnca.experiments.data.images import Images
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.methods import estimator
+from hnca.experiments.methods import estimator_of
 from hnca.experiments.registry import settings_class
 from hnca.experiments.runs.plan import settings_of
 from hnca.experiments.runs.running import experiment_of
@@ -87,8 +87,8 @@ def _trained(
     if not max(wanted):
         return
     untested = jax.tree.map(lambda leaf: leaf[:100], images)
-    method = estimator("hnca+baseline")
-    epochs = train(experiment, training, layers, method, images, untested, Placement(1, 1, training.batch_size))
+    estimator = estimator_of("hnca+baseline")
+    epochs = train(experiment, training, layers, estimator, images, untested, Placement(1, 1, training.batch_size))
     for number, epoch in enumerate(epochs, start=1):
         if number in wanted:
             yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)

@@ -48,16 +48,16 @@ def paper_figure(panels: Panels, units: str, rows: Sequence[Row], remark: str = 
         remark: what the caption says besides.
     """
     chosen = [row for row in rows if panels.shows(row)]
-    depths = distinct(chosen, "layers")
-    figure = Figure(figsize=(max(5.8, 1.4 + 3.6 * len(depths)), 6.4))
-    axes = figure.subplots(2, len(depths), sharex=True, sharey="row", squeeze=False)
-    for column, depth in enumerate(depths):
-        of_depth = [row for row in chosen if row["layers"] == depth]
+    columns = distinct(chosen, "layers")
+    figure = Figure(figsize=(max(5.8, 1.4 + 3.6 * len(columns)), 6.4))
+    axes = figure.subplots(2, len(columns), sharex=True, sharey="row", squeeze=False)
+    for column, layers in enumerate(columns):
+        alike = [row for row in chosen if row.layers == layers]
         performance, variance = axes[0, column], axes[1, column]
-        _curves(performance, of_depth, panels.train_field, "-")
-        _curves(performance, of_depth, panels.test_field, ":")
-        _curves(variance, of_depth, "log_gradient_variance", "-")
-        performance.set_title(f"{depth} {units} layer{'s' if depth > 1 else ''}", fontsize=11)
+        _curves(performance, alike, panels.train_field, "-")
+        _curves(performance, alike, panels.test_field, ":")
+        _curves(variance, alike, "log_gradient_variance", "-")
+        performance.set_title(f"{layers} {units} layer{'s' if layers > 1 else ''}", fontsize=11)
         variance.set_xlabel("epoch")
         variance.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, 0].set_ylabel(panels.performance)
@@ -88,17 +88,19 @@ def _annotate(figure: Figure, rows: Sequence[Row], note: str) -> None:
 
 
 def _by_epoch(rows: Sequence[Row], field: str) -> dict[int, list[float]]:
-    """Returns the values of a field by epoch, in the order in which the epochs are first met."""
+    """Returns the values of a field by epoch where it was measured, in the order in which the epochs are first met."""
     values: dict[int, list[float]] = {}
     for row in rows:
-        values.setdefault(row["epoch"], []).append(row[field])
+        value = row.measured[field]
+        if value is not None:
+            values.setdefault(row.epoch, []).append(value)
     return values
 
 
 def _curves(axis: Axes, rows: Sequence[Row], field: str, style: str) -> None:
     """Draws a field against the epochs where it was measured, one curve for every estimator, solid ones with a band."""
     for name in distinct(rows, "estimator"):
-        by_epoch = _by_epoch([row for row in rows if row["estimator"] == name and row[field] is not None], field)
+        by_epoch = _by_epoch([row for row in rows if row.estimator == name], field)
         epochs = list(by_epoch)
         intervals = [confidence_interval(values) for values in by_epoch.values()]
         mean = np.array([interval.mean for interval in intervals])

@@ -28,27 +28,27 @@ def final_table(rows: Sequence[Row], headings: Mapping[str, str], digits: int) -
     table.add_column("estimator", overflow="fold")
     for heading in headings.values():
         table.add_column(heading, justify="right", overflow="fold")
-    for depth, estimator, cells in final_cells(rows, dict.fromkeys(headings, digits)):
-        table.add_row(str(depth), estimator, *cells)
+    for layers, estimator, cells in final_cells(rows, dict.fromkeys(headings, digits)):
+        table.add_row(str(layers), estimator, *cells)
     return table
 
 
 def final_cells(rows: Sequence[Row], digits: Mapping[str, int]) -> Iterator[tuple[int, str, list[str]]]:
-    """Yields depth, estimator and cells of the last epoch's measurements.
+    """Yields layers, estimator and cells of the last epoch's measurements.
 
     Args:
         rows: the metrics.
         digits: decimals of each field that has a cell.
     """
     final = _final(rows)
-    for depth in distinct(final, "layers"):
-        of_depth = [row for row in final if row["layers"] == depth]
-        for name in distinct(of_depth, "estimator"):
-            chosen = [row for row in of_depth if row["estimator"] == name]
+    for layers in distinct(final, "layers"):
+        alike = [row for row in final if row.layers == layers]
+        for name in distinct(alike, "estimator"):
+            chosen = [row for row in alike if row.estimator == name]
             yield (
-                depth,
+                layers,
                 label(name),
-                [_cell([row[field] for row in chosen], places) for field, places in digits.items()],
+                [_cell([row.measured[field] for row in chosen], places) for field, places in digits.items()],
             )
 
 
@@ -56,9 +56,9 @@ def _final(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows of the last epoch of each depth and estimator."""
     last: dict[tuple[int, str], int] = {}
     for row in rows:
-        of = row["layers"], row["estimator"]
-        last[of] = max(row["epoch"], last.get(of, 0))
-    return [row for row in rows if row["epoch"] == last[row["layers"], row["estimator"]]]
+        of = row.layers, row.estimator
+        last[of] = max(row.epoch, last.get(of, 0))
+    return [row for row in rows if row.epoch == last[row.layers, row.estimator]]
 
 
 def _cell(values: Sequence[float | None], digits: int) -> str:

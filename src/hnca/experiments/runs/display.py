@@ -8,8 +8,6 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from hnca.experiments.store import Row
-
 _BAR = 6
 """The width of the bar."""
 
@@ -18,8 +16,8 @@ class Display(ABC):
     """Shows the progress of one run; entered when the run begins and left when it ends."""
 
     @abstractmethod
-    def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        """Shows one epoch's measurements (means over seeds) and the pace."""
+    def epoch(self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float) -> None:
+        """Shows one epoch's measurements, means over seeds by field, and the pace."""
 
     def __enter__(self) -> "Display":
         return self
@@ -37,10 +35,10 @@ class PlainDisplay(Display):
         self._console, self._label, self._epochs = console, label, epochs
         self._headings, self._digits = headings, digits
 
-    def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        shown = [f"{self._headings[field]} {value:.{self._digits}f}" for field, value in _measured(row)]
+    def epoch(self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float) -> None:
+        shown = [f"{self._headings[field]} {value:.{self._digits}f}" for field, value in means.items()]
         pace = _pace(updates_per_second, seconds_left)
-        line = f"{self._label}  epoch {row['epoch']}/{self._epochs}  {', '.join(shown)}  {pace}"
+        line = f"{self._label}  epoch {number}/{self._epochs}  {', '.join(shown)}  {pace}"
         self._console.print(line, soft_wrap=True)
 
 
@@ -55,8 +53,8 @@ class LiveDisplay(Display):
         self._digits = min(digits, 3)
         self._room = console.width - len(label) - _BAR - len(f"{epochs}/{epochs}") - 3
 
-    def epoch(self, row: Row, updates_per_second: float, seconds_left: float) -> None:
-        shown = [f"{field.split('_')[0]} {value:.{self._digits}f}" for field, value in _measured(row)[:2]]
+    def epoch(self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float) -> None:
+        shown = [f"{field.split('_')[0]} {value:.{self._digits}f}" for field, value in list(means.items())[:2]]
         left = f"{_duration(seconds_left)} left"
         notes = [
             f"{' '.join(shown)} {_pace(updates_per_second, seconds_left)}",
@@ -86,15 +84,11 @@ def display(
         console: where it goes.
         label: of the run.
         epochs: how many there will be.
-        headings: what the fields of a row are called.
+        headings: what the fields are called.
         digits: their decimals.
         done: how many epochs are behind.
     """
     return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs, headings, digits, done)
-
-
-def _measured(row: Row) -> list[tuple[str, float]]:
-    return [(field, value) for field, value in row.items() if field != "epoch"]
 
 
 def _pace(updates_per_second: float, seconds_left: float) -> str:

@@ -54,12 +54,12 @@ class EventFiles(Events):
 
     def write(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            if row["seed"] not in self._writers:
-                self._writers[row["seed"]] = self._open(row["seed"])
-            writer = self._writers[row["seed"]]
-            for field, value in row.items():
-                if isinstance(value, float):
-                    writer.add_scalar(field, value, row["epoch"])
+            if row.seed not in self._writers:
+                self._writers[row.seed] = self._open(row.seed)
+            writer = self._writers[row.seed]
+            for field, value in {**row.measured, "seconds": row.seconds}.items():
+                if value is not None:
+                    writer.add_scalar(field, value, row.epoch)
             writer.flush()
 
     def __exit__(

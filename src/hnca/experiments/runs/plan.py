@@ -16,15 +16,15 @@ class Run(NamedTuple):
 
     Attributes:
         layers: the depth.
-        method: the estimator's name on the command line.
-        directory: where it is written: `<layers>-<method>`.
+        estimator: the estimator's name on the command line.
+        directory: where it is written: `<layers>-<estimator>`.
         configuration: all that determines its numbers.
         seeds: how many.
         epochs: how many.
     """
 
     layers: int
-    method: str
+    estimator: str
     directory: Path
     configuration: Configuration
     seeds: int
@@ -42,7 +42,9 @@ class Run(NamedTuple):
 
 def runs_of(settings: TrainingSettings, facts: Facts) -> list[Run]:
     """Returns the runs that the settings ask for, those of all shards, on the data of these facts."""
-    return [_run(settings, facts, layers, method) for layers in settings.layers for method in settings.all_estimators]
+    return [
+        _run(settings, facts, layers, estimator) for layers in settings.layers for estimator in settings.all_estimators
+    ]
 
 
 def settings_of(configuration: Configuration) -> TrainingSettings:
@@ -87,7 +89,7 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
             raise SettingsError(f"{error}; expected {remedy}") from None
     for directory, stored in runs_there.items():
         # Of a run with another name only what it shares with these can be asked.
-        own = {"layers": stored["layers"], "method": stored["method"]}
+        own = {"layers": stored["layers"], "estimator": stored["estimator"]}
         found = differences(stored, wanted.get(directory, {**runs[0].configuration, **own}))
         if found:
             remedy = ", or --overwrite to begin anew" if directory in wanted else ""
@@ -97,13 +99,13 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
             )
 
 
-def _run(settings: TrainingSettings, facts: Facts, layers: int, method: str) -> Run:
+def _run(settings: TrainingSettings, facts: Facts, layers: int, estimator: str) -> Run:
     configuration = {
         "experiment": settings.experiment,
         "layers": layers,
-        "method": method,
+        "estimator": estimator,
         "data": facts._asdict(),
         "settings": settings.determining(),
     }
-    directory = settings.out / f"{layers}-{method}"
-    return Run(layers, method, directory, configuration, settings.seeds, settings.epochs)
+    directory = settings.out / f"{layers}-{estimator}"
+    return Run(layers, estimator, directory, configuration, settings.seeds, settings.epochs)

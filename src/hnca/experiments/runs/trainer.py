@@ -14,13 +14,13 @@ from rich.console import Console
 from hnca.experiments.data import load_dataset
 from hnca.experiments.data.images import Images, on_device
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.methods import estimator
+from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.display import display
 from hnca.experiments.runs.environment import environment
 from hnca.experiments.runs.events import EventFiles, Events, NoEvents
 from hnca.experiments.runs.failures import RunFailure, told
 from hnca.experiments.runs.forecast import Forecast
-from hnca.experiments.runs.measured import mean_row, rows_of
+from hnca.experiments.runs.measured import means_of, rows_of
 from hnca.experiments.runs.plan import Run
 from hnca.experiments.runs.recording import Recorder
 from hnca.experiments.settings import TrainingSettings
@@ -88,12 +88,12 @@ class Trainer:
                 return
 
     def _epochs(self, run: Run, start: Start) -> Iterator[Epoch]:
-        method = estimator(run.method)
-        return train(self._experiment, self._settings, run.layers, method, *self.images, self._placement, start)
+        estimator = estimator_of(run.estimator)
+        return train(self._experiment, self._settings, run.layers, estimator, *self.images, self._placement, start)
 
     def _write(self, run: Run, recorder: Recorder, epochs: Iterator[Epoch]) -> None:
         updates = self._updates * self._settings.seeds
-        experiment, label = self._experiment, f"{run.method}, {run.layers} {self._experiment.units}"
+        experiment, label = self._experiment, f"{run.estimator}, {run.layers} {self._experiment.units}"
         shown = display(self._console, label, run.epochs, experiment.headings, experiment.digits, recorder.epoch)
         with shown, self._events(run, recorder.epoch) as events:
             started = time.perf_counter()
@@ -101,7 +101,7 @@ class Trainer:
                 seconds = time.perf_counter() - started
                 state = self._placement.collect(epoch.state)
                 with followed():
-                    rows = rows_of(experiment, run.method, run.layers, number, epoch, seconds)
+                    rows = rows_of(experiment, run.estimator, run.layers, number, epoch, seconds)
                     self._require_finite(run, number, epoch, rows)
                     recorder.write_rows(rows)
                     if number == run.epochs:
@@ -112,7 +112,7 @@ class Trainer:
                         # A copy, since the next epoch uses up the memory of the state.
                         recorder.hold_state(number, jax.tree.map(np.array, state))
                 events.write(rows)
-                shown.epoch(mean_row(rows, experiment), updates / seconds, seconds * (run.epochs - number))
+                shown.epoch(number, means_of(rows, experiment), updates / seconds, seconds * (run.epochs - number))
                 # The first epoch's time has the compilation in it.
                 if number > recorder.epoch + 1 or number == run.epochs:
                     self._say(self._forecast.line(run, number, seconds))
@@ -144,7 +144,7 @@ class Trainer:
         if left is not None:
             layer, share = left
             what = f"the gradient of {layer} is not finite in {self._when(number, share)}"
-        elif not all(np.isfinite(value) for row in rows for value in row.values() if isinstance(value, float)):
+        elif not all(np.isfinite(value) for row in rows for value in row.measured.values() if value is not None):
             what = f"the variance of the gradient, or what else is measured, is not finite in epoch {number}"
         else:
             return

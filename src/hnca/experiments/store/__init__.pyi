@@ -14,6 +14,7 @@ from .configuration import differences as differences
 from .configuration import odd_parts as odd_parts
 from .configuration import read_configuration as read_configuration
 from .configuration import stored_runs as stored_runs
+from .configuration import with_estimator as with_estimator
 from .configuration import write_configuration as write_configuration
 from .metrics import MetricsFile as MetricsFile
 from .metrics import read_metrics as read_metrics
@@ -23,6 +24,7 @@ from .resuming import begin_anew as begin_anew
 from .resuming import continue_after as continue_after
 from .resuming import progress as progress
 from .rows import Row as Row
+from .rows import as_json as as_json
 from .rows import complete as complete
 from .rows import distinct as distinct
 from .rows import is_known as is_known

@@ -8,13 +8,15 @@ from typing import Any
 from hnca.experiments.files import read_json, read_whole, shown, write_atomically
 
 NAME = "config.json"
-FORMAT = 2
+FORMAT = 3
+_FORMER = 2
+"""In which the estimator was called `method`."""
 
 Configuration = dict[str, Any]
 
-_COMPARED = ("experiment", "layers", "method", "data", "settings")
+_COMPARED = ("experiment", "layers", "estimator", "data", "settings")
 _KINDS = {
-    **dict.fromkeys(("experiment", "method"), str),
+    **dict.fromkeys(("experiment", "estimator"), str),
     **dict.fromkeys(("layers", "epochs"), int),
     **dict.fromkeys(("data", "settings", "environment"), dict),
     "continued": list,
@@ -29,13 +31,18 @@ class StoredRunError(Exception):
     """A run on disk that cannot be read or be continued. Its message is one line, fit to be shown to the user."""
 
 
+def with_estimator(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the description of a run of before, where the estimator was called `method`, as it is written now."""
+    return {"estimator" if name == "method" else name: value for name, value in found.items()}
+
+
 def odd_parts(found: Mapping[str, Any]) -> list[str]:
     """Returns what of the description of a run is not as any version has written it, or beyond what can be trained.
 
     What is missing of `data` and `settings` is left to those who need it.
 
     Args:
-        found: JSON, in which `experiment`, `layers`, `method`, `data` and `settings` should be.
+        found: JSON, in which `experiment`, `layers`, `estimator`, `data` and `settings` should be.
     """
     kinds = {name: kind for name, kind in _KINDS.items() if name in _COMPARED}
     odd = [name for name, kind in kinds.items() if not isinstance(found.get(name), kind)]
@@ -101,8 +108,10 @@ def read_configuration(directory: Path) -> Configuration | None:
         return None
     except ValueError:
         raise StoredRunError(f"{path}: is no JSON, but should say what the run was started with") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(found, dict) or found.get("format") not in (FORMAT, _FORMER):
         raise StoredRunError(f"{path}: expected the configuration of a run in format {FORMAT}")
+    if found["format"] == _FORMER:
+        found = {**with_estimator(found), "format": FORMAT}
     odd = [name for name, kind in _KINDS.items() if not isinstance(found.get(name), kind)]
     odd = odd or odd_parts(found) + _odd_history(found)
     if odd:
@@ -143,7 +152,7 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
 def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON would give it back, so that a tuple is a list."""
     chosen = json.loads(json.dumps({name: configuration[name] for name in _COMPARED}))
-    of_the_run = {name: chosen[name] for name in ("experiment", "layers", "method")}
+    of_the_run = {name: chosen[name] for name in ("experiment", "layers", "estimator")}
     return {**of_the_run, "dataset": chosen["data"].get("content"), **chosen["settings"]}
 
 

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from hnca.experiments.files import opened_to_append, read_json, read_whole
 from hnca.experiments.store.configuration import stored_runs
-from hnca.experiments.store.rows import Row, identity, is_row, up_to_date
+from hnca.experiments.store.rows import Row, as_json, identity, row_of
 
 NAME = "metrics.jsonl"
 
@@ -21,7 +21,7 @@ class MetricsFile:
     Example:
         ```python
         with MetricsFile(directory, after_epoch=12) as metrics:
-            metrics.write([{"seed": 0, "epoch": 13, "train_accuracy": 0.4}])
+            metrics.write(rows)
         ```
     """
 
@@ -42,7 +42,7 @@ class MetricsFile:
 
         They are there before a checkpoint is that counts on them.
         """
-        self._file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
+        self._file.write("".join(json.dumps(as_json(row), allow_nan=False) + "\n" for row in rows).encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -83,7 +83,7 @@ def read_rows(out: Path, first: Sequence[Path] = ()) -> list[Row]:
 
 def whole_epochs(rows: Sequence[Row], seeds: int) -> int:
     """Returns the last epoch up to which every epoch has a row of every seed; 0 if the first has not."""
-    found = {(row["epoch"], row["seed"]) for row in rows}
+    found = {(row.epoch, row.seed) for row in rows}
     epoch = 0
     while all((epoch + 1, seed) in found for seed in range(seeds)):
         epoch += 1
@@ -94,7 +94,7 @@ def _length_up_to(path: Path, epoch: int) -> int:
     """Returns how many bytes from the beginning hold whole rows of no later epoch."""
     length = 0
     for row, end in _whole_lines(path):
-        if row["epoch"] > epoch:
+        if row.epoch > epoch:
             break
         length = end
     return length
@@ -110,13 +110,13 @@ def _whole_lines(path: Path) -> list[tuple[Row, int]]:
     end = 0
     for line in content.splitlines(keepends=True):
         try:
-            row = read_json(line)
+            row = row_of(read_json(line))
         except ValueError:  # A line cut short, or what a power cut left where a line should be.
             break
-        if not line.endswith(b"\n") or not is_row(row):
+        if not line.endswith(b"\n") or row is None:
             break
         end += len(line)
-        found.append((up_to_date(row), end))
+        found.append((row, end))
     # What all rows of a run have alike, one that was altered may have otherwise.
     alike = Counter(map(identity, (row for row, _ in found))).most_common(1)
     return list(takewhile(lambda pair: identity(pair[0]) == alike[0][0], found))

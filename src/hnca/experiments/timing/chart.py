@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hnca.experiments.figures.saving import save_figure
-from hnca.experiments.store import Row, distinct
+from hnca.experiments.store import distinct
+from hnca.experiments.timing.updates import UpdateTime
 
 
-def draw_depths(rows: Sequence[Row], path: Path) -> None:
+def draw_depths(rows: Sequence[UpdateTime], path: Path) -> None:
     """Draws milliseconds an update against the number of layers, a panel an experiment, a curve an estimator.
 
     Args:
@@ -20,22 +21,25 @@ def draw_depths(rows: Sequence[Row], path: Path) -> None:
         path: where the figure goes; its ending says in which format.
     """
     first = rows[0]
-    fixed = ("width", "batch_size", "seeds")
-    chosen = [r for r in rows if not r["measure_variance"] and all(r[field] == first[field] for field in fixed)]
+    chosen = [row for row in rows if not row.measure_variance and _fixed(row) == _fixed(first)]
     experiments = distinct(chosen, "experiment")
     figure = Figure(figsize=(1 + 4 * len(experiments), 3.8))
     axes = figure.subplots(1, len(experiments), squeeze=False)
     for axis, experiment in zip(axes[0], experiments, strict=True):
-        _panel(axis, [row for row in chosen if row["experiment"] == experiment])
-        axis.set_title(f"{experiment}, width {first['width']}, batch {first['batch_size']}", fontsize=10)
+        _panel(axis, [row for row in chosen if row.experiment == experiment])
+        axis.set_title(f"{experiment}, width {first.width}, batch {first.batch_size}", fontsize=10)
     axes[0, 0].set_ylabel("milliseconds an update")
     figure.tight_layout()
     save_figure(figure, path)
 
 
-def _panel(axis: Axes, rows: Sequence[Row]) -> None:
+def _fixed(row: UpdateTime) -> tuple[int, ...]:
+    return row.width, row.batch_size, row.seeds
+
+
+def _panel(axis: Axes, rows: Sequence[UpdateTime]) -> None:
     for name in distinct(rows, "estimator"):
-        of_name = sorted((row["layers"], row["milliseconds_per_update"]) for row in rows if row["estimator"] == name)
+        of_name = sorted((row.layers, row.milliseconds_per_update) for row in rows if row.estimator == name)
         axis.plot(*zip(*of_name, strict=True), marker=".", label=name)
     axis.set_xlabel("stochastic layers")
     axis.set_ylim(bottom=0)

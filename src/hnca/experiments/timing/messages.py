@@ -1,12 +1,12 @@
 """Times the message kernel alone, beside a matrix product of the same shape and the direct log-sigmoid form."""
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.experiments.store import Row
 from hnca.experiments.timing.updates import interleaved_medians
 from hnca.messages.bernoulli_pair import bernoulli_message
 from hnca.messages.product import product_message
@@ -17,7 +17,27 @@ SHAPES = ((50, 200, 784), (50, 200, 200), (256, 512, 512))
 _Arguments = tuple[Array, float, Array, Array, Array]
 
 
-def time_messages(repeats: int) -> list[Row]:
+class MessageTime(NamedTuple):
+    """A row of `hnca bench --messages`.
+
+    Attributes:
+        batch_size: examples.
+        parents: units of the parent layer.
+        children: units of the child layer.
+        way: to the message, or what it is held against.
+        milliseconds: the median.
+        ratio_to_matrix_product: of that to a matrix product's of the same shape.
+    """
+
+    batch_size: int
+    parents: int
+    children: int
+    way: str
+    milliseconds: float
+    ratio_to_matrix_product: float
+
+
+def time_messages(repeats: int) -> list[MessageTime]:
     """Returns one row a shape and way, all ways of a shape timed in turns."""
     rows = []
     for batch, parents, children in SHAPES:
@@ -32,16 +52,8 @@ def time_messages(repeats: int) -> list[Row]:
         }
         medians = interleaved_medians(calls, repeats)
         for name, seconds in medians.items():
-            rows.append(
-                {
-                    "batch_size": batch,
-                    "parents": parents,
-                    "children": children,
-                    "way": name,
-                    "milliseconds": round(1e3 * seconds, 4),
-                    "ratio_to_matrix_product": round(seconds / medians["matrix product"], 2),
-                }
-            )
+            ratio = round(seconds / medians["matrix product"], 2)
+            rows.append(MessageTime(batch, parents, children, name, round(1e3 * seconds, 4), ratio))
     return rows
 
 

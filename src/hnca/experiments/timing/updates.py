@@ -8,15 +8,21 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-from jaxtyping import PyTree
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hnca.estimators import REINFORCE
-from hnca.experiments.data.images import Images
+from hnca.experiments.data.images import Images, binarise
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.methods import estimator
-from hnca.experiments.store import Row
-from hnca.experiments.timing.backpropagation import backpropagation_update
-from hnca.experiments.training.minibatches import TrainingState, ascent, initial_state, train_epoch, update
+from hnca.experiments.methods import estimator_of
+from hnca.experiments.training.minibatches import (
+    TrainingState,
+    apply_gradient,
+    ascent,
+    initial_state,
+    train_epoch,
+    update,
+)
 
 YARDSTICK = "backpropagation"
 """What the estimators are timed against; none of them is called so."""
@@ -38,6 +44,36 @@ class Shape(NamedTuple):
     seeds: int
 
 
+class UpdateTime(NamedTuple):
+    """A row of `hnca bench`.
+
+    Attributes:
+        experiment: its name.
+        layers: as in `Shape`.
+        width: likewise.
+        batch_size: likewise.
+        seeds: likewise.
+        estimator: the name on the command line, or the yardstick's.
+        measure_variance: whether the gradient's variance is measured too.
+        milliseconds_per_update: the median.
+        ratio_to_backprop: of that to the yardstick's.
+        peak_bytes: what the compiler plans to hold; None where it does not say.
+        device: what kind.
+    """
+
+    experiment: str
+    layers: int
+    width: int
+    batch_size: int
+    seeds: int
+    estimator: str
+    measure_variance: bool
+    milliseconds_per_update: float
+    ratio_to_backprop: float
+    peak_bytes: int | None
+    device: str
+
+
 def time_updates(
     experiment: Experiment,
     shape: Shape,
@@ -46,7 +82,7 @@ def time_updates(
     updates: int,
     repeats: int,
     measured: Sequence[bool] = (False, True),
-) -> list[Row]:
+) -> list[UpdateTime]:
     """Returns one row an estimator, without and with measuring the variance, all timed in turns.
 
     An update is: gather and binarise a batch, sample, credit, gradient, Adam.
@@ -69,16 +105,16 @@ def time_updates(
     base = medians[str(variants[0])]
     device = jax.devices()[0]
     return [
-        {
-            "experiment": experiment.name,
-            **shape._asdict(),
-            "estimator": name,
-            "measure_variance": measures,
-            "milliseconds_per_update": round(1e3 * medians[str((name, measures))] / updates, 4),
-            "ratio_to_backprop": round(medians[str((name, measures))] / base, 3),
-            "peak_bytes": peaks[str((name, measures))],
-            "device": f"{device.device_kind} ({device.platform})",
-        }
+        UpdateTime(
+            experiment.name,
+            *shape,
+            name,
+            measures,
+            round(1e3 * medians[str((name, measures))] / updates, 4),
+            round(medians[str((name, measures))] / base, 3),
+            peaks[str((name, measures))],
+            f"{device.device_kind} ({device.platform})",
+        )
         for name, measures in variants
     ]
 
@@ -92,14 +128,14 @@ def _compiled(
     keys = jax.random.split(jax.random.key(0), shape.seeds)
     modules = jax.vmap(partial(experiment.build, shape.layers))(keys)
     static = eqx.filter(modules, eqx.is_inexact_array, inverse=True)
-    method = REINFORCE() if name == YARDSTICK else estimator(name)
-    states = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, method), optimiser))(modules)
+    estimator = REINFORCE() if name == YARDSTICK else estimator_of(name)
+    states = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, estimator), optimiser))(modules)
 
     def many(state: TrainingState, key: jax.Array, pictures: Images) -> PyTree:
         def step(state: TrainingState, batch: jax.Array, update_key: jax.Array) -> tuple[TrainingState, PyTree]:
             if name == YARDSTICK:
-                return backpropagation_update(experiment, static, optimiser, pictures, state, batch, update_key)
-            state, measures = update(experiment, static, method, optimiser, pictures, state, batch, update_key)
+                return _backpropagation_update(experiment, static, optimiser, pictures, state, batch, update_key)
+            state, measures = update(experiment, static, estimator, optimiser, pictures, state, batch, update_key)
             # What is not returned is not computed.
             return state, {name: value for name, value in measures.items() if measured or name != "gradient_variance"}
 
@@ -107,6 +143,30 @@ def _compiled(
 
     call = jax.jit(jax.vmap(many, in_axes=(0, 0, None))).lower(states, keys, images).compile()
     return partial(call, states, keys, images), _peak_bytes(call)
+
+
+def _backpropagation_update(
+    experiment: Experiment,
+    static: PyTree,
+    optimiser: optax.GradientTransformation,
+    images: Images,
+    state: TrainingState,
+    batch: Int[Array, " batch"],
+    key: Key[Array, ""],
+) -> tuple[TrainingState, Float[Array, ""]]:
+    """Learns from one batch and returns the new state and the objective's mean: what every estimator is timed against.
+
+    It is one backpropagation through samples whose derivative is that of their mean.
+    """
+    binarise_key, sample_key = jax.random.split(key)
+    pixels = binarise(binarise_key, images.pixels[batch])
+    chosen = images._replace(pixels=pixels, labels=images.labels[batch])
+
+    def mean_objective(parameters: PyTree) -> Float[Array, ""]:
+        return experiment.differentiable(eqx.combine(parameters, static), chosen, sample_key)
+
+    value, gradient = jax.value_and_grad(mean_objective)(state.parameters)
+    return apply_gradient(state, gradient, state.estimator, optimiser), value
 
 
 def _peak_bytes(call: jax.stages.Compiled) -> int | None:

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hnca.experiments.files import read_json, require_regular, shown
-from hnca.experiments.store import StoredRunError, odd_parts, progress, read_configuration
+from hnca.experiments.store import StoredRunError, odd_parts, progress, read_configuration, with_estimator
 from hnca.experiments.store.serialisation import arrays_of
 from hnca.experiments.trained.model import TrainedModel, untrained, with_parameters
 from hnca.network import Network
 
-FORMAT = "hnca-model-2"
+FORMAT = "hnca-model-3"
+_FORMER = "hnca-model-2"
+"""In which the estimator was called `method`."""
 _PARAMETERS = ".parameters"
 
 
@@ -20,7 +22,7 @@ class Parameters(NamedTuple):
     """The parameters of one seed, and what they are of.
 
     Attributes:
-        configuration: `experiment`, `layers`, `method`, `data`, `settings` of the run.
+        configuration: `experiment`, `layers`, `estimator`, `data`, `settings` of the run.
         epoch: after which they were written.
         seed: whose they are.
         arrays: by the path of the parameter.
@@ -100,7 +102,9 @@ def _parameters_of_file(path: Path) -> Parameters:
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path}: is damaged, or no file of `hnca export` ({shown(error)})") from None
     found = description.get("format") if isinstance(description, dict) else description
-    if found != FORMAT:
+    if found == _FORMER:
+        description = with_estimator(description)
+    elif found != FORMAT:
         raise ValueError(f"{path}: format {shown(found)}; expected {FORMAT}, as `hnca export` writes it")
     odd = odd_parts(description) + [name for name in ("epoch", "seed") if type(description.get(name)) is not int]
     if odd:

@@ -57,7 +57,7 @@ def train(
     experiment: Experiment,
     settings: TrainingSettings,
     layers: int,
-    method: Estimator,
+    estimator: Estimator,
     train_images: Images,
     test_images: Images,
     placement: Placement,
@@ -69,7 +69,7 @@ def train(
         experiment: what to train.
         settings: rates and counts.
         layers: how many hidden layers.
-        method: the estimator.
+        estimator: the estimator.
         train_images: every image is seen once an epoch, in a fresh order.
         test_images: what the test is measured on, after the epochs that the settings name.
         placement: where seeds and batches are; the images are everywhere.
@@ -78,7 +78,7 @@ def train(
     """
     optimiser = ascent(settings.learning_rate)
     keys = _seed_keys(settings)
-    static, states = beginning(experiment, settings, layers, method)
+    static, states = beginning(experiment, settings, layers, estimator)
     states = placement.divide(start.restore(states))
     look = finite_leaves if settings.keeping.check_finite else not_looked_at
     over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None))
@@ -92,7 +92,7 @@ def train(
             state: TrainingState, batch: Int[Array, " batch"], key: Key[Array, ""]
         ) -> tuple[TrainingState, tuple[Measures, Float[Array, " leaves"]]]:
             batch = placement.divided(batch)
-            state, measures = update(experiment, static, method, optimiser, images, state, batch, key)
+            state, measures = update(experiment, static, estimator, optimiser, images, state, batch, key)
             return state, (measures, look(state.parameters))
 
         order_key = jax.random.split(key)[0]
@@ -116,7 +116,7 @@ def train(
 
 
 def beginning(
-    experiment: Experiment, settings: TrainingSettings, layers: int, method: Estimator
+    experiment: Experiment, settings: TrainingSettings, layers: int, estimator: Estimator
 ) -> tuple[PyTree, TrainingState]:
     """Returns what of the modules is never trained, and the state before the first epoch, both with an axis of seeds.
 
@@ -124,11 +124,11 @@ def beginning(
         experiment: what is trained.
         settings: rates and counts.
         layers: how many hidden layers.
-        method: the estimator.
+        estimator: the estimator.
     """
     optimiser = ascent(settings.learning_rate)
     modules = jax.vmap(lambda key: experiment.build(layers, jax.random.fold_in(key, 0)))(_seed_keys(settings))
-    state = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, method), optimiser))(modules)
+    state = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, estimator), optimiser))(modules)
     return eqx.filter(modules, eqx.is_inexact_array, inverse=True), state
 
 

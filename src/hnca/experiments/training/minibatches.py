@@ -54,7 +54,7 @@ def apply_gradient(
 def update(
     experiment: Experiment,
     static: PyTree,
-    method: Estimator,
+    estimator: Estimator,
     optimiser: optax.GradientTransformation,
     images: Images,
     state: TrainingState,
@@ -66,7 +66,7 @@ def update(
     Args:
         experiment: what is trained.
         static: what of the trained modules is no array of numbers to learn.
-        method: the estimator.
+        estimator: the estimator.
         optimiser: goes uphill.
         images: all of the training images.
         state: before the update.
@@ -76,7 +76,7 @@ def update(
     binarise_key, *keys = jax.random.split(key, 3)
     trained = eqx.combine(state.parameters, static)
     binary = Images(binarise(binarise_key, images.pixels[batch]), images.labels[batch])
-    network, estimate, credits, gradient = experiment.estimate(trained, method, binary, tuple(keys), state.estimator)
+    network, estimate, credits, gradient = experiment.estimate(trained, estimator, binary, tuple(keys), state.estimator)
     variance = mean_gradient_variance(network, estimate.trace, credits, estimate.gradient, estimate.passes)
     measures = {experiment.train_fields[0]: jnp.mean(estimate.value), "gradient_variance": variance}
     parameters = eqx.filter(gradient, eqx.is_inexact_array)
