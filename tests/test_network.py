@@ -29,6 +29,7 @@ def test_order_children_ancestors_and_mediators():
     assert network.after("left") == ("right", "action")
     assert network.after("action") == ()
     assert dead_end(KEY)[0].after("useless") == ()
+    assert dead_end(KEY)[0].after("root") == ("useful", "useless", "action")
 
 
 def test_a_child_that_leads_nowhere_does_not_mediate():
