@@ -8,6 +8,8 @@ from networks import NETWORKS, branching, dead_end
 
 import hnca
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 
 
