@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import hnca
-from hnca.messages import entropy_contrast, enumerated_contrast
+from hnca.messages import entropy_contrast, enumerated_contrast, mean_contrast
 from hnca.messages.convolution import convolution_message
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 GEOMETRIES = {
     "plain": {"kernel_size": 3},
@@ -45,13 +47,19 @@ def test_logits_are_sums_over_patches(geometry):
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.usefixtures("float64")
-def test_messages_and_entropy_contrasts_are_those_of_every_flip(geometry):
+def test_messages_and_contrasts_of_entropies_and_means_are_those_of_every_flip(geometry):
     network, trace = pair(geometry, out_channels=17 if geometry == "stride" else 3)
     layer = network.layers["high"]
-    quantities = {"message": lambda logits: layer.log_prob(logits, trace["high"]), "entropy": layer.entropy}
+    slope = jnp.cos(3 * trace.logits["high"])
+    quantities = {
+        "message": lambda logits: layer.log_prob(logits, trace["high"]),
+        "entropy": layer.entropy,
+        "mean": lambda logits: slope * jax.nn.sigmoid(logits),
+    }
     found = {
         "message": hnca.message(network, trace, "high", "low"),
         "entropy": entropy_contrast(network, trace, "high", "low"),
+        "mean": mean_contrast(network, trace, "high", "low", slope),
     }
     for name, quantity in quantities.items():
         slow = enumerated_contrast(layer, quantity, network, trace, "low")
