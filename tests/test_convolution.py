@@ -9,6 +9,8 @@ import hnca
 from hnca.messages import entropy_contrast, enumerated_contrast, mean_contrast
 from hnca.messages.convolution import convolution_message
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 GEOMETRIES = {
     "plain": {"kernel_size": 3},
     "stride": {"kernel_size": (3, 2), "stride": 2},

@@ -99,6 +99,10 @@ def test_expectation_over_traces_and_choices_is_the_exact_gradient(name, monkeyp
 
 def deep(batch=(2, 3)):
     """Bernoulli and categorical units, joined by a network, and credited directly, through it, and in both ways."""
+    return jax.jit(partial(made, batch))()
+
+
+def made(batch):
     k1, k2, k3, k4, k5 = jax.random.split(jax.random.key(0), 5)
     above = hnca.Dense(("code", "choice"), (3, 9), 3, key=k3), jnp.sin, hnca.Dense("previous", 3, 2, key=k4)
     layers = {
@@ -130,7 +134,6 @@ def assert_close(found, expected):
         (hnca.HNCA(prune_children=False, counterfactuals=2, guess="none"), hnca.HNCA(prune_children=False)),
         (hnca.HNCA(counterfactuals=2, control=hnca.FirstOrder()), hnca.HNCA(control=hnca.FirstOrder())),
         (hnca.LeaveOneOutHNCA(2, counterfactuals=2), hnca.LeaveOneOutHNCA(2)),
-        (hnca.HNCA(control=hnca.FirstOrder(), counterfactuals=2), hnca.HNCA(control=hnca.FirstOrder())),
     ],
 )
 def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, every, monkeypatch):
@@ -252,4 +255,4 @@ def test_mistakes_are_named(estimator):
         check_options("HNCA", 1, "best")
     network, objective, trace = deep()
     with pytest.raises(ValueError, match=r"key=None; expected a key, from which (the counterfactuals|further passes)"):
-        estimator(counterfactuals=1)(network, objective, trace)
+        jax.eval_shape(estimator(counterfactuals=1), network, objective, trace)

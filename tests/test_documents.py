@@ -9,6 +9,8 @@ import pytest
 
 import hnca
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 RUN = [

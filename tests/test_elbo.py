@@ -10,6 +10,8 @@ import hnca
 from hnca.exact import expectation, joint_states
 from hnca.experiments.vae import importance_weighted_bound
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEYS = jax.random.split(jax.random.key(0), 8)
 
 

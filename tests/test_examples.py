@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 

@@ -11,6 +11,8 @@ from test_exact import largest_difference
 import hnca
 from hnca.exact import gradient, moments
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jnp.array([[1.0, -0.5], [0.3, 2.0], [0.0, 1.0]])
 

@@ -8,6 +8,8 @@ from networks import NETWORKS, branching, dead_end
 
 import hnca
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 
 
@@ -29,6 +31,7 @@ def test_order_children_ancestors_and_mediators():
     assert network.after("left") == ("right", "action")
     assert network.after("action") == ()
     assert dead_end(KEY)[0].after("useless") == ()
+    assert dead_end(KEY)[0].after("root") == ("useful", "useless", "action")
 
 
 def test_a_child_that_leads_nowhere_does_not_mediate():

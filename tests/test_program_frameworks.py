@@ -18,6 +18,8 @@ from jax.flatten_util import ravel_pytree
 
 import hnca
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 FEATURES, HIDDEN, ACTIONS = 3, 2, 3
 
 

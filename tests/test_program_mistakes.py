@@ -8,6 +8,8 @@ import pytest
 import hnca
 from hnca.programs import primitives
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 MISTAKES = {
     "one key": (lambda w: jnp.sum(hnca.bernoulli(KEY, w) * hnca.bernoulli(KEY, w)), "use one key"),

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 import hnca
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -7,6 +7,8 @@ import pytest
 
 import hnca
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEYS = jax.random.split(jax.random.key(0), 6)
 BATCH = 4
 

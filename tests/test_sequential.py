@@ -9,6 +9,8 @@ import pytest
 import hnca
 from hnca.messages import entropy_contrast, enumerated_contrast
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEYS = jax.random.split(jax.random.key(0), 4)
 
 

@@ -15,6 +15,8 @@ from test_vimco import OfTheseSamples, exact_bound, over_tuples
 import hnca
 from hnca.exact import joint_states
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 ESTIMATORS = {
     "HNCA": hnca.HNCA(),
     "REINFORCE": hnca.REINFORCE(),

@@ -11,6 +11,8 @@ import hnca
 from hnca.units import _noise
 from hnca.units._base import checked_conditional
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 # `low + (high - low)` is not `high`: in float64, and in float32.
 MISSED = [(-0.4, 0.7), (0.2, 0.9)]
 PAIRS = [(low / 10, high / 10) for low in range(-20, 20, 3) for high in range(-19, 20, 3) if low < high]

@@ -61,8 +61,8 @@ class Toy(Experiment):
             parent, size = name, self._width
         return hnca.Network(network, inputs={"image": self._pixels})
 
-    def estimator_state(self, trained, estimator):
-        return estimator.init(trained, hnca.Objective(hnca.Reward("last", jnp.zeros(()))))
+    def problem(self, trained):
+        return trained, hnca.Reward("last", jnp.zeros(()))
 
     def estimate(self, trained, estimator, batch, keys, state):
         trace = trained.sample(keys[0], {"image": batch.pixels})

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.estimators._choice import Choice, choose, design_of
 from hnca.estimators._curvature import Curvature, learned, no_curvature, with_curvature
 from hnca.estimators._evidence import Evidence, Sources, evidence_of, reevaluated, sources
+from hnca.estimators._requirements import require_key
 from hnca.messages import Changes, changes_at, message_changes, slopes
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, Role, checked_changes
@@ -74,15 +75,15 @@ class SomeEvaluated:
         state: what the guesses have learned; layer by layer replaced by what it is after the call.
     """
 
-    def __init__(self, owner: str, most: int, guess: Guess, key: Key[Array, ""] | None, state: State):
+    def __init__(self, estimator: object, most: int, guess: Guess, key: Key[Array, ""] | None, state: State):
         """Args:
-        owner: the estimator, for messages.
+        estimator: whose credits they are, for messages.
         most: how many evaluations an example may take in each layer.
         guess: what stands in for the others.
         key: from which the choice is drawn.
         state: what the guesses have learned before.
         """
-        self.owner, self.most, self.guess, self.key = owner, most, guess, key
+        self.estimator, self.most, self.guess, self.key = estimator, most, guess, key
         self.state: State = dict(state)
 
     def evidence(
@@ -98,11 +99,8 @@ class SomeEvaluated:
         design = design_of(network.layers[name], self.most, whole=bool(dear.children))
         if not any(dear) or design.is_exhaustive:
             return None
-        if self.key is None:
-            raise ValueError(
-                f"{self.owner}: key=None; expected a key, from which the counterfactuals to evaluate are drawn."
-            )
-        key = jax.random.fold_in(self.key, network.order.index(name))
+        key = require_key(self.estimator, self.key, "the counterfactuals to evaluate are")
+        key = jax.random.fold_in(key, network.order.index(name))
         choice = choose(design, key, trace.batch_shape)
         children = tuple(c for c in every.children if c not in dear.children)
         components = tuple(i for i in every.components if i not in dear.components)
@@ -144,7 +142,7 @@ def some_evaluated(
     estimator: object, most: int | None, guess: Guess, key: Key[Array, ""] | None, state: State
 ) -> SomeEvaluated | None:
     """Returns what evaluates some counterfactuals for an estimator; None where all are wanted."""
-    return None if most is None else SomeEvaluated(type(estimator).__name__, most, guess, key, state)
+    return None if most is None else SomeEvaluated(estimator, most, guess, key, state)
 
 
 def evaluations(

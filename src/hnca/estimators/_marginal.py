@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from hnca.estimators._estimate import Credits, Passes
 from hnca.messages import message
 from hnca.network import Network, Trace
+from hnca.objectives import Objective
 
 
 def passes_over_values(owner: str, network: Network, trace: Trace, name: str) -> Passes:
@@ -37,6 +38,16 @@ def passes_over_values(owner: str, network: Network, trace: Trace, name: str) ->
     probability = jnp.moveaxis(_probabilities(network, trace, name), -1, 0)
     weights = count * jnp.take_along_axis(probability, places[..., 0], axis=0)
     return Passes(network.evaluate(values, (count, *batch)), jax.lax.stop_gradient(weights))
+
+
+def require_known(owner: str, objective: Objective, name: str) -> None:
+    """Raises a ValueError if a component can be observed only once, and so not at values that were not drawn."""
+    observed = sorted(str(component) for component in objective.components if not component.repeatable)
+    if observed:
+        raise ValueError(
+            f"{owner}: marginalise={name!r} evaluates the objective at values that were not drawn, which {observed!r}, "
+            "observed once, does not allow; expected None."
+        )
 
 
 def first_of(trace: Trace) -> Trace:

@@ -19,8 +19,7 @@ from hnca.estimators._counterfactuals import (
     some_evaluated,
 )
 from hnca.estimators._hindsight import Centre, hindsight_credits
-from hnca.estimators._marginal import first_of, in_first_pass, passes_over_values
-from hnca.estimators._requirements import require_repeatable
+from hnca.estimators._marginal import first_of, in_first_pass, passes_over_values, require_known
 from hnca.estimators.first_order import FirstOrder
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, Role, as_objective, roles
@@ -125,7 +124,7 @@ class HNCA(Estimator):
     ) -> tuple[Credits, PyTree]:
         if self.marginalise is None:
             return self._credit(network, objective, trace, key, state)
-        require_repeatable(self, objective)
+        require_known("HNCA", objective, self.marginalise)
         credits, state = self._credit(network, objective, first_of(trace), key, state)
         return in_first_pass(credits, trace.batch_shape[0]), state
 

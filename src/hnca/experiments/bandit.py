@@ -20,7 +20,7 @@ from hnca.experiments.data.images import Images, binarise, largest_divisor
 from hnca.experiments.experiment import Credited, Experiment, Measures, Panels, straight_through
 from hnca.experiments.store import Row
 from hnca.network import Network
-from hnca.objectives import Objective, Reward
+from hnca.objectives import Reward
 from hnca.units import Bernoulli, Categorical, Layer
 
 Torso = Literal["none", "conv"]
@@ -74,11 +74,8 @@ class Bandit(Experiment):
     def build(self, layers: int, key: Key[Array, ""]) -> Network:
         return agent(layers, self._width, key, self._torso, self._image_shape, self._actions)
 
-    def estimator_state(self, trained: Network, estimator: Estimator) -> PyTree:
-        return estimator.init(trained, Objective(Reward("action", jnp.zeros(()))))
-
-    def reevaluations(self, trained: Network, method: Estimator) -> int:
-        return method.reevaluations(trained, Reward("action", jnp.zeros(())))
+    def problem(self, trained: Network) -> tuple[Network, Reward]:
+        return trained, Reward("action", jnp.zeros(()))
 
     def estimate(
         self,

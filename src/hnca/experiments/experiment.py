@@ -13,6 +13,7 @@ from hnca.experiments.data import Facts
 from hnca.experiments.data.images import Images
 from hnca.experiments.store import Row
 from hnca.network import Network, Trace
+from hnca.objectives import Component, Objective
 
 Measures = Mapping[str, Float[Array, ""]]
 
@@ -92,12 +93,16 @@ class Experiment(ABC):
         """Returns what is trained, with `layers` stochastic hidden layers, freshly drawn."""
 
     @abstractmethod
+    def problem(self, trained: PyTree) -> tuple[Network, Objective | Component]:
+        """Returns the network, and an objective like the one that `estimate` credits it for, of any value."""
+
     def estimator_state(self, trained: PyTree, estimator: Estimator) -> PyTree:
         """Returns the estimator's state before the first update."""
+        return estimator.init(*self.problem(trained))
 
-    @abstractmethod
-    def reevaluations(self, trained: PyTree, method: Estimator) -> int:
+    def reevaluations(self, trained: PyTree, estimator: Estimator) -> int:
         """Returns how many counterfactuals the estimator evaluates beside what it costs on any objective."""
+        return estimator.reevaluations(*self.problem(trained))
 
     @abstractmethod
     def estimate(

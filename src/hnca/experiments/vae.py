@@ -83,11 +83,8 @@ class VAE(Experiment):
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
         return auto_encoder(layers, self._width, key, *self._joints, self._entropy, self._image_shape)
 
-    def estimator_state(self, trained: AutoEncoder, estimator: Estimator) -> PyTree:
-        return estimator.init(*trained)
-
-    def reevaluations(self, trained: AutoEncoder, method: Estimator) -> int:
-        return method.reevaluations(*trained)
+    def problem(self, trained: AutoEncoder) -> AutoEncoder:
+        return trained
 
     def estimate(
         self,

@@ -48,7 +48,7 @@ def _draw_table(plan: Plan, most: int | None) -> str:
         reads = ", ".join(plan.program.draws[d].name for d in lowering.part.draws) or "-"
         kind = "categorical" if draw.values is None else "bernoulli"
         shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
-        count = sum(alternatives(plan.program.draws[d], most) for d in lowering.part.draws)
+        count = sum(alternatives(plan.program.draws[d], most, whole=True) for d in lowering.part.draws)
         evaluations = str(count) if lowering.way in (SEQUENTIAL, REPLAY) else "-"
         lines.append([draw.name, kind, str(shape), reads, lowering.way, evaluations, draw.line])
         if lowering.reason:

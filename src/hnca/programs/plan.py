@@ -221,10 +221,18 @@ class Plan:
         return kinds[0]
 
 
-def alternatives(draw: Draw, most: int | None = None) -> int:
-    """Returns how many other values of a draw's units are evaluated: all or at most so many."""
-    count = draw.units * (draw.categories - 1)
-    return count if most is None else min(count, most)
+def alternatives(draw: Draw, most: int | None = None, *, whole: bool = False) -> int:
+    """Returns how many other values of a draw's units are evaluated.
+
+    Args:
+        draw: the draw.
+        most: at most so many; None for all.
+        whole: whether units are evaluated with all their values, at least one of them.
+    """
+    per_unit = draw.categories - 1
+    if most is None:
+        return draw.units * per_unit
+    return min(draw.units * per_unit, max(1, most // per_unit) * per_unit if whole else most)
 
 
 def _argument(term: Term) -> int:
