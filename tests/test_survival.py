@@ -113,8 +113,8 @@ def test_whatever_is_being_written_when_it_is_killed(tmp_path):
         rows = (tmp_path / "metrics.jsonl").read_text()
         reached = rows.count("\n") // 2
     found = [json.loads(line) for line in rows.splitlines()[: 2 * reached]]
-    assert [row.epoch for row in found] == [epoch for epoch in range(1, reached + 1) for _ in (0, 1)]
-    assert all(row.measured["value"] == row.epoch / 7 for row in found)
+    assert [row["epoch"] for row in found] == [epoch for epoch in range(1, reached + 1) for _ in (0, 1)]
+    assert all(row["value"] == row["epoch"] / 7 for row in found)
 
 
 ENDS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "told to end"), ("SIGHUP", 129, "the terminal has gone")]
