@@ -179,6 +179,8 @@ def test_a_state_begins_with_a_component_as_with_an_objective(case):
     network, reward, _ = setting()
     one = case.estimator.init(network, reward)
     assert jax.tree.structure(one) == jax.tree.structure(case.estimator.init(network, hnca.Objective(reward)))
+    buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(one)]
+    assert len(set(buffers)) == len(buffers), "could not be donated"
 
 
 def test_a_baseline_is_used_before_it_is_updated():

@@ -38,8 +38,8 @@ def begin(size: int, dtype: DTypeLike, adam: optax.GradientTransformation) -> Re
     """Returns one of `size` inputs that predicts 0; its hidden weights are the same in every run."""
     bound = (6 / (size + HIDDEN)) ** 0.5
     hidden = jax.random.uniform(jax.random.key(0), (size, HIDDEN), dtype, -bound, bound)
-    zeros = jnp.zeros(HIDDEN, dtype)
-    parameters = Prediction(hidden, zeros, zeros, jnp.zeros((), dtype))
+    # An array each, so that they can be donated to the next update.
+    parameters = Prediction(hidden, jnp.zeros(HIDDEN, dtype), jnp.zeros(HIDDEN, dtype), jnp.zeros((), dtype))
     return Regression(parameters, adam.init(parameters))
 
 

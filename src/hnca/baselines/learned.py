@@ -60,8 +60,8 @@ class LearnedBaseline(Baseline):
             raise ValueError(f"LearnedBaseline: decay={self.decay!r}; expected a number in [0, 1).")
 
     def init(self, size: int, dtype: DTypeLike) -> LearnedState:
-        zero = jnp.zeros((), dtype)
-        return LearnedState(regression.begin(size, dtype, self._adam), zero, zero, zero)
+        # An array each, so that a state can be donated to the next update.
+        return LearnedState(regression.begin(size, dtype, self._adam), *(jnp.zeros((), dtype) for _ in range(3)))
 
     def predict(self, state: LearnedState, inputs: Float[Array, "*batch size"]) -> Float[Array, "*batch"]:
         mean, deviation = _moments(state)

@@ -51,8 +51,8 @@ class RunningMean(Baseline):
             raise ValueError(f"RunningMean: decay={self.decay!r}; expected a number in [0, 1).")
 
     def init(self, size: int, dtype: DTypeLike) -> Average | Float[Array, ""]:
-        zero = jnp.zeros((), dtype)
-        return Average(zero, zero) if self.debias else zero
+        # Two arrays, so that a state can be donated to the next update.
+        return Average(jnp.zeros((), dtype), jnp.zeros((), dtype)) if self.debias else jnp.zeros((), dtype)
 
     def predict(self, state: Average | Float[Array, ""], inputs: Float[Array, "*batch size"]) -> Float[Array, ""]:
         if not isinstance(state, Average):

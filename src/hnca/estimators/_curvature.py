@@ -31,8 +31,9 @@ class Curvature(NamedTuple):
 def no_curvature(network: Network, name: str) -> Curvature:
     """Returns what is known of a layer before the first update: in float32 at least, in which small steps count."""
     layer = network.layers[name]
-    zeros = jnp.zeros((layer.units, layer.alternatives), at_least_float32(network.dtype))
-    return Curvature(zeros, zeros)
+    shape, dtype = (layer.units, layer.alternatives), at_least_float32(network.dtype)
+    # Two arrays, so that a state can be donated to the next update.
+    return Curvature(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
 
 def with_curvature(

@@ -90,4 +90,5 @@ class MeanTerm(Component):
 
 def inner(slope: Float[Array, "*logits"], point: Float[Array, "*logits"], trace: Trace) -> Float[Array, "*batch"]:
     """Returns the sum of the products over all but the batch axes."""
-    return jnp.sum((slope * point).reshape(*trace.batch_shape, -1), axis=-1)
+    product = slope * point
+    return jnp.sum(product, axis=tuple(range(len(trace.batch_shape), product.ndim)))

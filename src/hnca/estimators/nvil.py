@@ -74,9 +74,13 @@ class NVIL(Estimator):
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         dtype = at_least_float32(network.dtype)
-        zero = jnp.zeros((), dtype)
         sizes = {name: input_size(network) + _parent_size(network, name) for name in network.order}
-        return {n: Signal(regression.begin(size, dtype, self._adam), zero, zero) for n, size in sizes.items()}
+
+        def zero() -> Float[Array, ""]:
+            """One for each, so that a state can be donated to the next update."""
+            return jnp.zeros((), dtype)
+
+        return {n: Signal(regression.begin(size, dtype, self._adam), zero(), zero()) for n, size in sizes.items()}
 
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree

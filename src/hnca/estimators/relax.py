@@ -79,8 +79,9 @@ class RELAX(RelaxedControlVariate):
     def _surrogate(self, network: Network, name: str, key: Array) -> dict[str, Array]:
         inputs, dtype = 2 * network.layers[name].conditional.out_features, at_least_float32(network.dtype)
         weight = jax.random.normal(key, (inputs, self.hidden_units), dtype) / inputs**0.5
-        zeros = jnp.zeros(self.hidden_units, dtype)
-        return {"hidden": weight, "hidden_bias": zeros, "output": zeros}
+        # An array each, so that a state can be donated to the next update.
+        bias, output = (jnp.zeros(self.hidden_units, dtype) for _ in range(2))
+        return {"hidden": weight, "hidden_bias": bias, "output": output}
 
 
 def _affine(inputs: Array, weight: Float[Array, "inputs outputs"], bias: Float[Array, " outputs"]) -> Array:
