@@ -82,6 +82,10 @@ class Sequential(Conditional):
         return hidden
 
     @property
+    def has_messages(self) -> bool:
+        return all(stage.has_messages for stage in self.stages if isinstance(stage, Conditional))
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """All of them, the first one first."""
         return (self.first, *self.rest)

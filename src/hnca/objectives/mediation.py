@@ -14,7 +14,8 @@ class Role(NamedTuple):
         members: their places in the objective.
         direct: those of them that take the layer as an argument.
         mediators: the children of the layer through which they can be reached.
-        opaque: whether they take the layer as an argument and have no counterfactual, so that only REINFORCE is left.
+        opaque: whether they take the layer as an argument and have no counterfactual, or a mediator sends no messages,
+            so that only REINFORCE is left.
     """
 
     members: tuple[int, ...]
@@ -64,7 +65,8 @@ def _roles_of_layer(
         if not prune:
             mediators = network.children(name)
         if mediators or index in direct:
-            opaque = index in direct and not component.counterfactual
+            unknown = any(not network.layers[child].conditional.has_messages for child in mediators)
+            opaque = unknown or (index in direct and not component.counterfactual)
             groups.setdefault((mediators, opaque), []).append(index)
     return tuple(
         Role(tuple(members), tuple(i for i in members if i in direct), mediators, opaque)

@@ -6,9 +6,8 @@ from typing import Any
 from hnca.estimators import Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call
-from hnca.programs.lowering import REPLAY, SEQUENTIAL
 from hnca.programs.model import model_of, run_pass
-from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan, alternatives
+from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in
 
 
@@ -48,10 +47,14 @@ def _draw_table(plan: Plan, most: int | None) -> str:
         reads = ", ".join(plan.program.draws[d].name for d in lowering.part.draws) or "-"
         kind = "categorical" if draw.values is None else "bernoulli"
         shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
-        count = sum(alternatives(plan.program.draws[d], most, whole=True) for d in lowering.part.draws)
-        evaluations = str(count) if lowering.way in (SEQUENTIAL, REPLAY) else "-"
-        lines.append([draw.name, kind, str(shape), reads, lowering.way, evaluations, draw.line])
-        if lowering.reason:
+        count = plan.evaluations_of_messages(lowering, most)
+        lines.append([draw.name, kind, str(shape), reads, lowering.way, str(count) if count else "-", draw.line])
+        if count > MAXIMUM_EVALUATIONS:
+            notes.append(
+                f"{draw.name}: {lowering.reason}; {count} evaluations are more than {MAXIMUM_EVALUATIONS}, so "
+                f"what comes of {reads} through it is credited by the score, as REINFORCE does."
+            )
+        elif lowering.reason:
             notes.append(f"{draw.name}: {lowering.reason}.")
     return "\n".join([_table(lines), *notes])
 

@@ -84,7 +84,11 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
 
 
 def conditional_of(
-    lowering: Lowering, saved: Surroundings, features: Mapping[str, Array], batch_shape: tuple[int, ...]
+    lowering: Lowering,
+    saved: Surroundings,
+    features: Mapping[str, Array],
+    batch_shape: tuple[int, ...],
+    affordable: bool = True,
 ) -> Conditional:
     """Returns the conditional, its weights computed from what the forward pass has left behind.
 
@@ -93,6 +97,7 @@ def conditional_of(
         saved: the values of the forward pass.
         features: what a child sees of every draw in it, `[*batch, features]`.
         batch_shape: of the forward pass.
+        affordable: whether what is not affine may be run again for every other value of the units it reads.
     """
     program, part = lowering.part.program, lowering.part
     size = math.prod(program.avals[lowering.value].shape)
@@ -105,7 +110,7 @@ def conditional_of(
     if lowering.first is not None and lowering.rest is not None:
         first, rest = _dense(lowering.first, saved, features, batch_shape), _rest(lowering.rest, lowering.first)
         hidden = first.out_features
-        replay = Replay(saved.only(lowering.rest.surroundings), rest, ("previous",), (hidden,), size)
+        replay = Replay(saved.only(lowering.rest.surroundings), rest, ("previous",), (hidden,), size, affordable)
         return Sequential(first, replay)
 
     def function(arrays: Mapping[int, Array], *seen: Array) -> Float[Array, " out"]:
@@ -113,7 +118,7 @@ def conditional_of(
         return finite(part.states(states, arrays)[lowering.value].reshape(-1))
 
     sizes = tuple(features[name].shape[-1] for name in names)
-    return Replay(saved.only(part.surroundings), function, names, sizes, size)
+    return Replay(saved.only(part.surroundings), function, names, sizes, size, affordable)
 
 
 def _flat(value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:

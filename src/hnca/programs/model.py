@@ -195,7 +195,8 @@ def model_of(
     layers: dict[str, Layer] = {}
     for output, lowering in plan.layers.items():
         draw = program.draws[output]
-        layer = _layer(draw, conditional_of(lowering, saved, features, batch_shape))
+        affordable = plan.evaluations_of_messages(lowering, most) <= MAXIMUM_EVALUATIONS
+        layer = _layer(draw, conditional_of(lowering, saved, features, batch_shape, affordable))
         layers[draw.name] = layer
         values[draw.name] = layer_values(plan, output, run.values[output], batch_shape)
         if draw.values is not None:

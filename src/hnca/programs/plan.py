@@ -10,7 +10,7 @@ from hnca.programs import primitives
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Draw, Program
 from hnca.programs.kinds import Kinds, kinds_of
-from hnca.programs.lowering import DENSE, Lowering, lower
+from hnca.programs.lowering import DENSE, REPLAY, SEQUENTIAL, Lowering, lower
 from hnca.programs.parts import Part
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
 from hnca.programs.splitting import Term, is_linear_in, split
@@ -180,6 +180,12 @@ class Plan:
             return 0
         dear = [self.program.draws[d] for d in part.draws if not is_linear_in(term, self.kinds, d)]
         return sum(alternatives(draw, most) for draw in dear)
+
+    def evaluations_of_messages(self, lowering: Lowering, most: int | None = None) -> int:
+        """Returns how often a draw's logits are evaluated anew for its messages in an update; `most` likewise."""
+        if lowering.way not in (SEQUENTIAL, REPLAY):
+            return 0
+        return sum(alternatives(self.program.draws[d], most, whole=True) for d in lowering.part.draws)
 
     def cut_of(self, term: Term, part: Part) -> tuple[Part, Part] | tuple[None, None]:
         """Returns a term's part up to where everything is linear, and the rest; nothing where that is of no use."""

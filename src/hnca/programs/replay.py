@@ -15,6 +15,7 @@ class Replay(Conditional):
     Attributes:
         surroundings: what else the part reads.
         function: from the arrays of one example and the features of every parent to `[out_features]`.
+        affordable: whether running it again for every other value of its parents' units is not too dear.
     """
 
     surroundings: Surroundings
@@ -22,6 +23,7 @@ class Replay(Conditional):
     parents: tuple[str, ...] = eqx.field(static=True)
     parent_sizes: tuple[int, ...] = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
+    affordable: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -30,10 +32,16 @@ class Replay(Conditional):
         parents: tuple[str, ...],
         parent_sizes: tuple[int, ...],
         out_features: int,
+        affordable: bool,
     ):
         """Args: see the class; `parent_sizes` are the parents' features, `out_features` how many logits there are."""
         self.surroundings, self.function = surroundings, function
         self.parents, self.parent_sizes, self.out_features = parents, parent_sizes, out_features
+        self.affordable = affordable
+
+    @property
+    def has_messages(self) -> bool:
+        return self.affordable
 
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]

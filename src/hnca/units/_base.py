@@ -31,6 +31,11 @@ class Conditional(eqx.Module):
             batch_shape: the batch axes (a conditional with no parents cannot read them from anywhere else).
         """
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether its messages are worth their price; without, what it mediates is credited by the score."""
+        return True
+
 
 def checked_conditional(family: str, conditional: object) -> Conditional:
     """Returns the conditional; anything else, such as a bare Equinox module, is a ValueError that names the family."""
