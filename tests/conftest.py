@@ -23,7 +23,6 @@ def shared_programs(tmp_path_factory, worker_id):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = programs
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of commands that tests start; this process has read it by now
 
 
 @pytest.fixture

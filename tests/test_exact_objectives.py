@@ -16,7 +16,7 @@ from hnca.messages import contrast_by_enumeration
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-SOME = ("scattered over branching", "scattered over dead end", "2-layer auto-encoder")
+SOME = ("scattered over branching", "2-layer auto-encoder")
 EVERYWHERE = [(case, name) for case in CASES for name in OBJECTIVES if CASES[case].everywhere or name in SOME]
 
 

@@ -80,13 +80,13 @@ def kill_at_random(process, out, chance, draw):
     process.communicate()
 
 
-def test_a_run_that_is_killed_a_dozen_times_gives_the_numbers_of_one_that_is_not(tmp_path, programs):
+def test_a_run_that_is_killed_again_and_again_gives_the_numbers_of_one_that_is_not(tmp_path, programs):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = start([*BANDIT, "--epochs", EPOCHS, "--out", whole], **programs)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     draw, reached = random.Random(7), []
-    for kill in range(12):
+    for kill in range(9):
         process = start([*BANDIT, "--epochs", 100_000, "--out", killed], **programs)
         kill_at_random(process, killed, kill % 3 != 0, draw)
         reached.append(whole_rows(killed) // 2)
@@ -96,7 +96,7 @@ def test_a_run_that_is_killed_a_dozen_times_gives_the_numbers_of_one_that_is_not
     assert process.returncode == 0, errors
     assert numbers(killed, EPOCHS) == numbers(whole, EPOCHS)
     config = json.loads((killed / RUN / "config.json").read_text())
-    assert len(config["continued"]) >= 4
+    assert len(config["continued"]) >= 3
 
 
 def test_whatever_is_being_written_when_it_is_killed(tmp_path):
