@@ -91,7 +91,10 @@ class Layer(eqx.Module):
 
     @abstractmethod
     def sample(self, key: Key[Array, "*keys"], logits: Float[Array, "*logits"]) -> Num[Array, "*batch units"]:
-        """Draws every unit independently given its logits: `alternative_values` of their dtype, bit for bit."""
+        """Draws every unit independently given its logits: `alternative_values` of their dtype, bit for bit.
+
+        A key may have axes, with a key for every index of the logits' first axes: each then draws its own part.
+        """
 
     @abstractmethod
     def log_prob(
