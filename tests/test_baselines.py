@@ -9,6 +9,7 @@ from objectives import OBJECTIVES
 
 import hnca
 from hnca.baselines import RunningMean
+from hnca.estimators._requirements import require_instance
 from hnca.experiments.methods import estimator_of, label
 from hnca.experiments.settings import BanditSettings, VAESettings
 
@@ -115,3 +116,12 @@ def test_names_on_the_command_line():
     )
     ablated = VAESettings(estimators=("hnca+learned",), ablations=("full-reward",))
     assert ablated.all_estimators == ("hnca+learned", "hnca-full-reward+learned")
+
+
+@pytest.mark.parametrize("value", [hnca.RunningMean, 3], ids=["class", "number"])
+def test_an_option_of_another_kind_is_named(value):
+    """Of what estimators check as they are built; the suite's own checks of annotations would come before."""
+    with pytest.raises(ValueError, match=r"^HNCA: baseline=.*; expected None or hnca.RunningMean\(\)\."):
+        require_instance("HNCA", "baseline", value, hnca.Baseline, "hnca.RunningMean()")
+    for allowed in (None, hnca.RunningMean()):
+        require_instance("HNCA", "baseline", allowed, hnca.Baseline, "hnca.RunningMean()")

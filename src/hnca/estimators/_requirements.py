@@ -50,6 +50,12 @@ def require_bernoulli(estimator: object, layer: Layer) -> Bernoulli:
     return layer
 
 
+def require_instance(owner: str, argument: str, value: object, kind: type, such_as: str) -> None:
+    """Raises a ValueError unless an option is None or of its kind: a class, or another's option, is a mistake."""
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{owner}: {argument}={value!r}; expected None or {such_as}.")
+
+
 def require_samples(estimator: object, samples: int) -> None:
     """Raises a ValueError unless there are at least two samples."""
     if samples < 2:

@@ -20,6 +20,7 @@ from hnca.estimators._counterfactuals import (
 )
 from hnca.estimators._hindsight import Centre, hindsight_credits
 from hnca.estimators._marginal import first_of, in_first_pass, passes_over_values, require_known
+from hnca.estimators._requirements import require_instance
 from hnca.estimators.first_order import FirstOrder
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, Role, as_objective, roles
@@ -91,6 +92,9 @@ class HNCA(Estimator):
 
     def __check_init__(self):
         check_options("HNCA", self.counterfactuals, self.guess)
+        require_instance("HNCA", "baseline", self.baseline, Baseline, "hnca.RunningMean()")
+        require_instance("HNCA", "control", self.control, FirstOrder, "hnca.FirstOrder()")
+        require_instance("HNCA", "marginalise", self.marginalise, str, "the name of a layer")
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         whole = as_objective(objective)

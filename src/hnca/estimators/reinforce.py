@@ -6,6 +6,7 @@ from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._centring import centred, first_state, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
+from hnca.estimators._requirements import require_instance
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
 
@@ -31,6 +32,9 @@ class REINFORCE(Estimator):
     """
 
     baseline: Baseline | None = None
+
+    def __check_init__(self):
+        require_instance("REINFORCE", "baseline", self.baseline, Baseline, "hnca.RunningMean()")
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         if self.baseline is None:
