@@ -19,6 +19,7 @@ LABORATORY = [
     {"files"},
     {"data", "methods", "registry"},
     {"store", "settings"},
+    {"auto_encoder", "optimisers"},
     {"experiment"},
     {"figures"},
     {"bandit", "vae", "report"},

@@ -97,4 +97,4 @@ def _trained(
 def _training(settings: CompareSettings, layers: int) -> TrainingSettings:
     width, epochs, batch_size = settings.width, max(1, *settings.epochs), settings.batch_size
     kind = settings_class(settings.experiment)
-    return kind((layers,), width, epochs, seeds=1, batch_size=batch_size, data=settings.data)
+    return kind(layers=(layers,), width=width, epochs=epochs, seeds=1, batch_size=batch_size, data=settings.data)
