@@ -52,7 +52,7 @@ def estimated(estimator, objective=bound):
 
 for estimator in (
     h.HNCA(h.RunningMean(), control=h.FirstOrder()), h.REINFORCE(h.LearnedBaseline()), h.NVIL(), h.LeaveOneOut(),
-    h.IndependentLeaveOneOut(), h.MultiSampleLeaveOneOut(3),
+    h.IndependentLeaveOneOut(), h.MultiSampleLeaveOneOut(3), h.DoubleControlVariates(3),
     h.LeaveOneOutHNCA(2), h.LocalExpectation(), h.DisARM(), h.ARM(), h.MuProp(),
     h.REBAR(), h.RELAX(), h.StraightThrough(), h.ReinMax(), h.GumbelSoftmax(), h.StraightThroughGumbelSoftmax(),
     h.Exact(),
