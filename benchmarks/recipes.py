@@ -6,7 +6,6 @@ a block of epochs each, so that whenever it is stopped all have been trained for
 seed is written every ten epochs, as soon as its block ends.
 
     python benchmarks/recipes.py --out recipes.jsonl --minutes 8
-    python benchmarks/recipes.py --table recipes.jsonl
 """
 
 import argparse
@@ -14,6 +13,7 @@ import copy
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,9 +136,15 @@ class Laboratory:
         states = jax.vmap(lambda m: self.experiment.estimator_state(m, self.estimator))(modules)
         optimiser = jax.vmap(optax.scale_by_adam().init)(parameters)
         self.state, self.keys, self.epochs = State(parameters, optimiser, states), keys, 0
-        self._epoch = jax.jit(jax.vmap(self._one_epoch, in_axes=(0, 0, 0, None, None)), donate_argnums=0)
-        self._test = jax.jit(jax.vmap(self._one_test, in_axes=(0, 0, None)))
+        epoch = jax.jit(jax.vmap(self._one_epoch, in_axes=(0, 0, 0, None, None)), donate_argnums=0)
+        test = jax.jit(jax.vmap(self._one_test, in_axes=(0, 0, None)))
+        self._lowered = epoch.lower(self.state, self.recipes, keys, jnp.zeros(()), images)
+        self._lowered_test = test.lower(parameters, keys, tests)
         self.seconds = 0.0
+
+    def compile(self) -> None:
+        """Compiles, which several can do at once."""
+        self._epoch, self._test = self._lowered.compile(), self._lowered_test.compile()
 
     def _one_epoch(self, state: State, recipe: Recipe, key: jax.Array, past: jax.Array, images: Images):
         decayed = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(past / jnp.maximum(recipe.rate_decay, 1), 0, 1)))
@@ -227,15 +233,17 @@ class Noisy(hnca.Estimator):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--table", type=Path)
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--epochs", type=int, default=167, help="at most; 167 are 100,200 updates")
     parser.add_argument("--block", type=int, default=10, help="epochs between turns")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--programs", nargs="+", default=list(PROGRAMS))
+    parser.add_argument("--precision", default="highest", help="of matrix products")
     parser.add_argument("--images", type=int, default=60_000, help="fewer, to try it out")
     chosen = parser.parse_args()
-    deadline = time.perf_counter() + 60 * chosen.minutes
+    begun = time.perf_counter()
+    deadline = begun + 60 * chosen.minutes
+    jax.config.update("jax_default_matmul_precision", chosen.precision)
     data = on_device(load_dataset("mnist"))
     images = jax.tree.map(lambda leaf: leaf[: chosen.images], data[0])
     with chosen.out.open("a") as file:
@@ -245,6 +253,9 @@ def main() -> None:
             file.flush()
 
         every = [Laboratory(name, PROGRAMS[name], chosen.seeds, images, data[1]) for name in chosen.programs]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Laboratory.compile, every))
+        print(f"{len(every)} programs compiled, {time.perf_counter() - begun:.0f} s", flush=True)
         longest = 0.0
         while any(each.epochs < chosen.epochs for each in every):
             started = time.perf_counter()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"units", "_given", "_graph", "_optax"},
+    {"_given", "_graph", "_optax", "_precision"},
+    {"units"},
     {"conditionals", "baselines"},
     {"network"},
     {"messages", "joint_states"},
