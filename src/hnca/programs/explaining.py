@@ -24,6 +24,21 @@ def explain(
     they are made into a layer, why no cheaper way, and how often the program's rest is evaluated anew for it in an
     update), and a table of the components: how each reaches each draw.
 
+    Examples:
+        >>> def loss(weights, key, x):
+        ...     first, second = jax.random.split(key)
+        ...     code = hnca.bernoulli(first, weights["in"] @ x, name="code")
+        ...     action = hnca.categorical(second, weights["out"] @ code, name="action")
+        ...     return -hnca.observed((action == 0).astype(float))
+        >>> weights = {"in": jnp.ones((4, 2)), "out": jnp.ones((3, 4))}
+        >>> print(hnca.explain(loss)(weights, jax.random.key(0), jnp.ones(2)))
+        draw    kind         shape  reads  becomes  evaluations  line
+        code    bernoulli    (4,)   -      Free     -            ...:3:... (loss)
+        action  categorical  (3,)   code   Dense    -            ...:4:... (loss)
+        <BLANKLINE>
+                          code        action
+        observed(action)  via action  score
+
     Args:
         function: as for `hnca.value_and_grad`.
         in_axes: likewise.
