@@ -68,7 +68,7 @@ def _edge(points: Sequence[Place]) -> str:
 
 def _message(points: Sequence[Place]) -> str:
     """A dashed line back from a child, to the right of the edge."""
-    aside = [(x + 12, y) for x, y in points]
+    aside = [(x + 16, y) for x, y in points]
     line = f'<path d="{_path(aside)}" stroke="{MESSAGE_COLOUR}" stroke-width="1.6" stroke-dasharray="5 3"/>'
     return line + _tip(aside[0][0], aside[0][1] + _HEIGHT / 2, 1, MESSAGE_COLOUR)
 
