@@ -43,6 +43,7 @@ ALL_CASES = {
     "Exact": Case(hnca.Exact(), dominates_reinforce=True, draws=True),
     "HNCA with leave-one-out": Case(hnca.LeaveOneOutHNCA(3), dominates_reinforce=False, draws=True),
     "MultiSampleLeaveOneOut": Case(hnca.MultiSampleLeaveOneOut(3), dominates_reinforce=False, draws=True),
+    "DoubleControlVariates": Case(hnca.DoubleControlVariates(3), dominates_reinforce=False, draws=True),
     "LocalExpectation": Case(hnca.LocalExpectation(), dominates_reinforce=False, draws=True),
     "MuProp": Case(hnca.MuProp(), dominates_reinforce=False, draws=True),
     "NVIL": Case(hnca.NVIL(normalise=False), dominates_reinforce=False),

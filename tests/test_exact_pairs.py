@@ -1,5 +1,6 @@
 """Estimators with a second sample: unbiased by enumeration of both, and drawn as they say by z-tests."""
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -107,16 +108,25 @@ def test_expectation_over_both_samples_is_the_exact_gradient(estimator, name):
     assert largest_difference(found, gradient(network, objective, inputs)) < 1e-10
 
 
-@pytest.mark.parametrize("estimator", [hnca.IndependentLeaveOneOut(), hnca.LeaveOneOutHNCA(2)])
-@pytest.mark.parametrize("name", [*BERNOULLI, "scattered over dead end"])
-def test_two_independent_passes_enumerated_give_the_exact_gradient(name, estimator):
+TWO_PASSES = [
+    *itertools.product(
+        (hnca.IndependentLeaveOneOut(), hnca.LeaveOneOutHNCA(2)), (*BERNOULLI, "scattered over dead end")
+    ),
+    (hnca.DoubleControlVariates(2, scale=1.5), "2-layer auto-encoder"),
+    (hnca.DoubleControlVariates(2, scale=-0.7), "scattered over dead end"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name"), TWO_PASSES)
+def test_two_independent_passes_enumerated_give_the_exact_gradient(estimator, name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     every = jax.tree.map(jnp.asarray, joint_states(network))
+    state = estimator.init(network, objective)
 
     def of_pair(first, second):
         both = jax.tree.map(lambda *two: jnp.stack(two), {**inputs, **first}, {**inputs, **second})
         trace = network.evaluate(both, (2,))
-        credits, _ = estimator.credit(network, objective, trace, None, {})
+        credits, _ = estimator.credit(network, objective, trace, None, state)
         probability = jnp.exp(jnp.sum(network.log_prob(trace)))
         found = jax.grad(lambda n: hnca.surrogate(n, objective, n.evaluate(both, (2,)), credits))(network)
         return jax.tree.map(lambda leaf: probability * leaf, found)
@@ -146,7 +156,9 @@ def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
         np.testing.assert_allclose(value, hnca.exact.value(network, objective, example), rtol=1e-12)
 
 
-SHOWN_ELSEWHERE = {"Exact", "HNCA with a first-order control", "MuProp", "REBAR", "RELAX", "VIMCO"}
+SHOWN_ELSEWHERE = {
+    *("DoubleControlVariates", "Exact", "HNCA with a first-order control", "MuProp", "REBAR", "RELAX", "VIMCO"),
+}
 """Those whose unbiasedness has tests of its own, which say more: by enumeration, or before and after adaptation."""
 DRAWN = [c.estimator for n, c in ALL_CASES.items() if c.draws and not c.biased and n not in SHOWN_ELSEWHERE]
 

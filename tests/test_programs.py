@@ -136,6 +136,7 @@ ESTIMATORS = {
     "leave one out": hnca.LeaveOneOut(),
     "NVIL": hnca.NVIL(),
     "RELAX": hnca.RELAX(),
+    "double control variates": hnca.DoubleControlVariates(3),
     "straight-through": hnca.StraightThrough(),
     "DisARM": hnca.DisARM(),
     "exact": hnca.Exact(),

@@ -72,9 +72,13 @@ def fails(code, arguments, capsys):
     return errors
 
 
-@pytest.mark.parametrize("command", [BANDIT, VAE])
+RATES = ["--encoder-rate", "0.003", "--prior", "fixed", "--rate-warm-up", "1"]
+RECIPE = [*VAE, *RATES, "--kl-warm-up", "3", "--output-bias", "data"]
+
+
+@pytest.mark.parametrize("command", [BANDIT, RECIPE])
 def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, capsys):
-    tested = ["--test-epochs", "2"] if command is VAE else []
+    tested = ["--test-epochs", "2"] if command is RECIPE else []
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     main([*command, *tested, "--epochs", "5", "--out", str(whole)])
     (run,) = [path.name for path in whole.iterdir() if path.is_dir()]

@@ -18,6 +18,7 @@ from .estimators import REINFORCE as REINFORCE
 from .estimators import RELAX as RELAX
 from .estimators import VIMCO as VIMCO
 from .estimators import DisARM as DisARM
+from .estimators import DoubleControlVariates as DoubleControlVariates
 from .estimators import Estimate as Estimate
 from .estimators import Estimator as Estimator
 from .estimators import Exact as Exact

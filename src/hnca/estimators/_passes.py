@@ -36,3 +36,8 @@ def less_the_others(value: Array) -> Array:
     """Returns each pass's value less the mean of all other passes' values, `[passes, *batch]`."""
     passes = value.shape[0]
     return (value - jnp.mean(value, axis=0, keepdims=True)) * (passes / (passes - 1))
+
+
+def mean_of_the_others(value: Array) -> Array:
+    """Returns the mean of all other passes' values, in each pass, `[passes, *batch, ...]`."""
+    return (jnp.sum(value, axis=0, keepdims=True) - value) / (value.shape[0] - 1)

@@ -51,20 +51,20 @@ class PathwiseEstimator(Estimator):
                 here = trace.logits[name], relaxation.point(trace[name], trace.logits[name])
                 # The shift is not in the logits that the objective sees: those are the direct part's.
                 change = self.derivative(relaxation, keys.get(name), *here, logits + shifts[name])
-                return relaxation.values(_moving(here[1], change))
+                return relaxation.values(moving(here[1], change))
 
-            moving = network.forward_pass(take, trace.values, trace.batch_shape)
-            return jnp.sum(objective.value(network, moving))
+            moved = network.forward_pass(take, trace.values, trace.batch_shape)
+            return jnp.sum(objective.value(network, moved))
 
         return jax.grad(total)(jax.tree.map(jnp.zeros_like, trace.logits)), state
 
 
 @jax.custom_jvp
-def _moving(point: Float[Array, "*logits"], _change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
+def moving(point: Float[Array, "*logits"], _change: Float[Array, "*logits"]) -> Float[Array, "*logits"]:
     """Returns the point, with the derivative of the change: exactly, and the change itself is never computed."""
     return point
 
 
-@_moving.defjvp
+@moving.defjvp
 def _moving_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     return primals[0], tangents[1]

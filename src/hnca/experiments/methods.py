@@ -91,6 +91,10 @@ _ROWS = (
         "hnca-4", "HNCA", "HNCA, 4 counterfactuals", "four evaluated an example, if no closed form is", "function",
         ("#0b7285", "#22b8cf", "#66d9e8"), {"counterfactuals": 4}, seldom=True,
     ),
+    Method(
+        "double-cv", "DoubleControlVariates", "double CV", "four passes, less their linear part (Titsias & Shi 2022)",
+        "function", ("#e6194b",), {"samples": 4},
+    ),
     Method("disarm", "DisARM", "DisARM", "an antithetic pair (Dong et al. 2020)", "function", ("#cc79a7",)),
     Method("arm", "ARM", "ARM", "augment, reinforce, merge (Yin & Zhou 2019)", "function", ("#8c564b",)),
     Method("muprop", "MuProp", "MuProp", "a linear control variate (Gu et al. 2016)", "function", ("#c44ecb",)),

@@ -1,8 +1,7 @@
 """What every experiment lets a user set."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from math import isfinite
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -11,6 +10,7 @@ import tyro
 from hnca.experiments.methods import Needs
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
 from hnca.experiments.settings.data import DataSettings
+from hnca.experiments.settings.optimiser import OptimiserSettings
 from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
 
 
@@ -31,7 +31,7 @@ class Scale(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(OptimiserSettings):
     """Sizes, rates and counts of an experiment that trains networks."""
 
     experiment: ClassVar[str]
@@ -44,6 +44,8 @@ class TrainingSettings:
         {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "processes"}
     )
     """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
+    unsaid: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(OptimiserSettings)) - {"learning_rate"}
+    """The settings of which a run's configuration says only what is not as it is by default."""
 
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers to try."""
@@ -55,8 +57,6 @@ class TrainingSettings:
     """How many independent networks to train, together."""
     batch_size: int = 50
     """How many images an update sees."""
-    learning_rate: float = 1e-4
-    """The learning rate of Adam, by which parameters are updated."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
     """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False
@@ -69,11 +69,13 @@ class TrainingSettings:
     """Devices and processes."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_each("layers", self.layers)
         for name in ("width", "epochs", "seeds", "batch_size"):
             check_count(name, getattr(self, name))
-        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise SettingsError(f"--learning-rate {self.learning_rate}: expected a positive number")
+        if 0 < self.rate_decay < self.epochs:
+            expected = f"expected at least --epochs {self.epochs}, since nothing is learned at a rate of 0"
+            raise SettingsError(f"--rate-decay {self.rate_decay}: {expected}")
 
     @property
     def all_estimators(self) -> tuple[str, ...]:
@@ -82,7 +84,9 @@ class TrainingSettings:
 
     def determining(self) -> dict[str, Any]:
         """Returns the settings that determine the numbers of a run of given depth and estimator, by name."""
-        return {name: value for name, value in asdict(self).items() if name not in self.of_the_command}
+        default = {field.name: field.default for field in fields(self) if field.name in self.unsaid}
+        chosen = {name: value for name, value in asdict(self).items() if name not in self.of_the_command}
+        return {name: value for name, value in chosen.items() if name not in default or value != default[name]}
 
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""
