@@ -1,6 +1,7 @@
 """What is explained is drawn too: everything stands where it can be seen, in the colours of the table."""
 
 import itertools
+import pickle
 import xml.etree.ElementTree as ElementTree
 
 import jax
@@ -63,6 +64,12 @@ def test_messages_come_from_the_children_that_mediate(shown, layer, messages):
     assert shown.svg(layer).count("stroke-dasharray") == messages + legend
     assert shown.mermaid(layer).count("message") == messages
     assert shown.mermaid(layer).count("linkStyle") == messages
+
+
+def test_it_is_a_text_that_can_be_kept(shown):
+    kept = pickle.loads(pickle.dumps(shown))
+    assert kept == shown
+    assert kept.svg("left") == shown.svg("left")
 
 
 def test_mermaid_has_every_edge(shown):

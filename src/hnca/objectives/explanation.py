@@ -29,6 +29,9 @@ class Explanation(str):
         made.graph = graph
         return made
 
+    def __getnewargs__(self) -> tuple[str, Graph]:  # type: ignore[override]
+        return str(self), self.graph
+
     def svg(self, credited: str | None = None) -> str:
         """Returns a picture, as the text of an SVG, for a file or a page; in a notebook: `IPython.display.SVG(...)`.
 
