@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._checked import checked_value
-from hnca.objectives.explanation import explanation
+from hnca.objectives.explanation import Explanation, explanation
 from hnca.objectives.log_prob import LogProb
 
 
@@ -49,8 +49,8 @@ class Objective(eqx.Module):
         """Returns whether the value is the log of an importance weight, the network being the proposal."""
         return all(isinstance(c, LogProb) and c.value_name not in network.layers for c in self.components)
 
-    def explain(self, network: Network) -> str:
-        """Returns a table of how each component reaches each layer of the network; print it.
+    def explain(self, network: Network) -> Explanation:
+        """Returns a table of how each component reaches each layer of the network; print it, or draw it by its `svg`.
 
         Cells read `direct`, `via children`, `direct + via children`, `score` (no counterfactual) or `-` (not reached).
 
