@@ -57,7 +57,8 @@ def joint_log_probs(estimator: object, name: str, layer: Layer, logits: Float[Ar
         of_units = jax.nn.log_softmax(logits)
 
     def beside(table: Array, unit: Array) -> Array:
-        return (table[..., None] + unit[..., None, :]).reshape(*table.shape[:-1], -1)
+        sums = table[..., None] + unit[..., None, :]
+        return sums.reshape(*table.shape[:-1], sums.shape[-2] * sums.shape[-1])
 
     return functools.reduce(beside, [of_units[..., unit, :] for unit in range(layer.units)])
 

@@ -15,7 +15,7 @@ from hnca.estimators._downstream import downstream_values, over_logits
 from hnca.estimators._passes import IndependentPassesEstimator, mean_of_the_others
 from hnca.estimators._relaxation import relaxation_of
 from hnca.estimators._requirements import require_differentiable
-from hnca.estimators._slopes import slopes_of
+from hnca.estimators._slopes import expansion_of, slopes_of
 from hnca.estimators._stein import Neighbours, neighbours_of, stein_credit, stein_value
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
@@ -55,18 +55,20 @@ class RODEO(IndependentPassesEstimator):
 
     **Formula.** In pass k of K = `samples` a layer has the point `x_k` (0 or 1, or one-hot), the mean `p_k` given its
     parents, `s_k = x_k - p_k`, and `f_k`, the sum of the components it can change; `g_k` and `m_k` are the means, over
-    the *other* passes, of the objective's derivative by the layer's point, through all that comes after it, and of
-    their values. With the operator `(A h)(x) = sum_i E[h(x with unit i drawn again)] - h(x)`, whose expectation is 0
+    the *other* passes, of the derivative of `f` by the layer's point, through all that comes after it, and of `f`.
+    With the operator `(A h)(x) = sum_i E[h(x with unit i drawn again)] - h(x)`, whose expectation is 0
     for any `h`, the layer's credit in the pass is `s_k [f_k - 1/(K-1) sum_{j != k} (f_j + (A h_j)(x_j))] + (A [h'_k
     s])(x_k)`; the gradient is the mean of the passes'. `h_k` and `h'_k` are two functions `scale d + r(m_k, d)` of `d =
     <g_k, x - p_k>`: `r` is a network with one layer of hyperbolic tangents, which sees both numbers on the scale that
-    the objective has had so far.
+    the objective has had so far. From `f_k` itself, outside of these functions, is taken what the noise of the other
+    layers adds to it to first order, in the same way.
 
     After each call one step of Adam on the scales and on all that `r` has lessens the mean square of the credits.
 
     **Bias.** None, whatever the functions are: neither depends on `x_k`. **Cost.** `samples` forward passes and
-    evaluations of the objective and one backpropagation through them, whatever the depth; `hidden_units` hyperbolic
-    tangents a logit and pass. Needs an objective that can be differentiated by the values of the units.
+    evaluations of the objective, whatever the depth; for each layer one backpropagation through them, and
+    `hidden_units` hyperbolic tangents a logit and pass. Needs an objective that can be differentiated by the values of
+    the units.
 
     Example:
         ```python
@@ -80,7 +82,7 @@ class RODEO(IndependentPassesEstimator):
 
     Attributes:
         samples: K, at least 2.
-        scale: of the linear parts at first, half of it for the second; 0 is `IndependentLeaveOneOut`.
+        scale: of all that is linear at first, half of it for `h'`; 0 is `IndependentLeaveOneOut`.
         learning_rate: of the adaptation; 0 leaves everything as it is.
         hidden_units: of `r`, at least 1.
         seed: of the first weights of `r`.
@@ -108,8 +110,8 @@ class RODEO(IndependentPassesEstimator):
         dtype = at_least_float32(network.dtype)
         weights = {
             name: {
-                # With the linear part's of what a pass is the baseline for, and of what is put to its own credit.
-                "linear": jnp.asarray([self.scale, self.scale / 2], dtype),
+                # Of what a pass is the baseline for, of what is put to its own credit, and of the other layers.
+                "linear": jnp.asarray([self.scale, self.scale / 2, self.scale], dtype),
                 **hidden_layer(key, 2, self.hidden_units, dtype),
                 "output": jnp.zeros((self.hidden_units, 2), dtype),
             }
@@ -123,18 +125,19 @@ class RODEO(IndependentPassesEstimator):
     ) -> tuple[Credits, RODEOState]:
         require_differentiable(self, network, objective)
         slopes, values = slopes_of(self, network, objective, trace), downstream_values(network, objective, trace)
-        around = {}
+        around, elsewhere = {}, {}
         for name in network.order:
             layer, logits = network.layers[name], trace.logits[name]
             point = relaxation_of(self, layer).point(trace[name], logits)
-            slope = mean_of_the_others(slopes[name])
+            slope = mean_of_the_others(slopes[name][name])
+            elsewhere[name] = expansion_of(network, trace, slopes[name], but=name)
             around[name] = neighbours_of(layer, logits, point, slope, len(trace.batch_shape))
 
         def second_moment(weights: dict[str, Weights]) -> tuple[Float[Array, ""], Credits]:
             credits = {
                 name: jnp.zeros_like(trace.logits[name])
                 if value is None
-                else _credit(_as(weights[name], value), state.ranges[name], around[name], value)
+                else _credit(_as(weights[name], value), state.ranges[name], around[name], value, elsewhere[name])
                 for name, value in values.items()
             }
             # Of the mean over passes, which is what makes the gradient.
@@ -155,10 +158,15 @@ class RODEO(IndependentPassesEstimator):
 
 
 def _credit(
-    weights: Weights, seen: Range, around: Neighbours, value: Float[Array, " passes *batch"]
+    weights: Weights,
+    seen: Range,
+    around: Neighbours,
+    value: Float[Array, " passes *batch"],
+    elsewhere: Float[Array, " passes *batch"],
 ) -> Float[Array, "*logits"]:
     """Returns the credit of one layer in every pass."""
     mean, spread = _scale_of(seen, value)
+    first, second, third = weights["linear"]
     others = (mean_of_the_others(value) - mean) / spread
 
     def function(projected: Array) -> tuple[Array, Array]:
@@ -166,10 +174,11 @@ def _credit(
         beside = jnp.broadcast_to(over_logits(others, projected), projected.shape)
         hidden = hidden_of(weights, jnp.stack([beside, projected / spread], axis=-1))
         learned = spread * (hidden @ weights["output"])
-        first, second = weights["linear"]
         return first * projected + learned[..., 0], second * projected + learned[..., 1]
 
     (here, own_here), (there, own_there) = function(around.here), function(around.there)
+    # What others see of a pass must be its value alone; in a sum with the score all that has the mean 0 may be.
+    value = value - third * elsewhere
     baseline = mean_of_the_others(value + stein_value(around, here, there))
     return around.score * over_logits(value - baseline, around.score) + stein_credit(around, own_here, own_there)
 
