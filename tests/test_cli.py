@@ -39,19 +39,10 @@ BENCH_FIELDS = [
     "device",
 ]
 VAE_FIELDS = [
-    "experiment",
-    "estimator",
-    "encoder",
-    "decoder",
-    "entropy",
-    "layers",
-    "seed",
-    "epoch",
-    "train_elbo",
-    "test_elbo",
-    "test_bound",
-    "log_gradient_variance",
-    "seconds",
+    *("experiment", "estimator", "encoder", "decoder", "entropy", "layers", "seed", "epoch"),
+    *("train_elbo", "test_elbo", "test_bound"),
+    *("train_reconstruction", "train_kl", "test_reconstruction", "test_kl", "test_active_units"),
+    *("log_gradient_variance", "seconds"),
 ]
 
 

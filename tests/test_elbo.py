@@ -8,7 +8,7 @@ from objectives import OBJECTIVES
 
 import hnca
 from hnca.exact import expectation, joint_states
-from hnca.experiments.vae import importance_weighted_bound
+from hnca.experiments.auto_encoder.bounds import importance_weighted_bound
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

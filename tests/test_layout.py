@@ -6,7 +6,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"units", "_given", "_graph", "_optax"},
+    {"_given", "_graph", "_optax", "_precision"},
+    {"units"},
     {"conditionals", "baselines"},
     {"network"},
     {"messages", "joint_states"},
@@ -19,6 +20,7 @@ LABORATORY = [
     {"files"},
     {"data", "methods", "registry"},
     {"store", "settings"},
+    {"auto_encoder", "optimisers"},
     {"experiment"},
     {"figures"},
     {"bandit", "vae", "report"},

@@ -97,7 +97,7 @@ h.check_unbiased(program, arguments)
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.store import MetricsFile, Row, write_checkpoint, write_configuration
 from hnca.experiments.store.serialisation import described, to_bytes
-from hnca.experiments.training.minibatches import TrainingState, ascent, initial_state
+from hnca.experiments.training.minibatches import TrainingState, initial_state
 
 directory = pathlib.Path(sys.argv[1])
 settings = {"width": 2, "torso": "none", "seeds": 1}
@@ -105,8 +105,10 @@ data = {"image_shape": [2, 2], "classes": 3}
 run = {"experiment": "bandit", "layers": 1, "estimator": "hnca", "epochs": 1, "data": data, "settings": settings}
 write_configuration(directory, {**run, "environment": {}, "continued": []})
 experiment = Bandit(2, "none", (2, 2), 3)
+import optax
+
 agents = jax.vmap(lambda key: experiment.build(1, key))(jax.random.split(k, 1))
-state = initial_state(agents, (), ascent(1e-3))
+state = initial_state(agents, (), optax.chain(optax.scale(-1.0), optax.adam(1e-3)))
 with MetricsFile(directory, 0) as metrics:
     metrics.write([Row("bandit", "hnca", {}, 1, 0, 1, {}, 0.1)])
 write_checkpoint(directory, 1, to_bytes(state), {"arrays": described(state)})

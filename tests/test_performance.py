@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import pytest
 
 import hnca
+from hnca.experiments.auto_encoder.networks import auto_encoder
 from hnca.experiments.bandit import Bandit
 from hnca.experiments.data import load_mnist
 from hnca.experiments.data.images import on_device
 from hnca.experiments.timing.updates import Shape, time_updates
-from hnca.experiments.vae import VAE, auto_encoder
+from hnca.experiments.vae import VAE
 
 SLACK = 2.5
 """Times the ratio that is aimed at: other processes share the machine while this is measured."""

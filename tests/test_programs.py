@@ -98,6 +98,17 @@ def test_every_structure_is_exact(name, float64):
             np.testing.assert_allclose(leaf, truth, atol=1e-10)
 
 
+def test_no_more_is_expected_of_short_floats_than_they_hold(float64):
+    def loss(params, key, x):
+        return jnp.sum((hnca.bernoulli(key, x @ params["in"]) @ params["out"] - x) ** 2)
+
+    out = jnp.array([[0.5, 0.1, -0.2], [0.4, -0.3, 0.7]], jnp.float32)
+    params = {"in": jnp.full((3, 2), 0.3, jnp.float32), "out": out}
+    with jax.numpy_dtype_promotion("standard"):
+        found = hnca.check_unbiased(loss, (params, jax.random.key(0), jnp.array([1.0, 0.0, 1.0])))
+    assert 2e-8 < found.error < 1e-6
+
+
 def test_check_unbiased_finds_a_bias(float64):
     arguments = (programs.parameters(), jax.random.key(0), programs.example())
     with pytest.raises(ValueError, match="StraightThrough's expected gradient is off by"):

@@ -21,7 +21,7 @@ from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.measured import rows_of
 from hnca.experiments.runs.plan import settings_of
 from hnca.experiments.runs.running import experiment_of
-from hnca.experiments.settings import KeepingSettings, SettingsError
+from hnca.experiments.settings import RunningSettings, SettingsError
 from hnca.experiments.store import Claim, MetricsFile, progress, read_checkpoint, read_metrics, read_rows
 from hnca.experiments.store.serialisation import from_bytes
 from hnca.experiments.training import epochs
@@ -72,9 +72,13 @@ def fails(code, arguments, capsys):
     return errors
 
 
-@pytest.mark.parametrize("command", [BANDIT, VAE])
+RATES = ["--encoder-rate", "0.003", "--prior", "fixed", "--rate-warm-up", "1"]
+RECIPE = [*VAE, *RATES, "--kl-warm-up", "3", "--output-bias", "data"]
+
+
+@pytest.mark.parametrize("command", [BANDIT, RECIPE])
 def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, capsys):
-    tested = ["--test-epochs", "2"] if command is VAE else []
+    tested = ["--test-epochs", "2"] if command is RECIPE else []
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     main([*command, *tested, "--epochs", "5", "--out", str(whole)])
     (run,) = [path.name for path in whole.iterdir() if path.is_dir()]
@@ -184,7 +188,7 @@ def test_shards_share_the_runs_out(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["1-reinforce"]
     for shard in ("0/2", "3/2", "1", "a/b", "1/2/3", "/"):
         with pytest.raises(SettingsError, match=f"--shard {shard}: expected I"):
-            KeepingSettings(shard=shard)
+            RunningSettings(shard=shard)
 
 
 def test_checkpoints_are_written_as_often_as_told(tmp_path):

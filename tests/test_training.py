@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import hnca
-from hnca.experiments.training.minibatches import TrainingState, apply_gradient, ascent, initial_state, train_epoch
+from hnca.experiments.optimisers import ascent
+from hnca.experiments.settings import OptimiserSettings
+from hnca.experiments.training.minibatches import TrainingState, apply_gradient, initial_state, train_epoch
 
 
 def test_an_epoch_visits_every_example_once_in_a_new_order():
@@ -35,7 +37,7 @@ def xor_bandit(estimator, updates):
         "action": hnca.Categorical(hnca.Dense("hidden", 8, 2, key=k2)),
     }
     network = hnca.Network(layers, inputs={"bits": 2})
-    optimiser = ascent(0.03)
+    optimiser = ascent(OptimiserSettings(learning_rate=0.03))
     bits = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     answers = jnp.array([0, 1, 1, 0])
 

@@ -68,7 +68,7 @@ class Toy(Experiment):
         trace = trained.sample(keys[0], {"image": batch.pixels})
         likeness = jnp.mean(trace["last"] == batch.pixels[:, :1], axis=-1, dtype=jnp.float32)
         estimate = estimator(trained, hnca.Reward("last", likeness), trace, key=keys[1], state=state)
-        return Credited(trained, estimate, estimate.credits, estimate.gradient)
+        return Credited(trained, estimate, estimate.credits, estimate.gradient, {})
 
     def test(self, trained, images, key):
         pixels = binarise(key, images.pixels)

@@ -88,7 +88,7 @@ class Bandit(Experiment):
         trace = trained.sample(keys[0], {"image": batch.pixels})
         reward = (trace["action"][:, 0] == batch.labels).astype(trained.dtype)
         estimate = estimator(trained, Reward("action", reward), trace, key=keys[1], state=state)
-        return Credited(trained, estimate, estimate.credits, estimate.gradient)
+        return Credited(trained, estimate, estimate.credits, estimate.gradient, {})
 
     def test(self, trained: Network, images: Images, key: Key[Array, ""]) -> Measures:
         return {"test_accuracy": sampled_accuracy(trained, images, key)}

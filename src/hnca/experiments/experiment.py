@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators import Estimate, Estimator
 from hnca.experiments.data import Facts
 from hnca.experiments.data.images import Images
+from hnca.experiments.optimisers import ascent
+from hnca.experiments.settings.optimiser import OptimiserSettings
 from hnca.experiments.store import Row
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
@@ -44,12 +47,14 @@ class Credited(NamedTuple):
         estimate: what the estimator returned.
         credits: all that the gradient by each layer's logits has: the estimator's credits and the direct part.
         gradient: by everything that is trained, a pytree like it.
+        measures: what is to be told of the batch, by field: the experiment's `train_fields` and of the further ones.
     """
 
     network: Network
     estimate: Estimate
     credits: Mapping[str, Array]
     gradient: PyTree
+    measures: Measures
 
 
 class Experiment(ABC):
@@ -60,6 +65,7 @@ class Experiment(ABC):
         units: what its layers are called: "hidden" or "latent".
         train_fields: what an update measures beside `gradient_variance`.
         test_fields: what `test` measures.
+        further_fields: what either measures besides; written, but neither shown nor missed in what was written before.
         headings: of the table's columns, by field.
         digits: decimals of what is shown.
         panels: of its figures, by their numbers in the paper.
@@ -70,6 +76,7 @@ class Experiment(ABC):
     units: str
     train_fields: tuple[str, ...]
     test_fields: tuple[str, ...]
+    further_fields: tuple[str, ...] = ()
     headings: Mapping[str, str]
     digits: int
     panels: Mapping[int, Panels]
@@ -95,6 +102,23 @@ class Experiment(ABC):
     @abstractmethod
     def problem(self, trained: PyTree) -> tuple[Network, Objective | Component]:
         """Returns the network, and an objective like the one that `estimate` credits it for, of any value."""
+
+    def started(self, trained: PyTree, images: Images) -> PyTree:
+        """Returns what is trained as it begins on these images, if it depends on them."""
+        return trained
+
+    def at(self, epochs: Float[Array, ""]) -> "Experiment":
+        """Returns the experiment as an update has it after so many whole epochs: its objective may change with them."""
+        return self
+
+    def optimiser(self, settings: OptimiserSettings, updates: int) -> optax.GradientTransformation:
+        """Returns what makes a step of a gradient, uphill.
+
+        Args:
+            settings: which, and its rates.
+            updates: how many an epoch has.
+        """
+        return ascent(settings, updates=updates)
 
     def estimator_state(self, trained: PyTree, estimator: Estimator) -> PyTree:
         """Returns the estimator's state before the first update."""

@@ -5,6 +5,7 @@ from typing import cast
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_message
 from hnca.messages.categorical_pair import categorical_pair_message
@@ -17,6 +18,7 @@ from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical, Layer
 
 
+@in_full_precision
 def message(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
     """Returns the message from a child layer to a parent layer, in the shape of the parent's logits.
 
@@ -35,6 +37,7 @@ def message(network: Network, trace: Trace, child: str, parent: str) -> Float[Ar
     return likelihood_contrast(network.layers[child], trace.logits[child], trace[child], network, trace, parent)
 
 
+@in_full_precision
 def message_beside_entropy(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
     """Returns the message where the contrast of the child's entropy for this parent is asked for too.
 
@@ -44,6 +47,7 @@ def message_beside_entropy(network: Network, trace: Trace, child: str, parent: s
     return _contrast(layer, logits, taken, network, trace, parent, beside_entropy=True)
 
 
+@in_full_precision
 def likelihood_contrast(
     layer: Layer,
     logits: Float[Array, "*layer_logits"],

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hnca._precision import in_full_precision
 from hnca.messages.fallback import fast_unless, safe_exponent
 from hnca.messages.taken import at_taken, taken_values
 
@@ -20,6 +21,7 @@ _LARGEST_WEIGHT = 10.0
 _Block = tuple[Array, Array]  # log-probabilities [children, categories, batch], weights [.., alternatives, parents]
 
 
+@in_full_precision
 def categorical_pair_message(
     weight: Float[Array, "parents alternatives children categories"],
     child_logits: Float[Array, "*batch children categories"],

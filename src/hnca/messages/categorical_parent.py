@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hnca._precision import in_full_precision
 from hnca.messages.fallback import fast_unless, safe_exponent
 from hnca.messages.taken import at_taken, taken_values
 
 _BLOCK = 16
 
 
+@in_full_precision
 def categorical_parent_message(
     weight: Float[Array, "parents alternatives children"],
     child_logits: Float[Array, "*batch children"],

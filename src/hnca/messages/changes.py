@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
+from hnca._precision import in_full_precision
 from hnca.messages.batching import at_a_time
 from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical
@@ -36,6 +37,7 @@ class Changes(NamedTuple):
         )
 
 
+@in_full_precision
 def contrast_of_all(changes: Changes, network: Network, trace: Trace, parent: str) -> Float[Array, "*logits"]:
     """Returns the contrast of the sum, evaluated for every other value of every unit, as many at a time as fit.
 
@@ -66,6 +68,7 @@ def contrast_of_all(changes: Changes, network: Network, trace: Trace, parent: st
     return above.contrast(jnp.take_along_axis(by_step, steps_to, axis=-1), values)
 
 
+@in_full_precision
 def changes_at(
     changes: Changes,
     network: Network,
@@ -103,6 +106,7 @@ def changes_at(
     return there - here[None]
 
 
+@in_full_precision
 def slopes(changes: Changes, network: Network, trace: Trace, parent: str) -> Float[Array, "*batch units alternatives"]:
     """Returns by how much the sum would change to first order, had each unit each other value.
 

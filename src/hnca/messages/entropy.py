@@ -2,6 +2,7 @@
 
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_entropy_contrast
 from hnca.messages.convolution import convolution_entropy_contrast
@@ -10,6 +11,7 @@ from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Layer
 
 
+@in_full_precision
 def entropy_contrast(network: Network, trace: Trace, child: str, parent: str) -> Float[Array, "*logits"]:
     """Returns the contrast of the analytic entropy of `child` (summed over its units) for the layer `parent`.
 
@@ -18,6 +20,7 @@ def entropy_contrast(network: Network, trace: Trace, child: str, parent: str) ->
     return entropy_contrast_of(network.layers[child], trace.logits[child], network, trace, parent)
 
 
+@in_full_precision
 def entropy_contrast_of(
     layer: Layer, logits: Float[Array, "*layer_logits"], network: Network, trace: Trace, parent: str
 ) -> Float[Array, "*logits"]:

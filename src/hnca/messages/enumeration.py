@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
+from hnca._precision import in_full_precision
 from hnca.messages.changes import Changes, contrast_of_all
 from hnca.network import Network, Trace
 from hnca.units import Layer
@@ -12,6 +13,7 @@ from hnca.units import Layer
 Quantity = Callable[[Array], Float[Array, "*batch units"]]
 
 
+@in_full_precision
 def enumerated_contrast(
     layer: Layer, quantity: Quantity, network: Network, trace: Trace, parent: str
 ) -> Float[Array, "*logits"]:
@@ -40,6 +42,7 @@ def enumerated_changes(layer: Layer, quantity: Quantity, network: Network, trace
     return changes_by_enumeration(total, trace, parent)
 
 
+@in_full_precision
 def contrast_by_enumeration(
     function: Callable[[Mapping[str, Array]], Float[Array, "*batch"]], network: Network, trace: Trace, parent: str
 ) -> Float[Array, "*logits"]:

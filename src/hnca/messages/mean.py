@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_mean_contrast
 from hnca.messages.changes import Changes, contrast_of_all
@@ -12,6 +13,7 @@ from hnca.network import Network, Trace
 from hnca.units import Bernoulli
 
 
+@in_full_precision
 def mean_contrast(
     network: Network, trace: Trace, child: str, parent: str, slope: Float[Array, "*child_logits"]
 ) -> Float[Array, "*logits"]:

@@ -28,10 +28,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.messages.blocks import Block, Sums, Up, from_tiles, parents_up, sum_over_blocks
 from hnca.messages.fallback import fast_unless, instead_if
 
 
+@in_full_precision
 def product_message(
     weight: Float[Array, "parents children"],
     span: float,
@@ -56,6 +58,7 @@ def product_message(
     return linear - (1 - 2 * parent_state) * _log_product(weight, span, child_logits, parent_state)
 
 
+@in_full_precision
 def softplus_sum(
     weight: Float[Array, "parents children"],
     span: float,

@@ -10,6 +10,7 @@ from typing import cast
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
+from hnca._precision import in_full_precision
 from hnca.conditionals import Dense, Sequential
 from hnca.messages.changes import Changes, of_own_unit
 from hnca.messages.enumeration import Quantity
@@ -42,6 +43,7 @@ def rank_one_changes(layer: Layer, quantity: Quantity, network: Network, trace: 
     return changes_by_rows(hidden, after, first.weight(parent), network, trace, parent)
 
 
+@in_full_precision
 def changes_by_rows(
     hidden: Callable[[Num[Array, "*values"]], Float[Array, "*batch hidden"]],
     after: Callable[[Float[Array, "*batch hidden"]], Float[Array, "*batch"]],

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hnca._precision import in_full_precision
 from hnca.messages.fallback import fast_unless, safe_exponent
 
 
+@in_full_precision
 def softmax_message(
     weight: Float[Array, "parents children categories"],
     span: float,

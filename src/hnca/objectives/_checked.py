@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
@@ -17,6 +18,7 @@ def checked_value(component: Component, network: Network, trace: Trace) -> Float
     return _checked(component, "value", component.value(network, trace), trace.batch_shape, network)
 
 
+@in_full_precision
 def checked_contrast(component: Component, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
     """Returns the component's contrast for a layer, in the shape of the layer's logits and the network's dtype.
 

@@ -53,8 +53,8 @@ def check_unbiased(
         arguments: its positional arguments, of one example.
         argnums: which of them to differentiate by.
         estimator: one that needs no key of its own; by default `hnca.HNCA()`.
-        tolerance: the largest `Unbiasedness.error` that passes; by default the square root of the dtype's epsilon for
-            64 bits, and ten times that for fewer.
+        tolerance: the largest `Unbiasedness.error` that passes; by default the square root of the epsilon of the
+            coarsest dtype, of the parameters or the value, for 64 bits, and ten times that for fewer.
 
     Raises:
         ValueError: if the error is larger than the tolerance; if there are more than `hnca.exact.MAXIMUM_STATES` joint
@@ -94,7 +94,9 @@ def check_unbiased(
     expected = summed(floats, states)
     error = _largest(jax.tree.map(lambda a, b: a - b, gradient, expected)) / max(_largest(gradient), 1e-30)
     if tolerance is None:
-        epsilon = float(jnp.finfo(plan.dtype).eps)
+        # Of float32 parameters made before 64 bits were enabled no more can be expected than they hold.
+        dtypes = [plan.dtype, *(leaf.dtype for leaf in jax.tree.leaves(floats))]
+        epsilon = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
         tolerance = math.sqrt(epsilon) * (1 if epsilon < 1e-10 else 10)
     found = Unbiasedness(error, gradient, expected, len(next(iter(states.values()))))
     if not error <= tolerance:

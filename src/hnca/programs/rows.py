@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program, read
 from hnca.programs.kinds import ByUnit, Kinds
@@ -142,6 +143,7 @@ def _flat_entries(table: Table, axes: tuple[int, ...]) -> Array | np.ndarray:
     return table.entries.transpose(order).reshape(table.entries.shape[0], -1)
 
 
+@in_full_precision
 def _weighted(
     table: Table, weight: Array, values: tuple[float, ...] | None, units: int, dtype: jnp.dtype
 ) -> Float[Array, "features outputs"]:

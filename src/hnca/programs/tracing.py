@@ -192,12 +192,11 @@ class _Writer:
                 f"most {MAXIMUM_DRAWS} draws in all. Draw a vector at once instead of a number in each step, or use "
                 "fewer steps."
             )
-        constants, carried = params["num_consts"], params["num_carry"]
-        fixed, carry, stacked = (
-            inputs[:constants],
-            inputs[constants : constants + carried],
-            inputs[constants + carried :],
-        )
+        # What is stacked has one axis more outside than in a step: no other mark of it is the same in every JAX.
+        stacks = sum(_rank(o) > _rank(i) for o, i in zip(equation.invars, inner.jaxpr.invars, strict=True))
+        carried = sum(_rank(o) == _rank(i) for o, i in zip(equation.outvars, inner.jaxpr.outvars, strict=True))
+        begun, ended = len(inputs) - stacks - carried, len(inputs) - stacks
+        fixed, carry, stacked = inputs[:begun], inputs[begun:ended], inputs[ended:]
         order = range(length)[::-1] if params["reverse"] else range(length)
         rows: dict[int, list[int]] = {}
         for step in order:
@@ -254,6 +253,10 @@ class _Writer:
                 f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "
                 "they are not independent; split it with jax.random.split."
             )
+
+
+def _rank(atom: Any) -> int:
+    return len(atom.aval.shape)
 
 
 def _put_together(arrays: Sequence[Array], axis: int) -> Array:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, Num
 
+from hnca._precision import in_full_precision
 from hnca.units import _noise
 from hnca.units._base import Conditional, Layer, checked_conditional
 
@@ -127,6 +128,7 @@ class Categorical(Layer):
             return values.astype(dtype)
         return jax.nn.one_hot(values, self.categories, dtype=dtype)
 
+    @in_full_precision
     def weight_by_category(self, weight: Float[Array, "features outputs"]) -> Float[Array, "units categories outputs"]:
         """Returns what each category of each unit adds through a weight on what a child sees."""
         by_unit = weight.reshape(self.units, -1, weight.shape[-1])
@@ -167,6 +169,7 @@ class Categorical(Layer):
             credit += posterior * contrast - prior * expected
         return credit
 
+    @in_full_precision
     def _embedded(self, one_hot: Float[Array, "*batch units categories"]) -> Float[Array, "*batch features"]:
         seen = one_hot if self.embedding is None else one_hot @ self.embedding.astype(one_hot.dtype)
         return seen.reshape(*seen.shape[:-2], seen.shape[-2] * seen.shape[-1])

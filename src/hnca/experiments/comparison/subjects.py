@@ -12,7 +12,6 @@ from jaxtyping import PyTree
 from hnca.experiments.data.images import Images
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.methods import estimator_of
-from hnca.experiments.registry import settings_class
 from hnca.experiments.runs.plan import settings_of
 from hnca.experiments.runs.running import experiment_of
 from hnca.experiments.settings import CompareSettings, SettingsError, TrainingSettings
@@ -48,7 +47,7 @@ def subjects(settings: CompareSettings, images: Images) -> Iterator[Subject]:
         return
     facts = settings.data.facts(settings.batch_size)
     for layers in settings.layers:
-        training = _training(settings, layers)
+        training = settings.training(layers)
         experiment = experiment_of(training, facts)
         shape = Shape(layers, settings.width, settings.batch_size, 1)
         yield Subject(experiment, shape, _trained(experiment, layers, training, settings.epochs, images))
@@ -92,9 +91,3 @@ def _trained(
     for number, epoch in enumerate(epochs, start=1):
         if number in wanted:
             yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
-
-
-def _training(settings: CompareSettings, layers: int) -> TrainingSettings:
-    width, epochs, batch_size = settings.width, max(1, *settings.epochs), settings.batch_size
-    kind = settings_class(settings.experiment)
-    return kind((layers,), width, epochs, seeds=1, batch_size=batch_size, data=settings.data)

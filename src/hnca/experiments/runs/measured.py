@@ -24,7 +24,7 @@ def rows_of(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         log_variance = np.log(np.asarray(epoch.measures["gradient_variance"]))
-    fields = (*experiment.train_fields, *experiment.test_fields)
+    fields = (*experiment.train_fields, *experiment.test_fields, *experiment.further_fields)
     measures = {field: np.asarray(epoch.measures[field]) for field in fields if field in epoch.measures}
     return [
         Row(

@@ -1,8 +1,7 @@
 """What every experiment lets a user set."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from math import isfinite
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -11,7 +10,8 @@ import tyro
 from hnca.experiments.methods import Needs
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
 from hnca.experiments.settings.data import DataSettings
-from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
+from hnca.experiments.settings.optimiser import OptimiserSettings
+from hnca.experiments.settings.running import ProcessSettings, RunningSettings
 
 
 class Scale(NamedTuple):
@@ -31,7 +31,7 @@ class Scale(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(OptimiserSettings):
     """Sizes, rates and counts of an experiment that trains networks."""
 
     experiment: ClassVar[str]
@@ -41,9 +41,11 @@ class TrainingSettings:
     figures: ClassVar[Mapping[int, Scale]] = {}
     """What the paper's figures of the experiment need, by their numbers."""
     of_the_command: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "processes"}
+        {"layers", "estimators", "epochs", "out", "overwrite", "data", "running", "processes"}
     )
     """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
+    unsaid: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(OptimiserSettings)) - {"learning_rate"}
+    """The settings of which a run's configuration says only what is not as it is by default."""
 
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers to try."""
@@ -55,25 +57,25 @@ class TrainingSettings:
     """How many independent networks to train, together."""
     batch_size: int = 50
     """How many images an update sees."""
-    learning_rate: float = 1e-4
-    """The learning rate of Adam, by which parameters are updated."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
     """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False
     """Begin runs of these names anew, whatever is there, instead of continuing them."""
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
-    keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
+    running: Annotated[RunningSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=RunningSettings)
     """Checkpoints, checks, shards and display."""
     processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_each("layers", self.layers)
         for name in ("width", "epochs", "seeds", "batch_size"):
             check_count(name, getattr(self, name))
-        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise SettingsError(f"--learning-rate {self.learning_rate}: expected a positive number")
+        if 0 < self.rate_decay < self.epochs:
+            expected = f"expected at least --epochs {self.epochs}, since nothing is learned at a rate of 0"
+            raise SettingsError(f"--rate-decay {self.rate_decay}: {expected}")
 
     @property
     def all_estimators(self) -> tuple[str, ...]:
@@ -82,7 +84,9 @@ class TrainingSettings:
 
     def determining(self) -> dict[str, Any]:
         """Returns the settings that determine the numbers of a run of given depth and estimator, by name."""
-        return {name: value for name, value in asdict(self).items() if name not in self.of_the_command}
+        default = {field.name: field.default for field in fields(self) if field.name in self.unsaid}
+        chosen = {name: value for name, value in asdict(self).items() if name not in self.of_the_command}
+        return {name: value for name, value in chosen.items() if name not in default or value != default[name]}
 
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""

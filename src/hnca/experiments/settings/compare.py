@@ -1,13 +1,14 @@
 """The settings of a comparison of estimators."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from hnca.experiments.methods import is_seldom_compared, names
 from hnca.experiments.registry import EXPERIMENTS, settings_class
+from hnca.experiments.settings._base import TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
 from hnca.experiments.settings.data import DataSettings
 
@@ -34,6 +35,10 @@ class CompareSettings:
     (local-expectation, hnca-1, hnca-4, unordered-set)."""
     width: int = 200
     """How many units a hidden layer has."""
+    encoder: Literal["linear", "nonlinear"] = "linear"
+    """How the auto-encoders' latent layers are joined to those below: see hnca vae. Not with --run."""
+    decoder: Literal["linear", "nonlinear"] = "linear"
+    """Likewise downwards: see hnca vae."""
     batch_size: int = 50
     """Images in the one batch that all are compared on, and an update of the training."""
     draws: int = 400
@@ -55,6 +60,11 @@ class CompareSettings:
             raise SettingsError(f"--epochs {shown}: expected whole numbers of at least 0")
         for name in ("width", "batch_size", "adaptation", "repeats"):
             check_count(name, getattr(self, name))
+        for name, joint in self._joints.items():
+            kind = settings_class(self.experiment)
+            if self.run is not None or name not in {field.name for field in fields(kind)}:
+                where = f"--run {self.run}" if self.run is not None else f"--experiment {self.experiment}"
+                raise SettingsError(f"--{name} {joint}: expected none with {where}, whose networks are as they are")
         for name in ("draws", "reference_draws"):
             count = getattr(self, name)
             if count < 2 * GROUPS or count % GROUPS:
@@ -62,6 +72,17 @@ class CompareSettings:
                 raise SettingsError(f"{flag} {count}: expected a multiple of {GROUPS} from {2 * GROUPS} on")
         if self.estimators:
             check_names("estimators", self.estimators, self._comparable)
+
+    def training(self, layers: int) -> TrainingSettings:
+        """Returns the settings by which one seed of networks of one depth is trained for the comparison."""
+        chosen: dict[str, Any] = {"width": self.width, "batch_size": self.batch_size, "data": self.data, **self._joints}
+        kind = settings_class(self.experiment)
+        return kind(layers=(layers,), epochs=max(1, *self.epochs), seeds=1, **chosen)
+
+    @property
+    def _joints(self) -> dict[str, str]:
+        """Those that are not as they are everywhere."""
+        return {name: joint for name in ("encoder", "decoder") if (joint := getattr(self, name)) != "linear"}
 
     @property
     def names(self) -> tuple[str, ...]:

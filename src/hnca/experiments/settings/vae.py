@@ -1,7 +1,7 @@
 """The settings of the variational auto-encoder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -10,9 +10,11 @@ import tyro
 from hnca.experiments.methods import Needs, ablations, described, names
 from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings.recipe import RecipeSettings
 
 ABLATIONS = ablations("hnca")
 """What can be left out of HNCA: the pruning of children (Young 2022, Eq 12), the pruning of upstream components."""
+_RECIPE = frozenset(field.name for field in fields(RecipeSettings))
 
 _WHICH = (
     "Gradient estimators of the encoder to compare. Those with a star also with +baseline, a running mean, or "
@@ -22,7 +24,7 @@ _WHICH = (
 
 
 @dataclass(frozen=True)
-class VAESettings(TrainingSettings):
+class VAESettings(RecipeSettings, TrainingSettings):
     """Train hierarchical variational auto-encoders of binary units (Young 2022, Section 2, Figures 3 and 6)."""
 
     experiment: ClassVar[str] = "vae"
@@ -45,6 +47,7 @@ class VAESettings(TrainingSettings):
         6: Scale(("hnca", "hnca+baseline"), 840, 5, {"ablations": ABLATIONS}),
     }
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
+    unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | _RECIPE
 
     estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_WHICH)] = (
         "hnca",
@@ -70,11 +73,19 @@ class VAESettings(TrainingSettings):
     """Where to write the runs and the figures; runs that are there already are continued."""
 
     def __post_init__(self):
-        super().__post_init__()
+        RecipeSettings.__post_init__(self)
+        TrainingSettings.__post_init__(self)
         check_names("estimators", self.estimators, names({*self.learns_from, "bound"}))
         bounds = [name for name in self.estimators if name in names({"bound"})]
         if bounds and self.entropy != "sampled":
             raise SettingsError(f"--estimators {' '.join(bounds)}: expected --entropy sampled, for weights p / q")
+        if bounds and not self.learns_bound:
+            given = "--free-bits" if self.free_bits else "--kl-weight or --kl-warm-up"
+            raise SettingsError(f"--estimators {' '.join(bounds)}: expected no {given}, since weights p / q have none")
+        if self.free_bits and max(self.layers) > 1:
+            layers = " ".join(map(str, self.layers))
+            expected = "expected --layers 1: of deeper ones the divergence is known for no unit"
+            raise SettingsError(f"--free-bits {self.free_bits}: --layers {layers}; {expected}")
         if self.ablations:
             check_names("ablations", self.ablations, ABLATIONS)
             if not any(name.startswith("hnca") for name in self.estimators):

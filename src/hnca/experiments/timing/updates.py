@@ -15,10 +15,10 @@ from hnca.estimators import REINFORCE
 from hnca.experiments.data.images import Images, binarise
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.methods import estimator_of
+from hnca.experiments.settings.optimiser import OptimiserSettings
 from hnca.experiments.training.minibatches import (
     TrainingState,
     apply_gradient,
-    ascent,
     initial_state,
     train_epoch,
     update,
@@ -124,7 +124,7 @@ def _compiled(
 ) -> tuple[Callable[[], PyTree], int | None]:
     """Returns a call that runs `updates` updates of fresh networks, and the bytes it holds at most."""
     name, measured = variant
-    optimiser = ascent(1e-4)
+    optimiser = experiment.optimiser(OptimiserSettings(), updates)
     keys = jax.random.split(jax.random.key(0), shape.seeds)
     modules = jax.vmap(partial(experiment.build, shape.layers))(keys)
     static = eqx.filter(modules, eqx.is_inexact_array, inverse=True)

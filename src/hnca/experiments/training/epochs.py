@@ -17,7 +17,7 @@ from hnca.experiments.experiment import Experiment, Measures
 from hnca.experiments.settings import TrainingSettings
 from hnca.experiments.training.devices import Placement
 from hnca.experiments.training.finiteness import finite_leaves, not_looked_at
-from hnca.experiments.training.minibatches import TrainingState, ascent, initial_state, train_epoch, update
+from hnca.experiments.training.minibatches import TrainingState, initial_state, train_epoch, update
 
 
 class Epoch(NamedTuple):
@@ -76,23 +76,25 @@ def train(
         start: where to begin; the numbers that follow do not depend on it, since the keys of an epoch come from the
             seeds and its number alone.
     """
-    optimiser = ascent(settings.learning_rate)
+    updates = len(train_images.labels) // settings.batch_size
+    optimiser = experiment.optimiser(settings, updates)
     keys = _seed_keys(settings)
-    static, states = beginning(experiment, settings, layers, estimator)
+    static, states = beginning(experiment, settings, layers, estimator, train_images)
     states = placement.divide(start.restore(states))
-    look = finite_leaves if settings.keeping.check_finite else not_looked_at
-    over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None))
+    look = finite_leaves if settings.running.check_finite else not_looked_at
+    over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None, None))
+    test_over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None))
 
     @partial(jax.jit, donate_argnums=0, out_shardings=(placement.by_seed, placement.everywhere, placement.everywhere))
     @over_seeds
     def epoch(
-        state: TrainingState, key: Key[Array, ""], images: Images
+        state: TrainingState, key: Key[Array, ""], images: Images, past: Float[Array, ""]
     ) -> tuple[TrainingState, Measures, Float[Array, " leaves"]]:
         def step(
             state: TrainingState, batch: Int[Array, " batch"], key: Key[Array, ""]
         ) -> tuple[TrainingState, tuple[Measures, Float[Array, " leaves"]]]:
             batch = placement.divided(batch)
-            state, measures = update(experiment, static, estimator, optimiser, images, state, batch, key)
+            state, measures = update(experiment.at(past), static, estimator, optimiser, images, state, batch, key)
             return state, (measures, look(state.parameters))
 
         order_key = jax.random.split(key)[0]
@@ -101,13 +103,13 @@ def train(
         return state, measures, jnp.where(finite < 1, finite, finite_leaves(state.parameters))
 
     @partial(jax.jit, out_shardings=placement.everywhere)
-    @over_seeds
+    @test_over_seeds
     def test(parameters: PyTree, key: Key[Array, ""], images: Images) -> Measures:
         return experiment.test(eqx.combine(parameters, static), images, jax.random.split(key)[1])
 
     for number in range(start.epoch + 1, settings.epochs + 1):
         epoch_keys = placement.divide(jax.vmap(lambda key: jax.random.fold_in(key, number))(keys))  # noqa: B023
-        states, measures, finite = epoch(states, epoch_keys, train_images)
+        states, measures, finite = epoch(states, epoch_keys, train_images, jnp.asarray(number - 1, jnp.float32))
         if settings.is_tested(number):
             measures = {**measures, **test(states.parameters, epoch_keys, test_images)}
         measures = dict(measures)
@@ -116,7 +118,11 @@ def train(
 
 
 def beginning(
-    experiment: Experiment, settings: TrainingSettings, layers: int, estimator: Estimator
+    experiment: Experiment,
+    settings: TrainingSettings,
+    layers: int,
+    estimator: Estimator,
+    images: Images | None = None,
 ) -> tuple[PyTree, TrainingState]:
     """Returns what of the modules is never trained, and the state before the first epoch, both with an axis of seeds.
 
@@ -125,9 +131,12 @@ def beginning(
         settings: rates and counts.
         layers: how many hidden layers.
         estimator: the estimator.
+        images: to train on, which the first parameters may depend on; None where only their shapes matter.
     """
-    optimiser = ascent(settings.learning_rate)
+    optimiser = experiment.optimiser(settings, 1)
     modules = jax.vmap(lambda key: experiment.build(layers, jax.random.fold_in(key, 0)))(_seed_keys(settings))
+    if images is not None:
+        modules = jax.vmap(lambda m: experiment.started(m, images))(modules)
     state = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, estimator), optimiser))(modules)
     return eqx.filter(modules, eqx.is_inexact_array, inverse=True), state
 

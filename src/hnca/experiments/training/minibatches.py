@@ -33,11 +33,6 @@ class TrainingState(NamedTuple):
 Update = Callable[[TrainingState, Int[Array, " batch"], Key[Array, ""]], tuple[TrainingState, PyTree]]
 
 
-def ascent(learning_rate: float) -> optax.GradientTransformation:
-    """Returns Adam (0.9, 0.999, 1e-8) turned uphill, since an estimate points to where the objective grows."""
-    return optax.chain(optax.scale(-1.0), optax.adam(learning_rate))
-
-
 def initial_state(trained: PyTree, estimator_state: PyTree, optimiser: optax.GradientTransformation) -> TrainingState:
     """Returns the state before the first update of the modules `trained` (a network, or several things together)."""
     parameters = eqx.filter(trained, eqx.is_inexact_array)
@@ -61,7 +56,8 @@ def update(
     batch: Int[Array, " batch"],
     key: Key[Array, ""],
 ) -> tuple[TrainingState, Measures]:
-    """Learns from one batch and returns the new state, the first of `train_fields` and `gradient_variance`.
+    """Learns from one batch and returns the new state, the first of `train_fields`, `gradient_variance` and what
+    else the experiment tells of the batch.
 
     Args:
         experiment: what is trained.
@@ -76,11 +72,12 @@ def update(
     binarise_key, *keys = jax.random.split(key, 3)
     trained = eqx.combine(state.parameters, static)
     binary = Images(binarise(binarise_key, images.pixels[batch]), images.labels[batch])
-    network, estimate, credits, gradient = experiment.estimate(trained, estimator, binary, tuple(keys), state.estimator)
-    variance = mean_gradient_variance(network, estimate.trace, credits, estimate.gradient, estimate.passes)
-    measures = {experiment.train_fields[0]: jnp.mean(estimate.value), "gradient_variance": variance}
-    parameters = eqx.filter(gradient, eqx.is_inexact_array)
-    return apply_gradient(state, parameters, estimate.state, optimiser), measures
+    found = experiment.estimate(trained, estimator, binary, tuple(keys), state.estimator)
+    estimate = found.estimate
+    variance = mean_gradient_variance(found.network, estimate.trace, found.credits, estimate.gradient, estimate.passes)
+    value = {experiment.train_fields[0]: jnp.mean(estimate.value), "gradient_variance": variance}
+    parameters = eqx.filter(found.gradient, eqx.is_inexact_array)
+    return apply_gradient(state, parameters, estimate.state, optimiser), {**value, **found.measures}
 
 
 def train_epoch(

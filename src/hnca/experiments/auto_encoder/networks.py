@@ -1,0 +1,109 @@
+"""Hierarchical auto-encoders of binary latent layers (Young 2022, Section 2): the networks."""
+
+import math
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from hnca.conditionals import Dense, Free, Sequential
+from hnca.network import Network
+from hnca.objectives import ELBO, Entropy, LogProb, SampledEntropy
+from hnca.units import Bernoulli, Conditional, Layer
+
+Joint = Literal["linear", "nonlinear"]
+EntropyKind = Literal["analytic", "sampled"]
+AutoEncoder = tuple[Network, ELBO]
+"""The encoder, and the bound with the decoder in it."""
+
+
+def auto_encoder(
+    layers: int,
+    width: int,
+    key: Key[Array, ""],
+    encoder_joint: Joint = "linear",
+    decoder_joint: Joint = "linear",
+    entropy: EntropyKind = "analytic",
+    image_shape: tuple[int, int] = (28, 28),
+) -> AutoEncoder:
+    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1.
+
+    The encoder goes image -> latent1 -> latent2 ..., the decoder the other way round, from a learned prior. Layers are
+    joined by an affine map or, if nonlinear, by two deterministic layers of `width` leaky rectifiers between them.
+    """
+    encoder: dict[str, Layer] = {}
+    decoder: dict[str, Layer] = {}
+    pixels = math.prod(image_shape)
+    below, size = "image", pixels
+    for place, layer_key in enumerate(jax.random.split(key, layers), start=1):
+        up_key, down_key = jax.random.split(layer_key)
+        above = f"latent{place}"
+        encoder[above] = Bernoulli(_joined(encoder_joint, below, (size, width), width, up_key))
+        decoder[below] = Bernoulli(_joined(decoder_joint, above, (width, size), width, down_key))
+        below, size = above, width
+    decoder[below] = Bernoulli(Free(width))
+    network = Network(encoder, inputs={"image": pixels})
+    return network, ELBO(network, Network(decoder), _ENTROPIES[entropy])
+
+
+def reconstructions(bound: ELBO, encoder: Network) -> list[LogProb]:
+    """Returns the terms of a bound that score what is given to the encoder."""
+    return [term for term in bound.components if isinstance(term, LogProb) and scores_input(term, encoder)]
+
+
+def scores_input(term: LogProb, encoder: Network) -> bool:
+    """Returns whether a term scores what is given to the encoder, no layer of it."""
+    return term.value_name not in encoder.layers
+
+
+def with_scaled_logits(trained: AutoEncoder, scale: float) -> AutoEncoder:
+    """Returns the auto-encoder with the weights that give the encoder's logits multiplied by a number."""
+    encoder, objective = trained
+
+    def weights(network: Network) -> list[Any]:  # what `eqx.tree_at` gives it is no array
+        return [_last(layer.conditional).weights[0] for layer in network.layers.values()]
+
+    return eqx.tree_at(weights, encoder, [scale * weight for weight in weights(encoder)]), objective
+
+
+def with_output_bias(trained: AutoEncoder, means: Float[Array, " pixels"]) -> AutoEncoder:
+    """Returns the auto-encoder with the biases of its decoder's pixels at the logits of these means, 0.001 to 0.999."""
+    encoder, objective = trained
+
+    def bias(bound: ELBO) -> Any:
+        (scored,) = reconstructions(bound, encoder)
+        return _last(scored.layer.conditional).bias
+
+    share = jnp.clip(means, 0.001, 0.999)
+    return encoder, eqx.tree_at(bias, objective, jnp.log(share) - jnp.log1p(-share))
+
+
+def _last(conditional: Conditional) -> Dense:
+    """Returns the affine map that gives the logits."""
+    last = conditional.rest[-1] if isinstance(conditional, Sequential) else conditional
+    assert isinstance(last, Dense)
+    return last
+
+
+_ENTROPIES = {"analytic": Entropy, "sampled": SampledEntropy}
+
+
+def _joined(joint: Joint, parent: str, sizes: tuple[int, int], width: int, key: Key[Array, ""]) -> Conditional:
+    in_features, out_features = sizes
+    if joint == "linear":
+        return Dense(parent, in_features, out_features, key=key)
+    k1, k2, k3 = jax.random.split(key, 3)
+    return Sequential(
+        Dense(parent, in_features, width, key=k1),
+        _leaky_relu,
+        Dense("previous", width, width, key=k2),
+        _leaky_relu,
+        Dense("previous", width, out_features, key=k3),
+    )
+
+
+def _leaky_relu(x: Array) -> Array:
+    """With the slope that the DisARM and ARM papers use."""
+    return jax.nn.leaky_relu(x, 0.3)

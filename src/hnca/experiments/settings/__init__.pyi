@@ -1,0 +1,17 @@
+from ._base import TrainingSettings as TrainingSettings
+from ._checks import SettingsError as SettingsError
+from .bandit import BanditSettings as BanditSettings
+from .bench import BenchSettings as BenchSettings
+from .compare import CompareSettings as CompareSettings
+from .data import DataSettings as DataSettings
+from .data_sets import DataSetSettings as DataSetSettings
+from .figure import FigureSettings as FigureSettings
+from .looking import ExportSettings as ExportSettings
+from .looking import InfoSettings as InfoSettings
+from .looking import ReportSettings as ReportSettings
+from .optimiser import OptimiserSettings as OptimiserSettings
+from .recipe import RecipeSettings as RecipeSettings
+from .running import ProcessSettings as ProcessSettings
+from .running import RunningSettings as RunningSettings
+from .vae import ABLATIONS as ABLATIONS
+from .vae import VAESettings as VAESettings

@@ -1,0 +1,47 @@
+"""The settings of how parameters are updated, the same for every experiment."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+from hnca.experiments.settings._checks import SettingsError
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """Rates, and what makes a step of a gradient; by default the paper's."""
+
+    learning_rate: float = 1e-4
+    """The learning rate of the optimiser, by which parameters are updated."""
+    optimiser: Literal["adam", "adamax", "rmsprop", "sgd"] = "adam"
+    """What makes a step of a gradient."""
+    decays: tuple[float, float] = (0.9, 0.999)
+    """Decays of Adam's and Adamax' running means of the gradient and its size; RMSProp takes the second, sgd none."""
+    epsilon: float = 1e-8
+    """What Adam, Adamax and RMSProp add to the gradient's size before they divide by it."""
+    rate_warm_up: int = 0
+    """Over how many epochs at the beginning every rate rises, update by update, from 0 to its full size."""
+    rate_decay: int = 0
+    """After how many epochs every rate has fallen to 0, along a cosine; by default (0) it stays."""
+
+    def __post_init__(self):
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("epsilon", self.epsilon)
+        if len(self.decays) != 2 or not all(0 <= decay < 1 for decay in self.decays):
+            raise SettingsError(f"--decays {' '.join(map(str, self.decays))}: expected two numbers from 0 to below 1")
+        for name in ("rate_warm_up", "rate_decay"):
+            check_epochs(name, getattr(self, name))
+        if 0 < self.rate_decay <= self.rate_warm_up:
+            raise SettingsError(f"--rate-decay {self.rate_decay}: expected more than --rate-warm-up, or 0")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises a SettingsError unless the value is a positive number."""
+    if not (isfinite(value) and value > 0):
+        raise SettingsError(f"--{name.replace('_', '-')} {value}: expected a positive number")
+
+
+def check_epochs(name: str, value: int) -> None:
+    """Raises a SettingsError unless the value is a number of epochs, 0 among them."""
+    if not 0 <= value < 2**31:
+        raise SettingsError(f"--{name.replace('_', '-')} {value}: expected a whole number of epochs, 0 or more")

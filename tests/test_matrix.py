@@ -1,0 +1,48 @@
+"""The versions that `.ci/matrix` tries are those that are declared, which stand in pyproject.toml alone."""
+
+import importlib.util
+import re
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MATRIX = ROOT / ".ci" / "matrix"
+
+pytestmark = pytest.mark.skipif(not MATRIX.exists(), reason="the script is no part of an sdist")
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    loader = SourceFileLoader("matrix", str(MATRIX))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("matrix", loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_the_oldest_jax_is_the_one_declared(matrix):
+    (declared,) = re.findall(r'^    "jax>=([\d.]+)",', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    for python in matrix.PYTHONS:
+        assert f"jax=={declared}" in matrix.pins("oldest", python)
+        assert matrix.pins("newest", python) == []
+    assert not re.search(r"jax[=>]=\d", MATRIX.read_text())
+    assert f"jax[cuda12]>={declared}" in matrix.PROJECT["optional-dependencies"]["cuda"]
+
+
+def test_the_oldest_python_gets_the_oldest_of_everything(matrix):
+    pins = matrix.pins("oldest", matrix.PYTHONS[0])
+    assert len(pins) > 15
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
+    assert matrix.PROJECT["requires-python"] == f">={matrix.PYTHONS[0]}"
+
+
+def test_the_pythons_claimed_are_tried(matrix):
+    claimed = re.findall(r"Python :: (3\.\d+)", " ".join(matrix.PROJECT["classifiers"]))
+    assert set(claimed) <= set(matrix.PYTHONS)
+
+
+def test_the_tests_it_runs_are_there(matrix):
+    for test in matrix.TESTS:
+        name, function = re.fullmatch(r"(\w+\.py)::(\w+)(?:\[.*\])?", test).groups()
+        assert f"def {function}(" in (ROOT / "tests" / name).read_text()
