@@ -14,7 +14,7 @@ from objectives import OBJECTIVES, wave
 from test_exact import largest_difference
 
 import hnca
-from hnca.estimators import _choice
+from hnca.estimators import _choice, _counterfactuals
 from hnca.estimators._choice import choose, design_of, subsets
 from hnca.estimators._counterfactuals import check_options
 from hnca.exact import expectation, gradient
@@ -34,6 +34,7 @@ class EveryChoice:
         self.runs = math.lcm(*(table.shape[1] for table in self.tables.values()))
         self.run, self.asked = 0, set()
         monkeypatch.setattr(_choice, "subsets", self.subsets)
+        monkeypatch.setattr(_counterfactuals, "preferred", lambda *_: None)
 
     def subsets(self, _key, of, size, batch_shape):
         self.asked.add((of, size))
@@ -252,9 +253,11 @@ def test_mistakes_are_named(estimator):
         estimator(counterfactuals=0)
     for wrong in (1.5, True, "all"):
         with pytest.raises(ValueError, match=rf"HNCA: counterfactuals={wrong!r}; expected how many .* an int of at"):
-            check_options("HNCA", wrong, "slope")
+            check_options("HNCA", wrong, "slope", "uniform")
     with pytest.raises(ValueError, match=r"HNCA: guess='best'; expected one of \('none', 'slope', 'curvature'\)"):
-        check_options("HNCA", 1, "best")
+        check_options("HNCA", 1, "best", "uniform")
+    with pytest.raises(ValueError, match=r"HNCA: choice='best'; expected one of \('uniform', 'learned'\)"):
+        check_options("HNCA", 1, "slope", "best")
     network, objective, trace = deep()
     with pytest.raises(ValueError, match=r"key=None; expected a key, from which (the counterfactuals|further passes)"):
         jax.eval_shape(estimator(counterfactuals=1), network, objective, trace)

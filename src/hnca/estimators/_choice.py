@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from hnca.units import Layer
+from hnca.units._noise import at_least_float32
 
 
 class Design(NamedTuple):
@@ -30,6 +31,11 @@ class Design(NamedTuple):
         return self.picks * (self.per_unit if self.whole else 1)
 
     @property
+    def is_by_unit(self) -> bool:
+        """Whether units are chosen, and not some of their other values."""
+        return self.whole or self.per_unit == 1
+
+    @property
     def is_exhaustive(self) -> bool:
         """Whether everything is evaluated, so that there is nothing to choose."""
         return self.picks == self.candidates
@@ -41,12 +47,12 @@ class Choice(NamedTuple):
     Attributes:
         units: which unit of each example is changed, in each evaluation.
         steps: to the how-manieth alternative after the one it has taken, from 1.
-        inverse: one over the probability with which a candidate is chosen.
+        inverse: one over the probability with which a candidate is chosen: one number, or one a unit.
     """
 
     units: Int[Array, " evaluations *batch"]
     steps: Int[Array, " evaluations *batch"]
-    inverse: float
+    inverse: float | Float[Array, "*batch units"]
 
 
 def design_of(layer: Layer, most: int | None, whole: bool) -> Design:
@@ -64,15 +70,68 @@ def design_of(layer: Layer, most: int | None, whole: bool) -> Design:
     return Design(candidates, min(picks, candidates), whole, per_unit)
 
 
-def choose(design: Design, key: Key[Array, ""], batch_shape: tuple[int, ...]) -> Choice:
-    """Draws the evaluations of every example: `picks` of the candidates, all subsets equally likely."""
-    picked = subsets(key, design.candidates, design.picks, batch_shape)
+def choose(
+    design: Design,
+    key: Key[Array, ""],
+    batch_shape: tuple[int, ...],
+    weights: Float[Array, "*batch units"] | None = None,
+) -> Choice:
+    """Draws the evaluations of every example: `picks` of the candidates.
+
+    Args:
+        design: how many of how many.
+        key: from which they are drawn.
+        batch_shape: of the examples.
+        weights: positive, to which the probabilities of the units are proportional as far as none is above 1; None
+            for all subsets of candidates equally likely. Only of a design by unit.
+    """
+    inverse: float | Array = design.candidates / design.picks
+    if weights is None:
+        picked = subsets(key, design.candidates, design.picks, batch_shape)
+    else:
+        ends = ends_of(weights.astype(at_least_float32(weights.dtype)), design.picks)
+        picked = falling(ends, offsets(key, batch_shape, ends), design.picks)
+        inverse = 1 / jnp.diff(ends, axis=-1, prepend=0)
     if not design.whole:
-        return Choice(picked // design.per_unit, picked % design.per_unit + 1, design.candidates / design.picks)
+        return Choice(picked // design.per_unit, picked % design.per_unit + 1, inverse)
     units = jnp.repeat(picked, design.per_unit, axis=0)
     steps = jnp.tile(jnp.arange(1, design.per_unit + 1, dtype=picked.dtype), design.picks)
     steps = jnp.broadcast_to(steps.reshape(-1, *(1 for _ in batch_shape)), units.shape)
-    return Choice(units, steps, design.candidates / design.picks)
+    return Choice(units, steps, inverse)
+
+
+def ends_of(weights: Float[Array, "*batch units"], size: int) -> Float[Array, "*batch units"]:
+    """Returns the ends of adjoining intervals from 0 to `size`, as long as the units' probabilities to be chosen.
+
+    These are proportional to the weights, but for those that would be above 1 and are 1.
+    """
+    # From the heaviest on: how heavy those are that are left, and how many are to be chosen among them.
+    heaviest = -jnp.sort(-weights, axis=-1)
+    left = jnp.flip(jnp.cumsum(jnp.flip(heaviest, -1), axis=-1), -1)
+    places = jnp.arange(weights.shape[-1], dtype=weights.dtype).reshape((1,) * (weights.ndim - 1) + (-1,))
+    certain = jnp.sum((size - places) * heaviest > left, axis=-1, keepdims=True)
+    scale = jnp.take_along_axis((size - places) / left, jnp.minimum(certain, weights.shape[-1] - 1), axis=-1)
+    ends = jnp.cumsum(jnp.minimum(1, scale * weights), axis=-1)
+    return ends * (size / ends[..., -1:])
+
+
+def offsets(key: Key[Array, ""], batch_shape: tuple[int, ...], like: Array) -> Float[Array, "*batch"]:
+    """Draws a number from 0 to below 1 for every example, in the dtype of `like`."""
+    return jax.random.uniform(key, batch_shape, like.dtype)
+
+
+def falling(
+    ends: Float[Array, "*batch units"], offset: Float[Array, "*batch"], size: int
+) -> Int[Array, " size *batch"]:
+    """Returns the intervals into which the offset falls, and those into which it falls 1, 2, ... further on.
+
+    Systematic sampling: no interval being longer than 1, none is found twice, and each as often as it is long.
+    """
+    rows = ends.reshape(-1, ends.shape[-1])
+    points = offset.reshape(-1, 1) + jnp.arange(size, dtype=offset.dtype)[None]
+    found = jax.vmap(lambda row, at: jnp.searchsorted(row, at, side="right"))(rows, points)
+    found = jnp.minimum(found, ends.shape[-1] - 1).astype(jnp.int32)
+    return jnp.moveaxis(found.reshape(*offset.shape, size), -1, 0)
 
 
 def subsets(key: Key[Array, ""], of: int, size: int, batch_shape: tuple[int, ...]) -> Int[Array, " size *batch"]:

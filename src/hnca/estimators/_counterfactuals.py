@@ -18,7 +18,9 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._choice import Choice, choose, design_of
 from hnca.estimators._curvature import Curvature, learned, no_curvature, with_curvature
+from hnca.estimators._downstream import over_logits
 from hnca.estimators._evidence import Evidence, Sources, evidence_of, reevaluated, sources
+from hnca.estimators._preference import Preference, learned_preference, no_preference, preferred
 from hnca.estimators._requirements import require_key
 from hnca.messages import Changes, changes_at, message_changes, slopes
 from hnca.network import Network, Trace
@@ -28,8 +30,13 @@ Guess = Literal["none", "slope", "curvature"]
 """What stands in for a change that is not evaluated: nothing, its first-order guess, or that and what it was off by on
 average so far."""
 
-State = dict[str, dict[str, Curvature]]
-"""By layer and by what is guessed."""
+Chosen = Literal["uniform", "learned"]
+"""How the units to evaluate are chosen: all alike, or with probabilities that have been learned."""
+
+State = dict[str, dict[str, Curvature | Preference]]
+"""By layer and by what is guessed; beside it what the choice has learned."""
+
+_CHOICE = "choice"
 
 
 class Corrected(NamedTuple):
@@ -38,14 +45,16 @@ class Corrected(NamedTuple):
     Attributes:
         guess: what is exact, and the guesses.
         improved: the same, with what was evaluated in place of its guess.
-        inverse: one over the probability of being evaluated.
+        choice: what is evaluated.
         guessed: what is guessed.
+        corrections: what the credits for roles so far were corrected by where something was evaluated.
     """
 
     guess: Evidence
     improved: Evidence
-    inverse: float
+    choice: Choice
     guessed: Sources
+    corrections: list[Float[Array, "*logits"]]
 
     def credit(self, role: Role, credit_of: Callable[[Evidence], Float[Array, "*logits"]]) -> Float[Array, "*logits"]:
         """Returns the credit for the components that share a role, given how it comes of the evidence."""
@@ -53,7 +62,12 @@ class Corrected(NamedTuple):
         uncertain = {*self.guessed.children, *self.guessed.components} & {*role.mediators, *role.direct}
         if role.opaque or not uncertain:
             return guess
-        return guess + self.inverse * (credit_of(self.improved) - guess)
+        correction = credit_of(self.improved) - guess
+        self.corrections.append(correction)
+        inverse = self.choice.inverse
+        if not isinstance(inverse, float):
+            inverse = over_logits(inverse.astype(correction.dtype), correction)
+        return guess + inverse * correction
 
 
 class Learned(NamedTuple):
@@ -101,7 +115,10 @@ class SomeEvaluated:
             return None
         key = require_key(self.estimator, self.key, "the counterfactuals to evaluate are")
         key = jax.random.fold_in(key, network.order.index(name))
-        choice = choose(design, key, trace.batch_shape)
+        known = self.state.get(name, {}).get(_CHOICE)
+        entropy = network.layers[name].entropy(trace.logits[name])
+        weights = preferred(known, entropy) if isinstance(known, Preference) else None
+        choice = choose(design, key, trace.batch_shape, weights)
         children = tuple(c for c in every.children if c not in dear.children)
         components = tuple(i for i in every.components if i not in dear.components)
         guess = evidence_of(network, objective, trace, name, Sources(children, components))
@@ -114,7 +131,19 @@ class SomeEvaluated:
             changes = checked_changes(objective.components[place], network, trace, name)
             found = self._guessed(changes, network, trace, name, choice, f"component {place}")
             guess.contrasts[place], improved.contrasts[place] = found
-        return Corrected(guess, improved, choice.inverse, dear)
+        return Corrected(guess, improved, choice, dear, [])
+
+    def learn(self, network: Network, trace: Trace, name: str, corrected: Corrected) -> None:
+        """Takes note of what the credits of a layer were corrected by, for the next choice."""
+        known = self.state.get(name, {}).get(_CHOICE)
+        if not isinstance(known, Preference) or not corrected.corrections:
+            return
+        entropy = network.layers[name].entropy(trace.logits[name])
+        total = sum(corrected.corrections[1:], corrected.corrections[0])
+        sizes = jnp.sqrt(jnp.sum(jnp.square(total), axis=tuple(range(entropy.ndim, total.ndim))))
+        units, count = corrected.choice.units, entropy.shape[-1]
+        rows = sizes.reshape(-1, count), entropy.reshape(-1, count), units.reshape(len(units), -1)
+        self.state[name] = {**self.state[name], _CHOICE: learned_preference(known, *rows)}
 
     def _guessed(
         self, changes: Changes, network: Network, trace: Trace, name: str, choice: Choice, what: str
@@ -130,7 +159,7 @@ class SomeEvaluated:
         rows = jnp.broadcast_to(jnp.arange(units.shape[1]), units.shape)
         others = (taken[rows, units] + steps) % layer.alternatives
         known = self.state.get(name, {}).get(what) if self.guess == "curvature" else None
-        if known is not None:
+        if isinstance(known, Curvature):
             off = exact - guess[rows, units, others]
             self.state[name] = {**self.state[name], what: learned(known, off, units, others)}
             guess = with_curvature(guess, known, taken)
@@ -158,22 +187,33 @@ def evaluations(
 
 
 def first_guesses(
-    network: Network, objective: Objective, reached: Mapping[str, tuple[Role, ...]], most: int | None, guess: Guess
+    network: Network,
+    objective: Objective,
+    reached: Mapping[str, tuple[Role, ...]],
+    most: int | None,
+    guess: Guess,
+    choice: Chosen,
 ) -> State:
-    """Returns what the guesses have learned before the first call: one entry for whatever is guessed."""
+    """Returns what guesses and choices have learned before the first call: one entry for whatever learns."""
     state: State = {}
-    if most is None or guess != "curvature":
-        return state
-    for name, layer_roles in reached.items():
+    for name, layer_roles in reached.items() if most is not None else ():
         dear = reevaluated(network, objective, name, sources(layer_roles))
-        if any(dear) and not design_of(network.layers[name], most, whole=bool(dear.children)).is_exhaustive:
-            keys = (*(f"message {c}" for c in dear.children), *(f"component {i}" for i in dear.components))
-            state[name] = dict.fromkeys(keys, no_curvature(network, name))
+        design = design_of(network.layers[name], most, whole=bool(dear.children))
+        if not any(dear) or design.is_exhaustive:
+            continue
+        keys = (*(f"message {c}" for c in dear.children), *(f"component {i}" for i in dear.components))
+        own: dict[str, Curvature | Preference] = {}
+        if guess == "curvature":
+            own |= {key: no_curvature(network, name) for key in keys}
+        if choice == "learned" and design.is_by_unit:
+            own[_CHOICE] = no_preference(network, name)
+        if own:
+            state[name] = own
     return state
 
 
-def check_options(owner: str, counterfactuals: object, guess: object) -> None:
-    """Raises a ValueError unless the options say how many evaluations there may be, and what the others are."""
+def check_options(owner: str, counterfactuals: object, guess: object, choice: object) -> None:
+    """Raises a ValueError unless the options say how many evaluations there may be, which, and what the others are."""
     is_count = isinstance(counterfactuals, int) and not isinstance(counterfactuals, bool) and counterfactuals >= 1
     if counterfactuals is not None and not is_count:
         raise ValueError(
@@ -182,3 +222,5 @@ def check_options(owner: str, counterfactuals: object, guess: object) -> None:
         )
     if guess not in get_args(Guess):
         raise ValueError(f"{owner}: guess={guess!r}; expected one of {get_args(Guess)!r}.")
+    if choice not in get_args(Chosen):
+        raise ValueError(f"{owner}: choice={choice!r}; expected one of {get_args(Chosen)!r}.")

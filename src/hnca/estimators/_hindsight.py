@@ -50,6 +50,8 @@ def hindsight_credits(
             credit_of = partial(_role_credit, network, trace, name, role, value)
             credit += credit_of(exact) if corrected is None else corrected.credit(role, credit_of)
         credits[name] = credit
+        if some is not None and corrected is not None:
+            some.learn(network, trace, name, corrected)
     return credits
 
 

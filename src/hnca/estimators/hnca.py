@@ -10,6 +10,7 @@ from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._centring import centred, first_state, inputs_seen
 from hnca.estimators._cost import Cost, passes_from_parents, whole_passes
 from hnca.estimators._counterfactuals import (
+    Chosen,
     Guess,
     Learned,
     SomeEvaluated,
@@ -77,7 +78,9 @@ class HNCA(Estimator):
         guess: what stands in for the others: `"slope"`, the first-order change; `"curvature"`, with it a running mean
             of what that was off by, kept in the state (one that is never handed on stays at 0); `"none"`, for what
             cannot be differentiated.
-
+        choice: which are evaluated: `"learned"`, a unit more often where an evaluation is worth more, by its entropy
+            and a running mean of what its credit was corrected by, kept in the state (one that is never handed on
+            chooses uniformly); `"uniform"`, all equally often, as single values of categorical units always are.
         marginalise: the name of a layer of one unit (a gate over experts); None for none.
 
     Raises:
@@ -91,10 +94,11 @@ class HNCA(Estimator):
     control: FirstOrder | None = None
     counterfactuals: int | None = eqx.field(static=True, default=None)
     guess: Guess = eqx.field(static=True, default="curvature")
+    choice: Chosen = eqx.field(static=True, default="learned")
     marginalise: str | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        check_options("HNCA", self.counterfactuals, self.guess)
+        check_options("HNCA", self.counterfactuals, self.guess, self.choice)
         require_instance("HNCA", "baseline", self.baseline, Baseline, "hnca.RunningMean()")
         require_instance("HNCA", "control", self.control, FirstOrder, "hnca.FirstOrder()")
         require_instance("HNCA", "marginalise", self.marginalise, str, "the name of a layer")
@@ -108,7 +112,7 @@ class HNCA(Estimator):
                 name: tuple(first_state(self.baseline, network) for _ in layer_roles)
                 for name, layer_roles in reached.items()
             }
-        guesses = first_guesses(network, whole, reached, self.counterfactuals, self.guess)
+        guesses = first_guesses(network, whole, reached, self.counterfactuals, self.guess, self.choice)
         return Learned(baselines, guesses) if guesses else baselines
 
     def most_counterfactuals(self) -> int | None:

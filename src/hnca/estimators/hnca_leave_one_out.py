@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits
-from hnca.estimators._counterfactuals import Guess, check_options, evaluations, first_guesses, some_evaluated
+from hnca.estimators._counterfactuals import Chosen, Guess, check_options, evaluations, first_guesses, some_evaluated
 from hnca.estimators._hindsight import hindsight_credits
 from hnca.estimators._passes import IndependentPassesEstimator, less_the_others
 from hnca.estimators._requirements import require_repeatable
@@ -36,18 +36,21 @@ class LeaveOneOutHNCA(IndependentPassesEstimator):
         samples: how many passes, at least 2.
         counterfactuals: as for `HNCA`, of every pass.
         guess: likewise.
+        choice: likewise.
     """
 
     samples: int = eqx.field(static=True, default=2)
     counterfactuals: int | None = eqx.field(static=True, default=None)
     guess: Guess = eqx.field(static=True, default="curvature")
+    choice: Chosen = eqx.field(static=True, default="learned")
 
     def __check_init__(self):
-        check_options("LeaveOneOutHNCA", self.counterfactuals, self.guess)
+        check_options("LeaveOneOutHNCA", self.counterfactuals, self.guess, self.choice)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         whole = as_objective(objective)
-        return first_guesses(network, whole, roles(network, whole.components), self.counterfactuals, self.guess)
+        reached = roles(network, whole.components)
+        return first_guesses(network, whole, reached, self.counterfactuals, self.guess, self.choice)
 
     def most_counterfactuals(self) -> int | None:
         return self.counterfactuals
