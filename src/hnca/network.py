@@ -37,16 +37,18 @@ class Trace(eqx.Module):
 class Network(eqx.Module):
     """A DAG of layers. Its parameters are its array leaves, so it is what `jax.grad` and Optax take.
 
-    Example:
-        ```python
-        network = hnca.Network(
-            {
-                "hidden": hnca.Bernoulli(hnca.Dense("image", 784, 200, key=k1), values=(-1, 1)),
-                "action": hnca.Categorical(hnca.Dense("hidden", 200, 10, key=k2)),
-            },
-            inputs={"image": 784},
-        )
-        ```
+    Examples:
+        >>> k1, k2, k3 = jax.random.split(jax.random.key(0), 3)
+        >>> network = hnca.Network(
+        ...     {
+        ...         "hidden": hnca.Bernoulli(hnca.Dense("image", 784, 200, key=k1), values=(-1, 1)),
+        ...         "action": hnca.Categorical(hnca.Dense("hidden", 200, 10, key=k2)),
+        ...     },
+        ...     inputs={"image": 784},
+        ... )
+        >>> trace = network.sample(k3, {"image": jnp.ones((50, 784))})
+        >>> trace["hidden"].shape, trace.logits["action"].shape
+        ((50, 200), (50, 1, 10))
 
     Attributes:
         layers: the layers by name.

@@ -42,10 +42,13 @@ class HNCA(Estimator):
     **Cost.** One forward pass, one evaluation of the objective, one message an edge of the network: linear in depth;
     with a control, see there.
 
-    Example:
-        ```python
-        estimate = hnca.HNCA()(network, hnca.Reward("action", reward), trace)
-        ```
+    Examples:
+        >>> network = hnca.Network({"action": hnca.Categorical(hnca.Free(3))})
+        >>> trace = network.sample(jax.random.key(0), {}, batch_shape=(50,))
+        >>> reward = (trace["action"][:, 0] == 2).astype(float)
+        >>> estimate = hnca.HNCA()(network, hnca.Reward("action", reward), trace)
+        >>> estimate.credits["action"].shape
+        (50, 1, 3)
 
     **Reference.** Young, *Hindsight Network Credit Assignment: Efficient Credit Assignment in Networks of Discrete
     Stochastic Units*, AAAI 2022, Eqs 2, 3, 5 and Algorithms 1 to 3.

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._checked import checked_value
-from hnca.objectives.explanation import explanation
+from hnca.objectives.explanation import Explanation, explanation
 from hnca.objectives.log_prob import LogProb
 
 
@@ -53,8 +53,8 @@ class Objective(eqx.Module):
         """Returns whether, if the value is a log weight, the network's own log-probability is subtracted in it."""
         return False
 
-    def explain(self, network: Network) -> str:
-        """Returns a table of how each component reaches each layer of the network; print it.
+    def explain(self, network: Network) -> Explanation:
+        """Returns a table of how each component reaches each layer of the network; print it, or draw it by its `svg`.
 
         Cells read `direct`, `via children`, `direct + via children`, `score` (no counterfactual) or `-` (not reached).
 

@@ -48,6 +48,17 @@ def check_unbiased(
 
     For small shapes: every joint value of all draws is run. Best under `jax.enable_x64(True)`.
 
+    Examples:
+        >>> def loss(weight, key, x):
+        ...     return jnp.sum(hnca.bernoulli(key, x @ weight) - 0.2) ** 2
+        >>> arguments = jnp.full((3, 2), 0.3), jax.random.key(0), jnp.ones(3)
+        >>> found = hnca.check_unbiased(loss, arguments)
+        >>> found.states, found.error < 1e-6
+        (4, True)
+        >>> hnca.check_unbiased(loss, arguments, estimator=hnca.StraightThrough())
+        Traceback (most recent call last):
+        ValueError: check_unbiased: StraightThrough's expected gradient is off by ... expected at most 0.00345.
+
     Args:
         function: of one example, as for `hnca.value_and_grad`; without aux.
         arguments: its positional arguments, of one example.

@@ -28,6 +28,15 @@ def bernoulli(
 ) -> Float[Array, "*shape"]:
     """Draws independent two-valued units, `P(upper value) = sigmoid(logit)`; of any shape, a scalar too.
 
+    Examples:
+        Certain logits, so that what is drawn is known:
+
+        >>> logits = jnp.array([-100.0, 100.0])
+        >>> hnca.bernoulli(jax.random.key(0), logits)
+        Array([0., 1.], dtype=float32)
+        >>> hnca.bernoulli(jax.random.key(0), logits, values=(-1, 1))
+        Array([-1.,  1.], dtype=float32)
+
     Args:
         key: a typed key (or the raw one of `jax.random.PRNGKey`), used for this draw alone.
         logits: `[*shape]`, of a float dtype.
@@ -57,6 +66,14 @@ def categorical(
     given: Int[Array, "*shape"] | None = None,
 ) -> Int[Array, "*shape"]:
     """Draws independent units of several categories, `P(k) = softmax(logits)_k`; a scalar draw from `[categories]`.
+
+    Examples:
+        Two units of three categories, all but one of which cannot be:
+
+        >>> never = -jnp.inf
+        >>> logits = jnp.array([[never, 0.0, never], [never, never, 0.0]])
+        >>> hnca.categorical(jax.random.key(0), logits)
+        Array([1, 2], dtype=int32)
 
     Args:
         key: a typed key (or the raw one of `jax.random.PRNGKey`), used for this draw alone.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hnca.estimators import Estimator
+from hnca.objectives.explanation import Explanation
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call
 from hnca.programs.model import model_of, run_pass
@@ -17,12 +18,28 @@ def explain(
     in_axes: InAxes = None,
     has_aux: bool = False,
     estimator: Estimator | None = None,
-) -> Callable[..., str]:
+) -> Callable[..., Explanation]:
     """Returns a function of `function`'s arguments that tells how `hnca.value_and_grad` would credit its draws.
 
     Print what it returns: a table of the draws (kind, shape, the line they stand in, which draws their logits read, how
     they are made into a layer, why no cheaper way, and how often the program's rest is evaluated anew for it in an
-    update), and a table of the components: how each reaches each draw.
+    update), and a table of the components: how each reaches each draw. Its `svg(draw)` and `mermaid(draw)`
+    are a picture of the same, in the colours of one draw's credit: its Markov blanket, its messages, what is left out.
+
+    Examples:
+        >>> def loss(weights, key, x):
+        ...     first, second = jax.random.split(key)
+        ...     code = hnca.bernoulli(first, weights["in"] @ x, name="code")
+        ...     action = hnca.categorical(second, weights["out"] @ code, name="action")
+        ...     return -hnca.observed((action == 0).astype(float))
+        >>> weights = {"in": jnp.ones((4, 2)), "out": jnp.ones((3, 4))}
+        >>> print(hnca.explain(loss)(weights, jax.random.key(0), jnp.ones(2)))
+        draw    kind         shape  reads  becomes  evaluations  line
+        code    bernoulli    (4,)   -      Free     -            ...:3:... (loss)
+        action  categorical  (3,)   code   Dense    -            ...:4:... (loss)
+        <BLANKLINE>
+                          code        action
+        observed(action)  via action  score
 
     Args:
         function: as for `hnca.value_and_grad`.
@@ -32,9 +49,10 @@ def explain(
     """
     most = None if estimator is None else estimator.most_counterfactuals()
 
-    def call(*arguments: Any, **keywords: Any) -> str:
+    def call(*arguments: Any, **keywords: Any) -> Explanation:
         compiled = compile_call("explain", function, arguments, keywords, in_axes, has_aux)
-        return f"{_draw_table(compiled.plan, most)}\n\n{_component_table(compiled, most)}"
+        components = _component_table(compiled, most)
+        return Explanation(f"{_draw_table(compiled.plan, most)}\n\n{components}", components.graph)
 
     return call
 
@@ -59,7 +77,7 @@ def _draw_table(plan: Plan, most: int | None) -> str:
     return "\n".join([_table(lines), *notes])
 
 
-def _component_table(compiled: Compiled, most: int | None) -> str:
+def _component_table(compiled: Compiled, most: int | None) -> Explanation:
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped)
     model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape, most)
@@ -74,7 +92,8 @@ def _component_table(compiled: Compiled, most: int | None) -> str:
             )
         elif count:
             notes.append(f"{_where(plan, term)}: not linear in {dear}; evaluated anew {count} times.")
-    return "\n".join([model.objective.explain(model.network), *notes])
+    table = model.objective.explain(model.network)
+    return Explanation("\n".join([table, *notes]), table.graph)
 
 
 def _where(plan: Plan, term: Term) -> str:

@@ -82,14 +82,15 @@ def value_and_grad(
 
     As `jax.value_and_grad`, for functions in which `hnca.bernoulli` and `hnca.categorical` draw.
 
-    Example:
-        ```python
-        def loss(params, key, x):  # of one example
-            code = hnca.bernoulli(key, x @ params["in"])
-            return jnp.sum((code @ params["out"] - x) ** 2)
-
-        value, gradient = hnca.value_and_grad(loss, in_axes=(None, 0, 0))(params, keys, xs)
-        ```
+    Examples:
+        >>> def loss(params, key, x):  # of one example
+        ...     code = hnca.bernoulli(key, x @ params["in"])
+        ...     return jnp.sum((code @ params["out"] - x) ** 2)
+        >>> params = {"in": jnp.zeros((4, 2)), "out": jnp.ones((2, 4))}
+        >>> xs, keys = jnp.ones((8, 4)), jax.random.split(jax.random.key(0), 8)
+        >>> value, gradient = hnca.value_and_grad(loss, in_axes=(None, 0, 0))(params, keys, xs)
+        >>> jax.tree.map(jnp.shape, gradient)
+        {'in': (4, 2), 'out': (2, 4)}
 
     Args:
         function: of one example, returning a float (and, with `has_aux`, something else beside it).
