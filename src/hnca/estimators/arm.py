@@ -17,6 +17,8 @@ class ARM(PairedEstimator):
     sample's, brought to the logits by the derivatives of the sticks' own.
 
     **Bias.** None. **Cost.** As `DisARM`, which is this with `u` integrated out and so never more variable.
+    Of a categorical unit the variance grows with the number of categories, all of whose sticks add their noise, and
+    `DisARM`'s does not.
 
     Example:
         ```python

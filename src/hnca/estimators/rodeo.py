@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
+from hnca._precision import in_full_precision
 from hnca.estimators._adaptation import AdaptationState, adapted, hidden_layer, hidden_of, mean_square
 from hnca.estimators._base import Credits
 from hnca.estimators._downstream import downstream_values, over_logits
@@ -157,6 +158,7 @@ class RODEO(IndependentPassesEstimator):
         return optax.adam(self.learning_rate)
 
 
+@in_full_precision
 def _credit(
     weights: Weights,
     seen: Range,
