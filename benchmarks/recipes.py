@@ -96,15 +96,24 @@ ABLATION = {
     "1e-3, eps 1e-3": Recipe(1e-3, 1e-3, epsilon=1e-3),
     "1e-3, noise 3": Recipe(1e-3, 1e-3, noise=3.0),
 }
+DECAYED = {
+    "1e-3, cosine": Recipe(1e-3, 1e-3, rate_decay=168.0),
+    "3e-4, cosine": Recipe(3e-4, 3e-4, rate_decay=168.0),
+    "encoder 3e-4, decoder 1e-3, cosine": Recipe(3e-4, 1e-3, rate_decay=168.0),
+}
+ONE_DECAYED = {"1e-3, cosine": DECAYED["1e-3, cosine"]}
 FREE = RecipeSettings(prior="fixed", free_bits=0.05)
 BIASED = RecipeSettings(prior="fixed", output_bias="data", encoder_scale=0.5)
+RIVALS = ("disarm", "double-cv", "straight-through", "reinmax", "loo-4", "hnca-1")
 PROGRAMS = {
     "hnca-4": Program("hnca-4", ABLATION),
     "hnca-4, free bits 0.05": Program("hnca-4", {k: RATES[k] for k in ("1e-3", "encoder 1e-4, decoder 1e-3")}, FREE),
     "hnca-4, output bias, scale 0.5": Program("hnca-4", {"encoder 1e-4, decoder 1e-3": Recipe(1e-4, 1e-3)}, BIASED),
-    **{
-        name: Program(name, RATES) for name in ("disarm", "double-cv", "straight-through", "reinmax", "loo-4", "hnca-1")
-    },
+    **{name: Program(name, RATES) for name in RIVALS},
+    "hnca-4, decayed": Program("hnca-4", {**DECAYED, "2e-3, cosine": Recipe(2e-3, 2e-3, rate_decay=168.0)}),
+    "disarm, decayed": Program("disarm", DECAYED),
+    "double-cv, decayed": Program("double-cv", ONE_DECAYED),
+    "reinmax, decayed": Program("reinmax", ONE_DECAYED),
 }
 
 

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import hnca
 
+LOG_WEIGHT = "auto-encoder with sampled entropies"
+"""Whose value is the log of an importance weight, for estimators of the bound of several samples."""
+
 
 class Case(NamedTuple):
     """An estimator and what is claimed of it.
@@ -14,7 +17,7 @@ class Case(NamedTuple):
         everywhere: whether it is enumerated on every network and objective, or, being another's credit with a baseline,
             on some.
         draws: whether it evaluates the objective elsewhere than at the trace, mostly on samples of its own.
-        biased: whether it is known to be biased, being one that differentiates the objective by the units' values.
+        biased: whether it is known to be biased, as one that differentiates the objective by the units' values is.
         objective: the known function for those that do, by its name in `OBJECTIVES`.
     """
 
@@ -44,20 +47,27 @@ ALL_CASES = {
     "HNCA with leave-one-out": Case(hnca.LeaveOneOutHNCA(3), dominates_reinforce=False, draws=True),
     "MultiSampleLeaveOneOut": Case(hnca.MultiSampleLeaveOneOut(3), dominates_reinforce=False, draws=True),
     "DoubleControlVariates": Case(hnca.DoubleControlVariates(3), dominates_reinforce=False, draws=True),
+    "UnorderedSet": Case(hnca.UnorderedSet(3), dominates_reinforce=False, draws=True),
     "LocalExpectation": Case(hnca.LocalExpectation(), dominates_reinforce=False, draws=True),
     "MuProp": Case(hnca.MuProp(), dominates_reinforce=False, draws=True),
     "NVIL": Case(hnca.NVIL(normalise=False), dominates_reinforce=False),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),
+    "ARMS": Case(hnca.ARMS(3), dominates_reinforce=False, draws=True),
     "ARM": Case(hnca.ARM(), dominates_reinforce=False, draws=True),
     "REBAR": Case(hnca.REBAR(), dominates_reinforce=False, draws=True),
     "RELAX": Case(hnca.RELAX(), dominates_reinforce=False, draws=True),
+    "RODEO": Case(hnca.RODEO(hidden_units=4), dominates_reinforce=False, draws=True),
     "StraightThrough": Case(hnca.StraightThrough(), dominates_reinforce=False, biased=True),
     "ReinMax": Case(hnca.ReinMax(), dominates_reinforce=False, biased=True),
     "GumbelSoftmax": Case(hnca.GumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True),
     "StraightThroughGumbelSoftmax": Case(
         hnca.StraightThroughGumbelSoftmax(), dominates_reinforce=False, draws=True, biased=True
     ),
-    "VIMCO": Case(hnca.VIMCO(3), False, draws=True, objective="auto-encoder with sampled entropies"),
+    "GumbelRao": Case(hnca.GumbelRao(draws=3), dominates_reinforce=False, draws=True, biased=True),
+    "GappedStraightThrough": Case(hnca.GappedStraightThrough(), dominates_reinforce=False, biased=True),
+    "VIMCO": Case(hnca.VIMCO(3), False, draws=True, objective=LOG_WEIGHT),
+    "LocalDisARM": Case(hnca.LocalDisARM(3), False, draws=True, objective=LOG_WEIGHT),
+    "ReweightedWakeSleep": Case(hnca.ReweightedWakeSleep(3), False, draws=True, biased=True, objective=LOG_WEIGHT),
 }
 
 CASES = {name: case for name, case in ALL_CASES.items() if not (case.draws or case.biased)}

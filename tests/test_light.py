@@ -53,12 +53,14 @@ def estimated(estimator, objective=bound):
 for estimator in (
     h.HNCA(h.RunningMean(), control=h.FirstOrder()), h.REINFORCE(h.LearnedBaseline()), h.NVIL(), h.LeaveOneOut(),
     h.IndependentLeaveOneOut(), h.MultiSampleLeaveOneOut(3), h.DoubleControlVariates(3),
-    h.LeaveOneOutHNCA(2), h.LocalExpectation(), h.DisARM(), h.ARM(), h.MuProp(),
-    h.REBAR(), h.RELAX(), h.StraightThrough(), h.ReinMax(), h.GumbelSoftmax(), h.StraightThroughGumbelSoftmax(),
+    h.LeaveOneOutHNCA(2), h.UnorderedSet(2), h.LocalExpectation(), h.DisARM(), h.ARMS(3), h.ARM(), h.MuProp(),
+    h.REBAR(), h.RELAX(), h.RODEO(), h.StraightThrough(), h.ReinMax(), h.GumbelSoftmax(),
+    h.StraightThroughGumbelSoftmax(), h.GumbelRao(draws=2), h.GappedStraightThrough(),
     h.Exact(),
 ):
     assert isinstance(jax.eval_shape(lambda: estimated(estimator)), h.Estimate), estimator
-jax.eval_shape(lambda: estimated(h.VIMCO(2), sampled))
+for estimator in (h.VIMCO(2), h.LocalDisARM(2), h.ReweightedWakeSleep(2)):
+    jax.eval_shape(lambda: estimated(estimator, sampled))
 assert issubclass(h.RunningMean, h.Baseline) and issubclass(h.Dense, h.Conditional) and issubclass(h.Bernoulli, h.Layer)
 
 trace = encoder.sample(k, inputs)

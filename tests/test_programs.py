@@ -137,6 +137,9 @@ ESTIMATORS = {
     "NVIL": hnca.NVIL(),
     "RELAX": hnca.RELAX(),
     "double control variates": hnca.DoubleControlVariates(3),
+    "RODEO": hnca.RODEO(hidden_units=3),
+    "ARMS": hnca.ARMS(3),
+    "unordered set": hnca.UnorderedSet(2),
     "straight-through": hnca.StraightThrough(),
     "DisARM": hnca.DisARM(),
     "exact": hnca.Exact(),
@@ -175,7 +178,8 @@ def test_estimators_with_draws_of_their_own_are_unbiased(name):
     assert abs(float(jnp.mean(found)) - truth) < 4.5 * error
 
 
-def test_vimco_takes_a_program_that_says_what_its_weight_is(float64):
+@pytest.mark.parametrize("estimator", [hnca.VIMCO(3), hnca.ReweightedWakeSleep(3)], ids=["VIMCO", "RWS"])
+def test_bounds_take_a_program_that_says_what_its_weight_is(estimator, float64):
     p, x = programs.parameters(), programs.example()
 
     def loss(p, key, x):
@@ -184,9 +188,9 @@ def test_vimco_takes_a_program_that_says_what_its_weight_is(float64):
         log_p = jnp.sum(hnca.log_prob(h @ p["back"], x)) + jnp.sum(hnca.log_prob(p["bias"], h))
         return hnca.log_weight(log_p, jnp.sum(hnca.log_prob(logits, h)))
 
-    estimator, k1, k2 = hnca.VIMCO(3), jax.random.key(1), jax.random.key(2)
+    k1, k2 = jax.random.key(1), jax.random.key(2)
     value, gradient = jax.jit(hnca.value_and_grad(loss, estimator=estimator))(p, k1, x, estimator_key=k2)
-    expected_value, expected = vimco_of_described_network(estimator, p, k1, k2, x)
+    expected_value, expected = bound_of_described_network(estimator, p, k1, k2, x)
     np.testing.assert_allclose(value, expected_value, rtol=1e-12)
     for name, truth in expected.items():
         np.testing.assert_allclose(gradient[name], truth, atol=1e-10)
@@ -197,7 +201,7 @@ def test_vimco_takes_a_program_that_says_what_its_weight_is(float64):
         hnca.grad(incomplete, estimator=estimator)(p["bias"], estimator_key=k2)
 
 
-def vimco_of_described_network(estimator, p, key, estimator_key, x):
+def bound_of_described_network(estimator, p, key, estimator_key, x):
     def dense(parent, weight):
         shell = hnca.Dense(parent, *weight.shape, key=KEY, use_bias=False)
         return eqx.tree_at(lambda layer: layer.weights, shell, (weight,))

@@ -12,14 +12,15 @@ from test_exact import arrays, largest_difference
 
 import hnca
 from hnca.estimators._base import OWN_KEYS
+from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import relaxation_of
 from hnca.exact import gradient, moments
 from hnca.experiments.experiment import straight_through as relaxed_trace
 
 pytestmark = pytest.mark.usefixtures("float64")
-ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax()]
-GUMBEL = [hnca.GumbelSoftmax, hnca.StraightThroughGumbelSoftmax]
-DIFFERENTIATING = [case.estimator for case in ALL_CASES.values() if case.biased]
+ONE_PASS = [hnca.StraightThrough(), hnca.ReinMax(), hnca.GappedStraightThrough()]
+GUMBEL = [hnca.GumbelSoftmax, hnca.StraightThroughGumbelSoftmax, hnca.GumbelRao]
+DIFFERENTIATING = [c.estimator for c in ALL_CASES.values() if isinstance(c.estimator, PathwiseEstimator)]
 
 
 def named(estimator):
@@ -89,6 +90,16 @@ def test_mixed_families_against_a_pass_written_by_hand(estimator):
     squash = {"choice": jax.nn.softmax, "code": jax.nn.sigmoid}
     noise = noise_behind(estimator, estimate, network, trace, hard)
 
+    def gapped(name, logits):
+        """Of the taken value's logit and the others', as two categories if the layer is a Bernoulli one."""
+        both = logits if name == "choice" else jnp.stack([jnp.zeros_like(logits), logits], axis=-1)
+        taken = hard[name] if name == "choice" else jnp.stack([1 - hard[name], hard[name]], axis=-1)
+        largest = jnp.max(both, axis=-1, keepdims=True)
+        up = taken * (largest - both)
+        down = (1 - taken) * jax.nn.relu(both + estimator.gap - largest)
+        moved = jax.nn.softmax((both + jax.lax.stop_gradient(up - down)) / estimator.temperature)
+        return moved if name == "choice" else moved[..., 1]
+
     def attach(name, logits):
         soft, held = squash[name], jax.lax.stop_gradient
         if isinstance(estimator, hnca.StraightThrough):
@@ -98,6 +109,11 @@ def test_mixed_families_against_a_pass_written_by_hand(estimator):
             shift = jnp.log(middle) if name == "choice" else jnp.log(middle / (1 - middle))
             moving = 2 * soft(shift - held(logits) + logits) - soft(logits) / 2
             return hard[name] + moving - held(moving)
+        if isinstance(estimator, hnca.GappedStraightThrough):
+            return hard[name] + gapped(name, logits) - held(gapped(name, logits))
+        if isinstance(estimator, hnca.GumbelRao):
+            relaxed = jnp.mean(jnp.stack([soft((logits + one) / estimator.temperature) for one in noise[name]]), axis=0)
+            return hard[name] + relaxed - held(relaxed)
         relaxed = soft((logits + noise[name]) / estimator.temperature)
         if isinstance(estimator, hnca.GumbelSoftmax):
             return relaxed
@@ -122,7 +138,12 @@ def noise_behind(estimator, estimate, network, trace, hard):
     noise = {}
     for name, key in keys.items():
         relaxation, logits = relaxation_of(estimator, network.layers[name]), trace.logits[name]
-        noise[name] = relaxation.scores_given(relaxation.noise(key, logits), logits, hard[name]) - logits
+
+        def drawn(key, relaxation=relaxation, logits=logits, name=name):
+            return relaxation.scores_given(relaxation.noise(key, logits), logits, hard[name]) - logits
+
+        several = isinstance(estimator, hnca.GumbelRao)
+        noise[name] = [drawn(k) for k in jax.random.split(key, estimator.draws)] if several else drawn(key)
     return noise
 
 
@@ -137,6 +158,12 @@ def of_unit(network):
     return float(network.layers["unit"].conditional.bias[0])
 
 
+def gapped_slope(logit, p):
+    """What the gapped estimator expects of `f = x`, for gap and temperature 1."""
+    slope = lambda gap: float(jax.nn.sigmoid(gap) * jax.nn.sigmoid(-gap))  # noqa: E731
+    return p * slope(max(logit, 1.0)) + (1 - p) * slope(max(-logit, 1.0))
+
+
 @pytest.mark.parametrize("logit", [-1.3, 0.4, 2.0])
 def test_the_known_bias_for_one_unit(logit):
     p = float(jax.nn.sigmoid(logit))
@@ -145,6 +172,7 @@ def test_the_known_bias_for_one_unit(logit):
         (hnca.StraightThrough(), lambda x: (x - 0.3) ** 2, p * (1 - p) * (2 * p - 1)),
         (hnca.ReinMax(), lambda x: (x - 0.3) ** 2, 0.0),
         (hnca.ReinMax(), lambda x: x**3, p * (1 - p) / 2),
+        (hnca.GappedStraightThrough(1.0), lambda x: x, gapped_slope(logit, p) - p * (1 - p)),
     ]
     for estimator, function, bias in cases:
         network, objective = one_unit(function, logit)

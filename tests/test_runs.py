@@ -21,7 +21,7 @@ from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.measured import rows_of
 from hnca.experiments.runs.plan import settings_of
 from hnca.experiments.runs.running import experiment_of
-from hnca.experiments.settings import KeepingSettings, SettingsError
+from hnca.experiments.settings import RunningSettings, SettingsError
 from hnca.experiments.store import Claim, MetricsFile, progress, read_checkpoint, read_metrics, read_rows
 from hnca.experiments.store.serialisation import from_bytes
 from hnca.experiments.training import epochs
@@ -188,7 +188,7 @@ def test_shards_share_the_runs_out(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["1-reinforce"]
     for shard in ("0/2", "3/2", "1", "a/b", "1/2/3", "/"):
         with pytest.raises(SettingsError, match=f"--shard {shard}: expected I"):
-            KeepingSettings(shard=shard)
+            RunningSettings(shard=shard)
 
 
 def test_checkpoints_are_written_as_often_as_told(tmp_path):

@@ -17,6 +17,8 @@ LEARNS = {
     "NVIL": hnca.NVIL(),
     "REBAR": hnca.REBAR(),
     "RELAX": hnca.RELAX(hidden_units=3),
+    "RODEO": hnca.RODEO(hidden_units=3),
+    "double control variates": hnca.DoubleControlVariates(),
     "HNCA with a learned baseline": hnca.HNCA(hnca.LearnedBaseline()),
     "REINFORCE with a running mean": hnca.REINFORCE(hnca.RunningMean()),
 }

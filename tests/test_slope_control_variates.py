@@ -9,10 +9,12 @@ from objectives import OBJECTIVES
 from test_exact import largest_difference
 
 import hnca
+from hnca.estimators._relaxation import relaxation_of
+from hnca.estimators._stein import neighbours_of, stein_credit, stein_value
 from hnca.exact import gradient
 
 pytestmark = pytest.mark.usefixtures("float64")
-KINDS = [hnca.DoubleControlVariates]
+KINDS = [hnca.DoubleControlVariates, hnca.RODEO]
 
 
 def linear(family=hnca.Bernoulli, **options):
@@ -86,9 +88,13 @@ def adapted_variance(method, name, steps=60):
     return float(variance(start, keys)), float(variance(later, keys))
 
 
-def test_the_scale_lessens_the_variance():
+FAR_AWAY = [hnca.DoubleControlVariates(2, scale=4.0), hnca.RODEO(2, scale=4.0, learning_rate=0.1)]
+
+
+@pytest.mark.parametrize("method", FAR_AWAY, ids=["DoubleControlVariates", "RODEO"])
+def test_adaptation_lessens_the_variance(method):
     """Of one that begins far away; and it ends below what is without a control variate."""
-    before, after = adapted_variance(hnca.DoubleControlVariates(2, scale=4.0), "2-layer auto-encoder")
+    before, after = adapted_variance(method, "2-layer auto-encoder")
     without, _ = adapted_variance(hnca.IndependentLeaveOneOut(2), "2-layer auto-encoder", steps=1)
     assert after < 0.5 * before
     assert after < 0.8 * without
@@ -99,10 +105,11 @@ def test_rewards_and_no_keys_are_refused(kind):
     network, inputs = NETWORKS["chain of 0 and 1"](jax.random.key(0))
     trace = network.sample(jax.random.key(1), inputs)
     with pytest.raises(ValueError, match="observed once does not allow; use HNCA or REINFORCE"):
-        kind()(network, reward_of(trace), trace, key=jax.random.key(2))
+        eqx.filter_eval_shape(kind(), network, reward_of(trace), trace, key=jax.random.key(2))
     network, objective, inputs = OBJECTIVES["1-layer auto-encoder"](jax.random.key(0))
+    trace = network.sample(jax.random.key(1), inputs)
     with pytest.raises(ValueError, match=f"{kind.__name__}: key=None; expected a key"):
-        kind()(network, objective, network.sample(jax.random.key(1), inputs))
+        eqx.filter_eval_shape(kind(), network, objective, trace)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +123,73 @@ def test_rewards_and_no_keys_are_refused(kind):
 def test_wrong_arguments_of_double_control_variates_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"DoubleControlVariates: {message}"):
         hnca.DoubleControlVariates(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"samples": 1}, "samples=1; expected at least 2"),
+        ({"scale": float("inf")}, "scale=inf; expected a finite number"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0; expected a number of at least 0"),
+        ({"hidden_units": 0}, "hidden_units=0; expected at least 1"),
+    ],
+)
+def test_wrong_arguments_of_rodeo_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"RODEO: {message}"):
+        hnca.RODEO(**arguments)
+
+
+def test_rodeo_without_its_functions_is_leave_one_out_and_learns_more_than_lines():
+    network, objective, inputs = linear(values=SIGNS)
+    step = eqx.filter_jit(hnca.estimate)
+    loo = step(hnca.IndependentLeaveOneOut(3), network, objective, inputs, key=jax.random.key(1))[1]
+    method = hnca.RODEO(3, scale=0.0, learning_rate=0.01)
+    _, first = step(method, network, objective, inputs, key=jax.random.key(1))
+    assert largest_difference(first.credits, loo.credits) < 1e-10
+    start, after = (s.adaptation.parameters["code"] for s in (method.init(network, objective), first.state))
+    assert all(float(jnp.max(jnp.abs(after[name] - start[name]))) > 1e-3 for name in ("linear", "output"))
+    frozen = hnca.RODEO(3, scale=0.0, learning_rate=0.0)
+    _, second = step(frozen, network, objective, inputs, key=jax.random.key(1))
+    assert largest_difference(second.state.adaptation.parameters, frozen.init(network, objective)[0].parameters) < 1e-12
+
+
+@pytest.mark.parametrize("family", [hnca.Bernoulli, hnca.Categorical])
+def test_what_the_operator_makes_of_a_function_expects_nothing(family):
+    """Enumerated; and its value times the score is that of the function times the score, written out."""
+    layer = family(hnca.Free(4), **({"categories": 2} if family is hnca.Categorical else {}))
+    network = randomised(hnca.Network({"code": layer}), jax.random.key(0))
+    slope = jax.random.normal(jax.random.key(1), network.sample(jax.random.key(0), {}, ()).logits["code"].shape)
+
+    def of(trace):
+        layer, logits = network.layers["code"], trace.logits["code"]
+        point = relaxation_of(None, layer).point(trace["code"], logits)
+        around = neighbours_of(layer, logits, point, slope, 0)
+        here, there = jnp.exp(around.here), jnp.exp(around.there)
+        return stein_value(around, here, there), stein_credit(around, here, there), again(layer, logits, trace["code"])
+
+    def function(layer, logits, values):
+        point = relaxation_of(None, layer).point(values, logits)
+        score = layer.score(logits, values)
+        h = jnp.exp(jnp.sum(slope * (point - relaxation_of(None, layer).soft(logits))))
+        return h, h * score
+
+    def again(layer, logits, values):
+        """Returns the same two by drawing each unit again, every alternative weighted with its probability."""
+        h, hs = function(layer, logits, values)
+        value, credit = jnp.zeros(()), jnp.zeros_like(logits)
+        for unit in range(layer.units):
+            for other in layer.alternative_values(logits.dtype):
+                changed = values.at[unit].set(other.astype(values.dtype))
+                likely = jnp.exp(layer.log_prob(logits, changed)[unit])
+                changed_h, changed_hs = function(layer, logits, changed)
+                value, credit = value + likely * (changed_h - h), credit + likely * (changed_hs - hs)
+        return value, credit
+
+    states = hnca.exact.joint_states(network)["code"]
+    trace = jax.vmap(lambda code: of(network.evaluate({"code": code}, ())))(jnp.asarray(states))
+    assert largest_difference(trace[:2], trace[2]) < 1e-12
+    expected = hnca.exact.expectation(network, {}, lambda trace: of(trace)[:2])
+    assert max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(expected)) < 1e-12
 
 
 def test_a_slope_that_is_not_finite_is_none():

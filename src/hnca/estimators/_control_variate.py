@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._optax import step
+from hnca.estimators._adaptation import AdaptationState, adapted, mean_square
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
 from hnca.estimators._cost import Cost, passes_from_each_layer
@@ -34,18 +34,6 @@ class Parameters(NamedTuple):
     log_temperature: Float[Array, ""]
     scale: Float[Array, ""]
     surrogates: dict[str, PyTree]
-
-
-class AdaptationState(NamedTuple):
-    """What such an estimator carries from call to call, in float32 at least.
-
-    Attributes:
-        parameters: of the control variate.
-        adam: the state of the Adam that adapts them.
-    """
-
-    parameters: Parameters
-    adam: optax.OptState
 
 
 class RelaxedControlVariate(Estimator):
@@ -103,7 +91,12 @@ class RelaxedControlVariate(Estimator):
         return passes_from_each_layer(network, 2)
 
     def credit(
-        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: AdaptationState
+        self,
+        network: Network,
+        objective: Objective,
+        trace: Trace,
+        key: Key[Array, ""] | None,
+        state: AdaptationState,
     ) -> tuple[Credits, AdaptationState]:
         members = downstream_members(network, objective)
         require_repeatable(self, objective)
@@ -115,15 +108,12 @@ class RelaxedControlVariate(Estimator):
                 name: self._credit_layer(used, network, objective, trace, name, indices, noisy)
                 for name, indices in members.items()
             }
-            # The credits' mean does not depend on the parameters, so this is their variance but for a constant.
-            examples, wide = max(1, math.prod(trace.batch_shape)), at_least_float32(network.dtype)
-            squares = [jnp.sum(credit.astype(wide) ** 2) / examples for credit in credits.values()]
-            return sum(squares[1:], squares[0]), credits
+            return mean_square(credits, trace.batch_shape), credits
 
         # The credits are made with the state as it was: one adapted to this very noise would bias them.
         slope, credits = jax.grad(second_moment, has_aux=True)(state.parameters)
         # Of an empty batch there is nothing to learn.
-        return credits, self._adapted(state, slope) if math.prod(trace.batch_shape) else state
+        return credits, adapted(self._adam, state, slope) if math.prod(trace.batch_shape) else state
 
     def _credit_layer(
         self,
@@ -158,9 +148,6 @@ class RelaxedControlVariate(Estimator):
         (correction,) = pull(jnp.ones_like(change))
         score = network.layers[name].score(logits, trace[name])
         return score * over_logits(value(trace) - given_value, logits) + correction
-
-    def _adapted(self, state: AdaptationState, slope: Parameters) -> AdaptationState:
-        return jax.lax.stop_gradient(AdaptationState(*step(self._adam, slope, state.adam, state.parameters)))
 
     @property
     def _adam(self) -> optax.GradientTransformation:

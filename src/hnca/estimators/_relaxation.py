@@ -60,6 +60,15 @@ class Relaxation(eqx.Module):
             point: discrete.
         """
 
+    @abstractmethod
+    def scores_apart(
+        self, logits: Float[Array, "*logits"], point: Float[Array, "*logits"], gap: float
+    ) -> Float[Array, "*logits"]:
+        """Returns the logits, moved as little as makes this discrete point theirs by a gap.
+
+        The value taken gets the largest logit that there is, and no other one is nearer to it than the gap.
+        """
+
 
 class BernoulliRelaxation(Relaxation):
     """The binary concrete distribution: logistic noise."""
@@ -89,6 +98,12 @@ class BernoulliRelaxation(Relaxation):
         sign = 2 * point - 1
         return sign * jax.nn.softplus(noise + jax.nn.softplus(sign * logits))
 
+    def scores_apart(
+        self, logits: Float[Array, "*logits"], point: Float[Array, "*logits"], gap: float
+    ) -> Float[Array, "*logits"]:
+        sign = 2 * point - 1
+        return sign * jnp.maximum(sign * logits, gap)
+
 
 class CategoricalRelaxation(Relaxation):
     """The concrete distribution: Gumbel noise."""
@@ -117,6 +132,12 @@ class CategoricalRelaxation(Relaxation):
         largest = jax.nn.logsumexp(logits, axis=-1, keepdims=True) + jnp.sum(point * noise, axis=-1, keepdims=True)
         largest = jnp.broadcast_to(largest, logits.shape)
         return jnp.where(point > 0.5, largest, -jnp.logaddexp(-(logits + noise), -largest))
+
+    def scores_apart(
+        self, logits: Float[Array, "*logits"], point: Float[Array, "*logits"], gap: float
+    ) -> Float[Array, "*logits"]:
+        largest = jnp.max(logits, axis=-1, keepdims=True)
+        return jnp.where(point > 0.5, largest, jnp.minimum(logits, largest - gap))
 
 
 def relaxation_of(estimator: object, layer: Layer) -> Relaxation:

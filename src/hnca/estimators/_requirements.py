@@ -42,11 +42,11 @@ def require_differentiable(estimator: object, network: Network, objective: Objec
         )
 
 
-def require_bernoulli(estimator: object, layer: Layer) -> Bernoulli:
-    """Returns the layer; one of another family is a ValueError that names the estimator."""
+def require_bernoulli(estimator: object, layer: Layer, families: str = "Bernoulli") -> Bernoulli:
+    """Returns the layer; one of another family is a ValueError that names the estimator and the families it takes."""
     if not isinstance(layer, Bernoulli):
         name = type(estimator).__name__
-        raise ValueError(f"{name}: is for Bernoulli layers, and not for {type(layer).__name__}; use HNCA.")
+        raise ValueError(f"{name}: is for {families} layers, and not for {type(layer).__name__}; use HNCA.")
     return layer
 
 

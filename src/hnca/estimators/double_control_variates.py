@@ -13,7 +13,7 @@ from hnca.estimators._expansion import inner
 from hnca.estimators._passes import IndependentPassesEstimator, less_the_others, mean_of_the_others
 from hnca.estimators._relaxation import relaxation_of
 from hnca.estimators._requirements import require_differentiable
-from hnca.estimators._slopes import slopes_of
+from hnca.estimators._slopes import expansion_of, slopes_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
 from hnca.units._noise import at_least_float32
@@ -36,16 +36,18 @@ class DoubleControlVariates(IndependentPassesEstimator):
 
     **Formula.** In pass k of K = `samples` a layer has the point `x_k` (0 or 1, or one-hot), the mean `p_k` given its
     parents, and `f_k`, the sum of the components it can change; `g_k` is the mean, over the *other* passes, of the
-    objective's derivative by the layer's point, through all that comes after it. With `s_k = x_k - p_k`, `c_k = scale
-    <g_k, s_k>` and `V_k` the covariance of `x_k` (`p (1 - p)` for a Bernoulli unit) the layer's credit in the pass is
-    `s_k [(f_k - c_k) - 1/(K-1) sum_{j != k} (f_j - c_j)] + scale V_k g_k`; the gradient is the mean of the passes'.
+    derivative of `f` by the layer's point, through all that comes after it. With `s_k = x_k - p_k`, `c_k` the scale
+    times `<g_k, s_k>`, of the layer itself and of all others (by their points and means), and `V_k` the covariance of
+    `x_k` (`p (1 - p)` for a Bernoulli unit) the layer's credit in the pass is `s_k [(f_k - c_k) - 1/(K-1) sum_{j != k}
+    (f_j - c_j)] + scale V_k g_k`; the gradient is the mean of the passes'.
 
     The scale is each layer's own: that of the least mean square of the credits over the calls before, which, the
     credits being linear in it, is a ratio of two running means.
 
-    **Bias.** None, at any scale: no `g_k` depends on `x_k`, and so the first control variate is put back, and the
-    second has the mean 0. **Cost.** `samples` forward passes and evaluations of the objective and one backpropagation
-    through them, whatever the depth. Needs an objective that can be differentiated by the values of the units.
+    **Bias.** None, at any scale: no `g_k` depends on `x_k`, and so what the first control variate takes is put back,
+    and all else has the mean 0. **Cost.** `samples` forward passes and evaluations of the objective, whatever the
+    depth, and for each layer one backpropagation through them. Needs an objective that can be differentiated by the
+    values of the units.
 
     Example:
         ```python
@@ -55,7 +57,7 @@ class DoubleControlVariates(IndependentPassesEstimator):
         ```
 
     **Reference.** Titsias and Shi, *Double control variates for gradient estimation in discrete latent variable
-    models*, 2022, who adapt one scale by gradient steps.
+    models*, 2022, for one layer, with one scale that is adapted by gradient steps.
 
     Attributes:
         samples: K, at least 2.
@@ -97,10 +99,10 @@ class DoubleControlVariates(IndependentPassesEstimator):
             if value is None:
                 credits[name] = jnp.zeros_like(logits)
                 continue
-            score, slope = layer.score(logits, trace[name]), mean_of_the_others(slopes[name])
-            relaxation = relaxation_of(self, layer)
+            score, slope = layer.score(logits, trace[name]), mean_of_the_others(slopes[name][name])
+            relaxation, elsewhere = relaxation_of(self, layer), expansion_of(network, trace, slopes[name], but=name)
             plain = score * over_logits(less_the_others(value), logits)
-            known = score * over_logits(less_the_others(inner(slope, score, trace)), logits)
+            known = score * over_logits(less_the_others(inner(slope, score, trace) + elsewhere), logits)
             control = known - relaxation.along(relaxation.soft(logits), slope)
             # The scale as it was: one that these very samples have made would bias the credits.
             credits[name] = plain - self._scale(state[name]).astype(logits.dtype) * control

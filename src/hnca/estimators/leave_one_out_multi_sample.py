@@ -2,19 +2,13 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hnca.estimators._cost import Cost, passes_from_each_layer
-from hnca.estimators._downstream import over_logits
-from hnca.estimators._passes import less_the_others
-from hnca.estimators._requirements import require_samples
-from hnca.estimators._resampling import ResamplingEstimator
-from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.estimators._several import SeveralSamplesEstimator
+from hnca.units import Layer
 
 
-class MultiSampleLeaveOneOut(ResamplingEstimator):
+class MultiSampleLeaveOneOut(SeveralSamplesEstimator):
     r"""The leave-one-out estimator with `samples` samples of each layer, resampling from the layer on.
 
     **Formula.** `x_1` is the layer's sample in the trace, `x_2 ... x_K` are others of the same logits, each with
@@ -39,31 +33,7 @@ class MultiSampleLeaveOneOut(ResamplingEstimator):
 
     samples: int = eqx.field(static=True, default=4)
 
-    def __check_init__(self):
-        require_samples(self, self.samples)
-
-    def cost(self, network: Network) -> Cost:
-        return passes_from_each_layer(network, self.samples - 1)
-
-    def credit_layer(
-        self,
-        network: Network,
-        objective: Objective,
-        trace: Trace,
-        name: str,
-        members: tuple[int, ...],
-        value: Float[Array, "*batch"],
-        key: Key[Array, ""],
-    ) -> Float[Array, "*logits"]:
-        layer, logits = network.layers[name], trace.logits[name]
-
-        def another(one: Key[Array, ""]) -> tuple[Array, Float[Array, "*batch"]]:
-            unit_key, after_key = jax.random.split(one)
-            values = layer.sample(unit_key, logits)
-            other = network.resample(after_key, trace, name, values)
-            return layer.score(logits, values), objective.value_of(members, network, other)
-
-        scores, values = jax.vmap(another)(jax.random.split(key, self.samples - 1))
-        scores = jnp.concatenate([layer.score(logits, trace[name])[None], scores])
-        centred = less_the_others(jnp.concatenate([value[None], values]))
-        return jnp.mean(scores * over_logits(centred, scores), axis=0)
+    def others(
+        self, layer: Layer, keys: Key[Array, " others"], logits: Float[Array, "*logits"], values: Array
+    ) -> Array:
+        return jax.vmap(lambda key: layer.sample(key, logits))(keys)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hnca.estimators._adaptation import hidden_layer, hidden_of
 from hnca.estimators._control_variate import Parameters, RelaxedControlVariate
 from hnca.network import Network
 from hnca.units._noise import at_least_float32
@@ -73,17 +74,9 @@ class RELAX(RelaxedControlVariate):
         ]
         # Centred, so that tanh is not driven to one side by many units.
         seen = 2 * jnp.concatenate(both, axis=-1) - 1
-        hidden = jnp.tanh(_affine(seen, surrogate["hidden"], surrogate["hidden_bias"]))
-        return parameters.scale * relaxed_value + hidden @ surrogate["output"]
+        return parameters.scale * relaxed_value + hidden_of(surrogate, seen) @ surrogate["output"]
 
     def _surrogate(self, network: Network, name: str, key: Array) -> dict[str, Array]:
         inputs, dtype = 2 * network.layers[name].conditional.out_features, at_least_float32(network.dtype)
-        weight = jax.random.normal(key, (inputs, self.hidden_units), dtype) / inputs**0.5
         # An array each, so that a state can be donated to the next update.
-        bias, output = (jnp.zeros(self.hidden_units, dtype) for _ in range(2))
-        return {"hidden": weight, "hidden_bias": bias, "output": output}
-
-
-def _affine(inputs: Array, weight: Float[Array, "inputs outputs"], bias: Float[Array, " outputs"]) -> Array:
-    product = inputs @ weight
-    return product + jnp.broadcast_to(bias, product.shape)
+        return {**hidden_layer(key, inputs, self.hidden_units, dtype), "output": jnp.zeros(self.hidden_units, dtype)}

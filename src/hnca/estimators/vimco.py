@@ -1,21 +1,17 @@
 """VIMCO: the bound of several samples, each sample credited for what it adds to the others."""
 
-import math
-
 import equinox as eqx
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Key, PyTree
 
-from hnca.estimators._base import Combined, Credits
+from hnca.estimators._base import Credits
+from hnca.estimators._bound import BoundEstimator, learning_signals
 from hnca.estimators._downstream import scored
-from hnca.estimators._passes import IndependentPassesEstimator
-from hnca.estimators._requirements import require_repeatable
+from hnca.estimators._passes import mean_of_the_others
 from hnca.network import Network, Trace
-from hnca.objectives import Objective, roles
+from hnca.objectives import Objective
 
 
-class VIMCO(IndependentPassesEstimator):
+class VIMCO(BoundEstimator):
     r"""Another objective than all other estimators': the bound of several samples, `E[log 1/K sum_k w_k]`.
 
     `w_k` is the weight of the k-th of `samples` independent passes, and the objective's value is its logarithm. That is
@@ -52,41 +48,11 @@ class VIMCO(IndependentPassesEstimator):
 
     samples: int = eqx.field(static=True, default=5)
 
-    def combine(self, values: Float[Array, " passes *batch"], weights: Float[Array, " passes *batch"]) -> Combined:
-        """Returns the bound, and the normalised importance weights times their number."""
-        return Combined(_log_mean_exp(values, axis=0), values.shape[0] * jax.nn.softmax(values, axis=0))
-
     def credit(
         self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
     ) -> tuple[Credits, PyTree]:
-        require_repeatable(self, objective)
-        _require_log_weight(network, objective)
+        self.require_log_weight(network, objective)
         values = objective.value(network, trace)
-        signal = values.shape[0] * _learning_signals(values)
+        # The geometric mean of the others' weights stands in for each.
+        signal = values.shape[0] * learning_signals(values, mean_of_the_others(values))
         return {name: scored(network, trace, name, signal) for name in network.order}, state
-
-
-def _require_log_weight(network: Network, objective: Objective) -> None:
-    """Raises a ValueError unless the objective's value is the log of the importance weight."""
-    roles(network, objective.components)  # names layers that the network has not
-    if not objective.is_log_weight(network):
-        kinds = ", ".join(map(str, objective.components))
-        raise ValueError(
-            "VIMCO: estimates the bound log 1/K sum w, so the objective's value has to be the log weight "
-            "log p - log q; expected hnca.ELBO(encoder, decoder, hnca.SampledEntropy), hnca.LogProb of observed "
-            "inputs with the network as the proposal, or a program that returns hnca.log_weight, and not the sum of "
-            f"{kinds}."
-        )
-
-
-def _learning_signals(values: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
-    """Returns the log mean weight less the same with the pass's own weight replaced by the others' geometric mean."""
-    passes = values.shape[0]
-    others = (jnp.sum(values, axis=0, keepdims=True) - values) / (passes - 1)
-    own = jnp.eye(passes, dtype=bool).reshape((passes, passes) + (1,) * (values.ndim - 1))
-    replaced = jnp.where(own, others[:, None], values[None])
-    return _log_mean_exp(values, axis=0)[None] - _log_mean_exp(replaced, axis=1)
-
-
-def _log_mean_exp(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
-    return jax.nn.logsumexp(values, axis=axis) - math.log(values.shape[axis])

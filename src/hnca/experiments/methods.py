@@ -96,6 +96,10 @@ _ROWS = (
         "function", ("#e6194b",), {"samples": 4},
     ),
     Method("disarm", "DisARM", "DisARM", "an antithetic pair (Dong et al. 2020)", "function", ("#cc79a7",)),
+    Method(
+        "arms", "ARMS", "ARMS", "four antithetic samples (Dimitriev & Zhou 2021)", "function", ("#a65628",),
+        {"samples": 4},
+    ),
     Method("arm", "ARM", "ARM", "augment, reinforce, merge (Yin & Zhou 2019)", "function", ("#8c564b",)),
     Method("muprop", "MuProp", "MuProp", "a linear control variate (Gu et al. 2016)", "function", ("#c44ecb",)),
     Method("nvil", "NVIL", "NVIL", "a learned baseline, scaled (Mnih & Gregor 2014)", "reward", ("#7a8f00",)),
@@ -103,8 +107,15 @@ _ROWS = (
         "local-expectation", "LocalExpectation", "local expectation", "every value of every unit evaluated", "function",
         ("#ff2a2a",), seldom=True,
     ),
+    Method(
+        "unordered-set", "UnorderedSet", "unordered set", "four values without replacement (Kool et al. 2020)",
+        "function", ("#808080",), {"samples": 4}, seldom=True,
+    ),
     Method("rebar", "REBAR", "REBAR", "a relaxed control variate (Tucker et al. 2017)", "function", ("#9467bd",)),
     Method("relax", "RELAX", "RELAX", "a learned control variate (Grathwohl et al. 2018)", "function", ("#bcbd22",)),
+    Method(
+        "rodeo", "RODEO", "RODEO", "three passes with Stein operators (Shi et al. 2022)", "function", ("#d45500",),
+    ),
     Method(
         "straight-through", "StraightThrough", "straight-through", "samples taken for means; biased", "function",
         ("#6b8e9e",),
@@ -116,10 +127,25 @@ _ROWS = (
         "gumbel-softmax-st", "StraightThroughGumbelSoftmax", "Gumbel-softmax, straight-through",
         "relaxed units on the way back only; biased", "function", ("#8fbf3f",),
     ),
+    Method(
+        "gumbel-rao", "GumbelRao", "Gumbel-Rao", "the same, its noise averaged out; biased", "function", ("#4c9900",),
+    ),
+    Method(
+        "gapped-st", "GappedStraightThrough", "gapped straight-through", "a margin in place of noise; biased",
+        "function", ("#b5651d",),
+    ),
     Method("reinmax", "ReinMax", "ReinMax", "straight-through to second order; biased", "function", ("#9b4dff",)),
     Method(
         "vimco", "VIMCO", "VIMCO", "trains on the bound of 5 samples (Mnih & Rezende 2016)", "bound", ("#2f8f8f",),
         {"samples": 5},
+    ),
+    Method(
+        "local-disarm", "LocalDisARM", "local DisARM", "the same bound, antithetic pairs (Dong et al. 2020)", "bound",
+        ("#808000",), {"samples": 5},
+    ),
+    Method(
+        "rws", "ReweightedWakeSleep", "RWS", "its model by 5 weighted samples, its encoder to where they are; biased",
+        "bound", ("#aa6e28",), {"samples": 5},
     ),
 )  # fmt: skip
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}

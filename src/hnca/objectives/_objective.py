@@ -49,6 +49,10 @@ class Objective(eqx.Module):
         """Returns whether the value is the log of an importance weight, the network being the proposal."""
         return all(isinstance(c, LogProb) and c.value_name not in network.layers for c in self.components)
 
+    def subtracts_log_q(self, network: Network) -> bool:
+        """Returns whether, if the value is a log weight, the network's own log-probability is subtracted in it."""
+        return False
+
     def explain(self, network: Network) -> Explanation:
         """Returns a table of how each component reaches each layer of the network; print it, or draw it by its `svg`.
 

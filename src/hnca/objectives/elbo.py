@@ -79,6 +79,10 @@ class ELBO(Objective):
         sampled = {component.layer for component in self.components if isinstance(component, SampledEntropy)}
         return sampled == set(encoder.layers)
 
+    def subtracts_log_q(self, encoder: Network) -> bool:
+        """Returns True: of a log weight the encoder's log-probability is a part."""
+        return True
+
     @property
     def _generated(self) -> list[LogProb]:
         return [component for component in self.components if isinstance(component, LogProb)]

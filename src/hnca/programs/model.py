@@ -156,6 +156,10 @@ class ProgramObjective(Objective):
         """Returns whether the program's result is `hnca.log_weight`."""
         return self.weighs
 
+    def subtracts_log_q(self, network: Network) -> bool:
+        """Returns True: `hnca.log_weight` subtracts the log-probability of every draw."""
+        return True
+
 
 class Model(NamedTuple):
     """What an estimator takes."""

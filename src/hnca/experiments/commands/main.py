@@ -164,7 +164,7 @@ def _run(settings: Settings) -> None:
     # What stands in brackets in the name of a file is no markup.
     console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
     if isinstance(settings, FigureSettings | TrainingSettings):
-        console.quiet = settings.keeping.quiet
+        console.quiet = settings.running.quiet
     with postponed():
         action = _action(settings)
     action(settings, console)

@@ -100,7 +100,7 @@ def _lead(
     """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
     refuse_other_settings(settings.out, runs, settings.overwrite)
     tell = partial(console.print, soft_wrap=True, highlight=False)
-    share = Share(of_shard(runs, settings.keeping.shard), settings.overwrite, tell)
+    share = Share(of_shard(runs, settings.running.shard), settings.overwrite, tell)
     taken = _next(share, settings.out)
     for name in share.finished:
         console.print(f"{name}: finished before", highlight=False)

@@ -119,7 +119,7 @@ class Trainer:
                 started = time.perf_counter()
 
     def _events(self, run: Run, after: int) -> Events:
-        return EventFiles(run.directory, after) if self._settings.keeping.tensorboard else NoEvents()
+        return EventFiles(run.directory, after) if self._settings.running.tensorboard else NoEvents()
 
     def _say(self, line: str | None) -> None:
         if line is not None:
@@ -131,7 +131,7 @@ class Trainer:
         return len(self.images[0].labels) // self._settings.batch_size
 
     def _is_kept(self, run: Run, number: int) -> bool:
-        return number == run.epochs or number % self._settings.keeping.checkpoint_every == 0
+        return number == run.epochs or number % self._settings.running.checkpoint_every == 0
 
     def _first_seed(self, state: PyTree, epoch: Epoch) -> PyTree:
         """Returns the modules that the first seed trained, for this process alone."""
@@ -154,6 +154,6 @@ class Trainer:
         )
 
     def _when(self, number: int, share: float) -> str:
-        if self._settings.keeping.check_finite:
+        if self._settings.running.check_finite:
             return f"update {round(share * self._updates) + 1} of epoch {number}"
         return f"epoch {number} (--check-finite tells which layer was first)"

@@ -11,7 +11,7 @@ from .looking import InfoSettings as InfoSettings
 from .looking import ReportSettings as ReportSettings
 from .optimiser import OptimiserSettings as OptimiserSettings
 from .recipe import RecipeSettings as RecipeSettings
-from .running import KeepingSettings as KeepingSettings
 from .running import ProcessSettings as ProcessSettings
+from .running import RunningSettings as RunningSettings
 from .vae import ABLATIONS as ABLATIONS
 from .vae import VAESettings as VAESettings

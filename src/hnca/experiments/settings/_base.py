@@ -11,7 +11,7 @@ from hnca.experiments.methods import Needs
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
 from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.optimiser import OptimiserSettings
-from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
+from hnca.experiments.settings.running import ProcessSettings, RunningSettings
 
 
 class Scale(NamedTuple):
@@ -41,7 +41,7 @@ class TrainingSettings(OptimiserSettings):
     figures: ClassVar[Mapping[int, Scale]] = {}
     """What the paper's figures of the experiment need, by their numbers."""
     of_the_command: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "estimators", "epochs", "out", "overwrite", "data", "keeping", "processes"}
+        {"layers", "estimators", "epochs", "out", "overwrite", "data", "running", "processes"}
     )
     """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
     unsaid: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(OptimiserSettings)) - {"learning_rate"}
@@ -63,7 +63,7 @@ class TrainingSettings(OptimiserSettings):
     """Begin runs of these names anew, whatever is there, instead of continuing them."""
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
-    keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
+    running: Annotated[RunningSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=RunningSettings)
     """Checkpoints, checks, shards and display."""
     processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""

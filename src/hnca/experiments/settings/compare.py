@@ -31,7 +31,8 @@ class CompareSettings:
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     estimators: tuple[str, ...] = ()
-    """Names as for hnca vae and hnca bandit; by default all that apply but local-expectation, hnca-1 and hnca-4."""
+    """Names as for hnca vae and hnca bandit; by default all that apply but those that cost much or refuse wide layers
+    (local-expectation, hnca-1, hnca-4, unordered-set)."""
     width: int = 200
     """How many units a hidden layer has."""
     encoder: Literal["linear", "nonlinear"] = "linear"

@@ -9,7 +9,7 @@ import tyro
 from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
-from hnca.experiments.settings.running import KeepingSettings, ProcessSettings
+from hnca.experiments.settings.running import ProcessSettings, RunningSettings
 
 _DEPTHS = (1, 2, 3)
 
@@ -43,7 +43,7 @@ class FigureSettings:
     """Where to write; by default runs/figureN."""
     overwrite: bool = False
     """Begin runs of these names anew, whatever is there, instead of continuing them."""
-    keeping: Annotated[KeepingSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=KeepingSettings)
+    running: Annotated[RunningSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=RunningSettings)
     """Checkpoints, checks, shards and display."""
     processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
     """Devices and processes."""
@@ -69,7 +69,7 @@ class FigureSettings:
             "layers": self.layers,
             "out": Path(f"runs/figure{self.number}") if self.out is None else self.out,
             "overwrite": self.overwrite,
-            "keeping": self.keeping,
+            "running": self.running,
             "processes": self.processes,
         }
         return kind(**chosen, **scale.options)

@@ -9,7 +9,7 @@ from hnca.experiments.settings._checks import SettingsError, check_count
 
 
 @dataclass(frozen=True)
-class KeepingSettings:
+class RunningSettings:
     """How often a run is kept, what is watched, and which runs are this command's."""
 
     checkpoint_every: int = 1

@@ -81,7 +81,7 @@ def train(
     keys = _seed_keys(settings)
     static, states = beginning(experiment, settings, layers, estimator, train_images)
     states = placement.divide(start.restore(states))
-    look = finite_leaves if settings.keeping.check_finite else not_looked_at
+    look = finite_leaves if settings.running.check_finite else not_looked_at
     over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None, None))
     test_over_seeds = partial(placement.over_seeds, in_axes=(0, 0, None))
 
