@@ -46,3 +46,16 @@ def test_the_tests_it_runs_are_there(matrix):
     for test in matrix.TESTS:
         name, function = re.fullmatch(r"(\w+\.py)::(\w+)(?:\[.*\])?", test).groups()
         assert f"def {function}(" in (ROOT / "tests" / name).read_text()
+
+
+def test_what_is_told_was_tried_with_the_oldest_jax(matrix):
+    (declared,) = (pin.partition("==")[2] for pin in matrix.pins("oldest", "3.12"))
+    told = (ROOT / "docs" / "dependencies.md").read_text().partition("## What it was tried with")[2]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines() if line.startswith("|")]
+    assert rows[0] == list(matrix.COLUMNS)
+    tried = {(row[0], row[1]) for row in rows[2:] if row[5] == "passed"}
+    for python in re.findall(r"Python :: (3\.\d+)", " ".join(matrix.PROJECT["classifiers"])):
+        jaxes = {jax for version, jax in tried if version == python}
+        assert any(jax.startswith(f"{declared}.") for jax in jaxes)
+        assert len(jaxes) == 2
+    assert all(row[5] == "passed" or row[5].startswith("skipped") for row in rows[2:])
