@@ -3,8 +3,8 @@
     python benchmarks/choices.py runs/vae/1-hnca-4 hnca-4 hnca-4-uniform double-cv disarm
 
 Of a batch of 50 MNIST images: the total variance (summed over units, mean over images) of 400 credits an image, the
-state settled by 60 calls; their kurtosis over all units; and the share of the variance that is made by credits more than
-five standard deviations of their unit from their mean.
+state settled by 60 calls; their kurtosis over all units; and the share of the variance that is made by credits further
+than five standard deviations of their unit from their mean.
 """
 
 import argparse
