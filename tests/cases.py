@@ -70,5 +70,13 @@ ALL_CASES = {
     "ReweightedWakeSleep": Case(hnca.ReweightedWakeSleep(3), False, draws=True, biased=True, objective=LOG_WEIGHT),
 }
 
+VARIANTS = {
+    "HNCA with all children",
+    "HNCA with full reward",
+    "HNCA with the paper's running mean",
+    "REINFORCE with a running mean",
+}
+"""Those that differ from another case by an option, which changes what they credit and nothing else."""
+
 CASES = {name: case for name, case in ALL_CASES.items() if not (case.draws or case.biased)}
 """Those that are unbiased functions of the trace."""

@@ -13,6 +13,17 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is asked of every case of the registry, but exactness, is asked of a variant by whoever has the time."""
+    from cases import VARIANTS
+
+    for item in (item for item in items if "exact" not in item.path.name):
+        found = getattr(item, "callspec", None)
+        if found is not None and not VARIANTS.isdisjoint(v for v in found.params.values() if isinstance(v, str)):
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def shared_programs(tmp_path_factory, worker_id):
     """Thousands of small programs are compiled again and again: all processes share what one has compiled."""

@@ -76,8 +76,8 @@ def setting(name, key=0):
 
 # Functions and networks, of binary units and categories, directly and mediated: each once.
 EXPENSIVE = [
-    *(f"scattered over {name}" for name in ("categorical hidden", "embedded", "convolutional")),
-    *("categorical hidden", "nonlinear"),
+    *("scattered over categorical hidden", "scattered over convolutional", "nonlinear"),
+    *(pytest.param(name, marks=pytest.mark.thorough) for name in ("scattered over embedded", "categorical hidden")),
 ]
 
 
@@ -165,7 +165,7 @@ def test_where_all_are_evaluated_it_is_hnca_to_the_bit():
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", ["nonlinear", "counts", "product_of_draws"])
+@pytest.mark.parametrize("name", ["nonlinear", pytest.param("counts", marks=pytest.mark.thorough), "product_of_draws"])
 def test_a_program_has_the_gradient_of_everything_evaluated(name, monkeypatch):
     """Also where evaluating everything would be too dear, so that it would be credited by the score."""
     arguments = programs.parameters(), KEY, programs.example()

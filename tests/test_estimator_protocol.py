@@ -102,7 +102,7 @@ class TestProtocol:
 
     def test_it_is_documented(self, case):
         text = inspect.getdoc(type(case.estimator))
-        for heading in ("**Formula.**", "**Bias.**", "**Cost.**", "**Reference.**", "Example:"):
+        for heading in ("**Formula.**", "**Bias.**", "**Cost.**", "**Reference.**", "Example"):
             assert heading in text
 
     def test_an_objective_of_an_unknown_layer_is_refused(self, case):

@@ -249,7 +249,7 @@ def _components(
         term = likelihood.logsumexp or likelihood.softplus
         weight: Array | float = 0.0
         if term is not None:
-            differs = bool(batch_shape) and _differs(plan, marks, term)
+            differs = bool(batch_shape) and bool(marks.weights.get(plan.terms.index(term)))
             array = _weight(plan, run, term).reshape(batch_shape if differs else ())
             weight = term.weight if isinstance(term.weight, float) else array
         draw = next((d.name for d in program.draws.values() if d.logits == likelihood.value), None)
@@ -271,15 +271,11 @@ def _term(
     arrays: dict[int, Array] = {v: saved.arrays[v] for v in part.surroundings}
     by_example = frozenset(v for v in part.surroundings if v in saved.by_example)
     arrays[WEIGHT] = _weight(plan, run, term)
-    by_example |= {WEIGHT} if _differs(plan, marks, term) else set()
+    by_example |= {WEIGHT} if marks.weights.get(plan.terms.index(term)) else set()
     first, rest = plan.cut_of(term, part)
     affordable = plan.evaluations(term, part, most) <= MAXIMUM_EVALUATIONS
     surroundings = Surroundings(arrays, by_example, plan.batch_axes)
     return TermComponent(surroundings, names, term, part, first, rest, affordable)
-
-
-def _differs(plan: Plan, marks: Pass, term: Term) -> bool:
-    return bool(marks.weights.get(plan.terms.index(term), False))
 
 
 def _weight(plan: Plan, run: Pass, term: Term) -> Array:
@@ -289,7 +285,7 @@ def _weight(plan: Plan, run: Pass, term: Term) -> Array:
 
 
 def _observed(plan: Plan, run: Pass, marks: Pass, term: Term, batch_shape: tuple[int, ...]) -> Float[Array, "*batch"]:
-    weight, differs = _weight(plan, run, term), _differs(plan, marks, term)
+    weight, differs = _weight(plan, run, term), marks.weights.get(plan.terms.index(term))
     values = {v: run.saved[v] for _, v in term.atoms}
     by_example = frozenset(v for v in values if marks.saved[v])
     held = Surroundings({**values, WEIGHT: weight}, by_example | ({WEIGHT} if differs else set()), plan.batch_axes)
