@@ -206,7 +206,7 @@ class Laboratory:
 
 
 def _weight(recipe: Recipe, past: jax.Array) -> jax.Array:
-    """Returns the divergence's weight as `hnca vae` has it, of numbers of which every lane has its own."""
+    """Returns the divergence's weight, of numbers of which every lane has its own; with no warm-up it stays."""
     held = past - recipe.kl_hold
     risen = recipe.kl_weight + (1 - recipe.kl_weight) * jnp.clip(held / jnp.maximum(recipe.kl_warm_up, 1), 0, 1)
     return jnp.where(recipe.kl_warm_up > 0, risen, recipe.kl_weight)

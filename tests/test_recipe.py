@@ -13,7 +13,14 @@ from hnca.experiments.auto_encoder.free_bits import FreeBits, bernoulli_divergen
 from hnca.experiments.auto_encoder.learned import gradient_like, kl_weight, learned_objective
 from hnca.experiments.data.images import Images
 from hnca.experiments.optimisers import ascent
-from hnca.experiments.settings import BanditSettings, OptimiserSettings, RecipeSettings, SettingsError, VAESettings
+from hnca.experiments.settings import (
+    BanditSettings,
+    CompareSettings,
+    OptimiserSettings,
+    RecipeSettings,
+    SettingsError,
+    VAESettings,
+)
 from hnca.experiments.store.configuration import differences
 from hnca.experiments.vae import VAE
 
@@ -213,3 +220,15 @@ def test_mistakes_are_told_when_settings_are_built(settings, expected):
     assert expected in str(error.value)
     with pytest.raises(SettingsError, match="--rate-warm-up -1"):
         BanditSettings(rate_warm_up=-1)
+
+
+def test_networks_joined_otherwise_can_be_compared(tmp_path):
+    training = CompareSettings(encoder="nonlinear", layers=(2,)).training(2)
+    assert (training.encoder, training.decoder, training.layers) == ("nonlinear", "linear", (2,))
+    for settings, where in (
+        ({"experiment": "bandit"}, "--experiment bandit"),
+        ({"run": tmp_path}, f"--run {tmp_path}"),
+    ):
+        with pytest.raises(SettingsError) as error:
+            CompareSettings(decoder="nonlinear", **settings)
+        assert f"--decoder nonlinear: expected none with {where}" in str(error.value)

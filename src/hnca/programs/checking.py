@@ -15,7 +15,7 @@ from hnca.joint_states import MAXIMUM_STATES
 from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.draws import family_of
 from hnca.programs.equations import Draw
-from hnca.programs.model import run_pass
+from hnca.programs.passes import run_pass
 from hnca.programs.plan import Plan
 
 

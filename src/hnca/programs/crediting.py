@@ -14,7 +14,8 @@ from hnca.programs.arguments import Flat, InAxes, flatten
 from hnca.programs.batch_axis import Summed, places_of
 from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
-from hnca.programs.model import Pass, layer_logits, model_of, run_pass
+from hnca.programs.model import layer_logits, model_of
+from hnca.programs.passes import Pass, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.soft import finite
 from hnca.programs.tracing import trace_program

@@ -7,7 +7,8 @@ from hnca.estimators import Estimator
 from hnca.objectives.explanation import Explanation
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call
-from hnca.programs.model import model_of, run_pass
+from hnca.programs.model import model_of
+from hnca.programs.passes import run_pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in
 

@@ -1,6 +1,7 @@
 """How a wrong value is told."""
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 
@@ -21,6 +22,18 @@ def check_count(name: str, value: int) -> None:
         raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at least 1")
     if value > _MOST:
         raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at most {_MOST}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises a SettingsError unless the value is a positive number."""
+    if not (isfinite(value) and value > 0):
+        raise SettingsError(f"{_flag(name)} {value}: expected a positive number")
+
+
+def check_epochs(name: str, value: int) -> None:
+    """Raises a SettingsError unless the value is a number of epochs, 0 among them."""
+    if not 0 <= value <= _MOST:
+        raise SettingsError(f"{_flag(name)} {value}: expected a whole number of epochs, 0 or more")
 
 
 def check_each(name: str, values: Sequence[int]) -> None:

@@ -1,10 +1,9 @@
 """The settings of how parameters are updated, the same for every experiment."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
-from hnca.experiments.settings._checks import SettingsError
+from hnca.experiments.settings._checks import SettingsError, check_epochs, check_positive
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,3 @@ class OptimiserSettings:
             check_epochs(name, getattr(self, name))
         if 0 < self.rate_decay <= self.rate_warm_up:
             raise SettingsError(f"--rate-decay {self.rate_decay}: expected more than --rate-warm-up, or 0")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raises a SettingsError unless the value is a positive number."""
-    if not (isfinite(value) and value > 0):
-        raise SettingsError(f"--{name.replace('_', '-')} {value}: expected a positive number")
-
-
-def check_epochs(name: str, value: int) -> None:
-    """Raises a SettingsError unless the value is a number of epochs, 0 among them."""
-    if not 0 <= value < 2**31:
-        raise SettingsError(f"--{name.replace('_', '-')} {value}: expected a whole number of epochs, 0 or more")

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from hnca.experiments.settings._checks import SettingsError
-from hnca.experiments.settings.optimiser import check_epochs, check_positive
+from hnca.experiments.settings._checks import SettingsError, check_epochs, check_positive
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class RecipeSettings:
     free_bits: float = 0.0
     """Nats of divergence that every unit of the one latent layer has for nothing, on the mean over a batch."""
     encoder_scale: float = 1.0
-    """What the encoder's initial weights are multiplied by."""
+    """What the weights that give the encoder's logits are multiplied by at first."""
     output_bias: Literal["zero", "data"] = "zero"
     """Where the biases of the decoder's pixels begin: data is at the logits of their means over the training images."""
 
