@@ -186,6 +186,7 @@ def test_slower_ways_run_only_where_needed(sizes, expected, monkeypatch):
     for name in ("split", "bounded"):
         attribute = f"_log_of_{name}_products"
         monkeypatch.setattr(kernel, attribute, noting(name, getattr(kernel, attribute)))
+    jax.clear_caches()  # what was traced before would not be traced again
     _, logits, state, above = draw(7, 4, 9, 70)
     weights = jnp.stack([jnp.full((9, 70), size) for size in sizes])
     run = jax.jit(jax.vmap(lambda weight: product_message(weight, 1.0, logits / 10, state, above)))

@@ -1,5 +1,7 @@
 """Bernoulli children through a dense weight to Bernoulli parents: by the compiled kernel, or else in pure JAX."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -57,24 +59,28 @@ def bernoulli_entropy_contrast(
     """
     if child_logits.size == 0:
         return jnp.zeros_like(parent_state)
+    return _entropy_contrast(weight, span, child_logits, parent_state, compiled.is_used(weight.dtype))
 
-    def contrast(weight: Array, logits: Array) -> Array:
+
+@partial(jax.jit, static_argnames=("span", "by_kernel"), inline=True)
+def _entropy_contrast(weight: Array, span: float, child_logits: Array, parent_state: Array, by_kernel: bool) -> Array:
+    def contrast(weight: Array, logits: Array, state: Array) -> Array:
         here = jnp.sum(logits * jax.nn.sigmoid(logits), axis=-1, keepdims=True)
-        if compiled.is_used(weight.dtype):
+        if by_kernel:
             growth, there = compiled.growth_and_energy(span * weight, logits, state)
         else:
             growth = softplus_sum(weight, span, logits, state)
             there = shifted_mean_energy(span * weight, logits, state)
         return (1 - 2 * state) * (growth - (there - here))
 
-    def of_certain(weight: Array, logits: Array) -> Array:
+    def of_certain(weight: Array, logits: Array, state: Array) -> Array:
         """A child of an infinite logit is certain whatever its parents do, which one far below 0 is without NaN."""
         far = max(-1e15, float(jnp.finfo(logits.dtype).min) / 2)
-        return contrast(weight, jnp.where(jnp.isinf(logits), far, logits))
+        return contrast(weight, jnp.where(jnp.isinf(logits), far, logits), state)
 
     state = jax.lax.stop_gradient(parent_state)
     # Logits that are finite are left as they are, so that the call is the message's own.
-    return fast_unless(jnp.any(jnp.isinf(child_logits)), contrast, of_certain, weight, child_logits)
+    return fast_unless(jnp.any(jnp.isinf(child_logits)), contrast, of_certain, weight, child_logits, state)
 
 
 def bernoulli_mean_contrast(
@@ -95,8 +101,7 @@ def bernoulli_mean_contrast(
     """
     if child_logits.size == 0:
         return jnp.zeros_like(parent_state)
-    state, shifted = jax.lax.stop_gradient(parent_state), shifted_mean
-    if compiled.is_used(weight.dtype):
-        shifted = compiled.mean
+    state = jax.lax.stop_gradient(parent_state)
+    shifted = compiled.mean if compiled.is_used(weight.dtype) else shifted_mean
     here = jnp.sum(slope * jax.nn.sigmoid(child_logits), axis=-1, keepdims=True)
     return (1 - 2 * state) * (shifted(span * weight, child_logits, slope, state) - here)

@@ -6,6 +6,7 @@ exponential for an example; the sums of a few children are multiplied and share 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ _Block = tuple[Array, Array]  # log-probabilities [children, categories, batch],
 
 
 @in_full_precision
+@partial(jax.jit, inline=True)
 def categorical_pair_message(
     weight: Float[Array, "parents alternatives children categories"],
     child_logits: Float[Array, "*batch children categories"],
@@ -47,8 +49,8 @@ def categorical_pair_message(
     linear = jnp.einsum("bjm,jmki->kbi", chosen, by_child)
     linear -= jnp.sum(linear * taken, axis=0)[None]
 
-    def by(way: Callable[[_Block, Array], Array]) -> Callable[[Array, Array], Array]:
-        def of(weight: Array, logits: Array) -> Array:
+    def by(way: Callable[[_Block, Array], Array]) -> Callable[[Array, Array, Array], Array]:
+        def of(weight: Array, logits: Array, taken: Array) -> Array:
             log_probability = jnp.moveaxis(jax.nn.log_softmax(logits).reshape(-1, children, categories), 0, 2)
             return _sum_over_blocks(way, weight, log_probability, taken)
 
@@ -58,7 +60,7 @@ def categorical_pair_message(
     largest = jnp.max(jnp.abs(by_child), axis=(1, 2, 3))
     growth = 2 * jnp.sum(jax.lax.top_k(largest, min(max(1, _BLOCK // categories), children))[0])
     unsafe = ~((growth <= safe_exponent(weight.dtype)) & (jnp.max(largest) <= _LARGEST_WEIGHT))
-    sums = fast_unless(unsafe, by(_log_of_products), by(_sum_of_logs), by_child, child_logits)
+    sums = fast_unless(unsafe, by(_log_of_products), by(_sum_of_logs), by_child, child_logits, taken)
     return jnp.moveaxis(linear - sums, 0, -1).reshape(*parent_values.shape, -1)
 
 

@@ -6,6 +6,7 @@ two multiply-adds, and nothing with an axis of children and one of examples and 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ _BLOCK = 16
 
 
 @in_full_precision
+@partial(jax.jit, inline=True)
 def categorical_parent_message(
     weight: Float[Array, "parents alternatives children"],
     child_logits: Float[Array, "*batch children"],
@@ -45,14 +47,14 @@ def categorical_parent_message(
     linear = jnp.einsum("bj,jki->kbi", state - positive, by_child)
     linear -= jnp.sum(linear * taken, axis=0)[None]
 
-    def by(way: Callable[[Array, Array, Array], Array]) -> Callable[[Array, Array], Array]:
-        return lambda weight, logits: _sum_over_blocks(way, weight, logits, taken)
+    def by(way: Callable[[Array, Array, Array], Array]) -> Callable[[Array, Array, Array], Array]:
+        return partial(_sum_over_blocks, way)
 
     # The weights themselves, whose exponentials are taken, and what the shifts of a block can come to.
     largest = jnp.max(jnp.abs(by_child), axis=(1, 2))
     growth = jnp.maximum(jnp.max(largest), 2 * jnp.sum(jax.lax.top_k(largest, min(_BLOCK, children))[0]))
     unsafe = ~(growth <= safe_exponent(weight.dtype))
-    sums = fast_unless(unsafe, by(_log_of_products), by(_sum_of_logs), by_child, logits)
+    sums = fast_unless(unsafe, by(_log_of_products), by(_sum_of_logs), by_child, logits, taken)
     return jnp.moveaxis(linear - sums, 0, -1).reshape(*parent_values.shape, -1)
 
 

@@ -7,6 +7,7 @@ convolution times a constant, and what is held has the size of the parent's map.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from hnca.units.bernoulli import bernoulli_entropy
 _BLOCK = 16
 
 
+@partial(jax.jit, static_argnames="span", inline=True)
 def convolution_message(
     conv: Conv,
     span: float,
@@ -45,6 +47,7 @@ def convolution_message(
     return (linear - sign * sums).reshape(parent_state.shape)
 
 
+@partial(jax.jit, static_argnames="span", inline=True)
 def convolution_entropy_contrast(
     conv: Conv,
     span: float,
@@ -66,6 +69,7 @@ def convolution_entropy_contrast(
     return (sign * _sum_over_children(growth, conv, span, maps, sign)).reshape(parent_state.shape)
 
 
+@partial(jax.jit, static_argnames="span", inline=True)
 def convolution_mean_contrast(
     conv: Conv,
     span: float,
@@ -97,21 +101,21 @@ def _transposed(conv: Conv, maps: Float[Array, "batch height width out"]) -> Arr
 def _log_product(conv: Conv, span: float, logits: Array, sign: Array) -> Array:
     """Returns `sum over children of log(1 + sigmoid(-|a|) (e^(+-delta) - 1))`, `+` where `a <= 0`."""
 
-    def products(weight: Array, logits: Array) -> Array:
+    def products(weight: Array, logits: Array, sign: Array) -> Array:
         return _products(weight, conv, logits, sign)
 
     def growth(logit: Array, shift: Array) -> Array:
         below = -jnp.abs(logit)
         return jax.nn.softplus(below + jnp.where(logit > 0, -shift, shift)) - jax.nn.softplus(below)
 
-    def direct(weight: Array, logits: Array) -> Array:
+    def direct(weight: Array, logits: Array, sign: Array) -> Array:
         scaled = _with_weight(conv, weight)
         return _sum_over_children(growth, scaled, 1.0, logits, sign)
 
     rise = span * conv.weight
     largest = jnp.max(jnp.abs(rise), axis=(0, 1, 2))
     most = jnp.sum(jax.lax.top_k(largest, min(_BLOCK, len(largest)))[0])
-    return fast_unless(~(most <= safe_exponent(rise.dtype)), products, direct, rise, logits)
+    return fast_unless(~(most <= safe_exponent(rise.dtype)), products, direct, rise, logits, sign)
 
 
 def _products(weight: Array, conv: Conv, logits: Array, sign: Array) -> Array:

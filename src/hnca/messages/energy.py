@@ -16,13 +16,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.messages.blocks import Block, Sums, Up, from_tiles, most_in_a_block, parents_up, sum_over_blocks
+from hnca.messages.blocks import Block, Sums, Up, Way, from_tiles, most_in_a_block, parents_up, sum_over_blocks
 from hnca.messages.fallback import fast_unless, safe_exponent
 
 _Averaged = Callable[[Block, int, Array], Array]
 """What is multiplied with a child's probability, of a block and its place there, and where its shift is downwards."""
 
 
+@partial(jax.jit, inline=True)
 def shifted_mean_energy(
     rise: Float[Array, "parents children"],
     child_logits: Float[Array, "*batch children"],
@@ -35,15 +36,16 @@ def shifted_mean_energy(
         child_logits: logits of the children, with all parents as they are.
         parent_state: 1 where a parent unit has its upper value, else 0.
     """
-    flat, up = child_logits.reshape(-1, rise.shape[1]), parents_up(parent_state)
+    flat = child_logits.reshape(-1, rise.shape[1])
     positive = (child_logits > 0).astype(child_logits.dtype)
     linear = jnp.sum(positive * child_logits, axis=-1, keepdims=True) + (1 - 2 * parent_state) * (positive @ rise.T)
-    fast, always = (partial(sum_over_blocks, partial(way, of=_shifted), up=up) for way in (_fractions, _sigmoids))
     unsafe = ~(most_in_a_block(rise) <= safe_exponent(rise.dtype))
-    sums = fast_unless(unsafe, fast, always, rise, flat)
+    fast, always = (partial(_sum, partial(way, of=_shifted)) for way in (_fractions, _sigmoids))
+    sums = fast_unless(unsafe, fast, always, rise, parents_up(parent_state), flat)
     return linear + from_tiles(sums, parent_state)
 
 
+@partial(jax.jit, inline=True)
 def shifted_mean(
     rise: Float[Array, "parents children"],
     child_logits: Float[Array, "*batch children"],
@@ -59,12 +61,16 @@ def shifted_mean(
         parent_state: 1 where a parent unit has its upper value, else 0.
     """
     logits, slopes = (a.reshape(-1, rise.shape[1]) for a in (child_logits, slope))
-    likely, up = logits > 0, parents_up(parent_state)
+    likely = logits > 0
     linear = jnp.sum(jnp.where(likely, slopes, 0), axis=-1).reshape(*parent_state.shape[:-1], 1)
-    fast, always = (partial(sum_over_blocks, partial(way, of=_slope), up=up) for way in (_fractions, _sigmoids))
     unsafe = ~(most_in_a_block(rise) <= safe_exponent(rise.dtype))
-    sums = fast_unless(unsafe, fast, always, rise, logits, jnp.where(likely, -slopes, slopes))
+    fast, always = (partial(_sum, partial(way, of=_slope)) for way in (_fractions, _sigmoids))
+    sums = fast_unless(unsafe, fast, always, rise, parents_up(parent_state), logits, jnp.where(likely, -slopes, slopes))
     return linear + from_tiles(sums, parent_state)
+
+
+def _sum(of_block: Way, rise: Array, up: Up, *by_child: Array) -> Sums:
+    return sum_over_blocks(of_block, rise, *by_child, up=up)
 
 
 def _fractions(block: Block, up: Up, of: _Averaged) -> Sums:

@@ -27,8 +27,8 @@ def fast_unless(unsafe: Bool[Array, ""], fast: Way, always: Way, *arguments: Arr
         unsafe: judged by the range of the inputs.
         fast: right where it is safe.
         always: right everywhere, and dearer.
-        arguments: all that may be differentiated; the first one is what there is no exponential to be taken of if it
-            is 0, such as a weight.
+        arguments: all that the two read, as neither may close over an array that is being traced; the first one is
+            what there is no exponential to be taken of if it is 0, such as a weight.
     """
 
     @jax.custom_jvp

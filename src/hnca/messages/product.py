@@ -34,6 +34,7 @@ from hnca.messages.fallback import fast_unless, instead_if
 
 
 @in_full_precision
+@partial(jax.jit, static_argnames="span", inline=True)
 def product_message(
     weight: Float[Array, "parents children"],
     span: float,
@@ -59,6 +60,7 @@ def product_message(
 
 
 @in_full_precision
+@partial(jax.jit, static_argnames="span", inline=True)
 def softplus_sum(
     weight: Float[Array, "parents children"],
     span: float,
@@ -77,22 +79,23 @@ def softplus_sum(
 
 def _log_product(weight: Array, span: float, logits: Array, parent_state: Array) -> Array:
     """Returns `sum_j log(1 + sigmoid(-|a_j|) (e^(+-delta_ij) - 1))`, `+` where `a_j <= 0`."""
-    up = parents_up(parent_state)
 
-    def always(rise: Array, logits: Array) -> Array:
+    def two_fit(rise: Array) -> Array:
+        """Whether two factors of this size still have a finite product."""
+        return jnp.max(jnp.abs(rise)) < 0.5 * float(np.log(float(jnp.finfo(rise.dtype).max)))
+
+    def always(rise: Array, logits: Array, up: Up) -> Array:
         return sum_over_blocks(_log_of_bounded_products, rise, logits, up=up)
 
-    def fast(rise: Array, logits: Array) -> Array:
+    def fast(rise: Array, logits: Array, up: Up) -> Array:
         """Factors are never below 1/2, so that a product once out of range stays so, and shows."""
         sums = sum_over_blocks(_log_of_products, rise, logits, up=up)
         overflown = ~jnp.isfinite(jnp.max(sums))
         split = partial(sum_over_blocks, _log_of_split_products, logits=logits, up=up)
-        return instead_if(two_fit & overflown, sums, split, rise)
+        return instead_if(two_fit(rise) & overflown, sums, split, rise)
 
     rise, logits = span * weight, logits.reshape(-1, logits.shape[-1])
-    # Two factors of this size still have a finite product.
-    two_fit = jnp.max(jnp.abs(rise)) < 0.5 * float(np.log(float(jnp.finfo(rise.dtype).max)))
-    return from_tiles(fast_unless(~two_fit, fast, always, rise, logits), parent_state)
+    return from_tiles(fast_unless(~two_fit(rise), fast, always, rise, logits, parents_up(parent_state)), parent_state)
 
 
 def _log_of_products(block: Block, up: Up) -> Sums:

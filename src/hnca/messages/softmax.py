@@ -1,6 +1,7 @@
 """The message of softmax (categorical) children to Bernoulli parents, by matrix products."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from hnca.messages.fallback import fast_unless, safe_exponent
 
 
 @in_full_precision
+@partial(jax.jit, static_argnames="span", inline=True)
 def softmax_message(
     weight: Float[Array, "parents children categories"],
     span: float,
@@ -37,16 +39,9 @@ def softmax_message(
     spread = jnp.max(jnp.max(rise, axis=-1) - jnp.min(rise, axis=-1))
     # Written so that what is no number is unsafe.
     unsafe = ~(spread <= safe_exponent(rise.dtype))
-
     is_up = parent_state > 0.5
-
-    def fast(rise: Array, logits: Array) -> Array:
-        return _sum_over_children(_log_expectation, rise, logits, child_values, is_up)
-
-    def always(rise: Array, logits: Array) -> Array:
-        return _sum_over_children(_log_expectation_of_any, rise, logits, child_values, is_up)
-
-    return fast_unless(unsafe, fast, always, rise, child_logits)
+    fast, always = (partial(_sum_over_children, way) for way in (_log_expectation, _log_expectation_of_any))
+    return fast_unless(unsafe, fast, always, rise, child_logits, child_values, is_up)
 
 
 def _sum_over_children(

@@ -3,9 +3,12 @@
 JAX makes a float32 between 0 and 1 of 23 random bits, so that nothing happens less often than once in 8 million draws,
 and one of sixteen bits of 7 to 10. Here all 32 bits of the same stream are used, and more are drawn where these are at
 the edge of a decision, which is so seldom that it costs nothing.
+
+Compiled each by itself, once: a loop outside any compiled function is compiled anew at every call.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +26,7 @@ def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
     return jnp.dtype(dtype) if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
+@partial(jax.jit, inline=True)
 def bernoulli(key: Key[Array, "*keys"], logits: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
     """Returns true with probability `sigmoid(logit)`, right down to 1e-37, and down to 1e-37 for false too.
 
@@ -47,6 +51,7 @@ def bernoulli(key: Key[Array, "*keys"], logits: Float[Array, "*shape"]) -> Bool[
     return _one_turn_if(jnp.any(at_edge), turn, bits < whole) != likely
 
 
+@partial(jax.jit, static_argnames=("shape", "dtype"), inline=True)
 def gumbel(key: Key[Array, "*keys"], shape: tuple[int, ...], dtype: DTypeLike) -> Float[Array, "*shape"]:
     """Returns Gumbel noise, in float32 at least, with an upper tail that is right for probabilities of 1e-14.
 
