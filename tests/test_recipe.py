@@ -208,6 +208,9 @@ def test_an_untouched_recipe_is_not_written_so_that_earlier_runs_go_on():
         ({"free_bits": 0.1, "layers": (1, 2)}, "--free-bits 0.1: --layers 1 2; expected --layers 1"),
         ({"rate_decay": 3, "epochs": 4}, "--rate-decay 3: expected at least --epochs 4"),
         ({"rate_decay": 3, "rate_warm_up": 3, "epochs": 2}, "--rate-decay 3: expected more than --rate-warm-up"),
+        ({"categories": 1}, "--categories 1: expected at least 2"),
+        ({"categories": 3, "estimators": ("hnca", "arms", "muprop")}, "--estimators arms muprop: expected no --categor"),
+        ({"categories": 3, "free_bits": 0.1, "layers": (1,)}, "--free-bits 0.1: expected no --categories"),
         (
             {"estimators": ("vimco",), "entropy": "sampled", "kl_warm_up": 2},
             "--estimators vimco: expected no --kl-weight or --kl-warm-up",
@@ -218,11 +221,52 @@ def test_mistakes_are_told_when_settings_are_built(settings, expected):
     with pytest.raises(SettingsError) as error:
         VAESettings(**settings)
     assert expected in str(error.value)
+    if "categories" in settings and "free_bits" not in settings:
+        with pytest.raises(SettingsError) as error:
+            CompareSettings(**settings)
+        assert expected in str(error.value)
     with pytest.raises(SettingsError, match="--rate-warm-up -1"):
         BanditSettings(rate_warm_up=-1)
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_bound_of_categories_is_below_the_likelihood_and_as_near_as_its_posterior(layers, float64):
+    """By enumeration: `log p(x) - KL(q(z | x), p(z | x))`, of units of three categories; and the decoder's sizes."""
+    experiment = VAE(2, 2, image_shape=(1, 2), categories=3)
+    encoder, bound = experiment.build(layers, jax.random.key(0))
+    assert experiment.identity()["units"] == "3 categories"
+    assert all(layer.alternatives == 3 and layer.units == 2 for layer in encoder.layers.values())
+    image = {"image": jnp.asarray([1.0, 0.0])}
+    expected = hnca.exact.value(encoder, bound, image)
+    log_p = []
+    for states in np.ndindex(*(3,) * 2 * layers):
+        values = {f"latent{i + 1}": jnp.asarray(states[2 * i : 2 * i + 2]) for i in range(layers)}
+        log_p.append(jnp.sum(bound.decoder.log_prob(bound.decoder.evaluate({**image, **values}, ()))))
+    gap = hnca.exact.expectation(
+        encoder,
+        image,
+        lambda trace: (
+            jnp.sum(encoder.log_prob(trace))
+            - jnp.sum(bound.decoder.log_prob(bound.decoder.evaluate(trace.values, ())))
+            + jax.nn.logsumexp(jnp.stack(log_p))
+        ),
+    )
+    np.testing.assert_allclose(expected, jax.nn.logsumexp(jnp.stack(log_p)) - gap, rtol=1e-10)
+    assert float(gap) > 0.001
+
+
+def test_a_unit_of_categories_is_in_use_if_one_of_its_probabilities_follows_the_image(quick_compilation):
+    encoder, bound = VAE(2, 2, image_shape=(1, 2), categories=3).build(1, jax.random.key(0))
+    dense = encoder.layers["latent1"].conditional
+    weight = jnp.zeros((2, 6)).at[0, 4].set(9.0)  # the first pixel and the second unit
+    followed = eqx.tree_at(lambda d: (d.weights[0], d.bias), dense, (weight, jnp.zeros(6)))
+    encoder = eqx.tree_at(lambda e: e.layers["latent1"].conditional, encoder, followed)
+    assert float(measures_of((encoder, bound), IMAGES, 1, jax.random.key(1))["active_units"]) == 1
+
+
 def test_networks_joined_otherwise_can_be_compared(tmp_path):
+    assert CompareSettings(categories=3, layers=(1,)).training(1).categories == 3
+    assert {"arms", "muprop"}.isdisjoint(CompareSettings(categories=3).names)
     training = CompareSettings(encoder="nonlinear", layers=(2,)).training(2)
     assert (training.encoder, training.decoder, training.layers) == ("nonlinear", "linear", (2,))
     for settings, where in (

@@ -73,7 +73,7 @@ def fails(code, arguments, capsys):
 
 
 RATES = ["--encoder-rate", "0.003", "--prior", "fixed", "--rate-warm-up", "1"]
-RECIPE = [*VAE, *RATES, "--kl-warm-up", "3", "--output-bias", "data"]
+RECIPE = [*VAE, *RATES, "--kl-warm-up", "3", "--output-bias", "data", "--categories", "3"]
 
 
 @pytest.mark.parametrize("command", [BANDIT, RECIPE])

@@ -31,6 +31,7 @@ class Method(NamedTuple):
         parts: arguments that are objects of the library's own, each the name of its class, made as it is by default.
         ablates: the method that it is without something, if it is.
         seldom: whether it is compared only if it is asked for: it costs much, or is another method on most networks.
+        binary: whether it takes binary units alone.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Method(NamedTuple):
     parts: Mapping[str, str] = {}
     ablates: str | None = None
     seldom: bool = False
+    binary: bool = False
 
 
 _ROWS = (
@@ -98,10 +100,13 @@ _ROWS = (
     Method("disarm", "DisARM", "DisARM", "an antithetic pair (Dong et al. 2020)", "function", ("#cc79a7",)),
     Method(
         "arms", "ARMS", "ARMS", "four antithetic samples (Dimitriev & Zhou 2021)", "function", ("#a65628",),
-        {"samples": 4},
+        {"samples": 4}, binary=True,
     ),
     Method("arm", "ARM", "ARM", "augment, reinforce, merge (Yin & Zhou 2019)", "function", ("#8c564b",)),
-    Method("muprop", "MuProp", "MuProp", "a linear control variate (Gu et al. 2016)", "function", ("#c44ecb",)),
+    Method(
+        "muprop", "MuProp", "MuProp", "a linear control variate (Gu et al. 2016)", "function", ("#c44ecb",),
+        binary=True,
+    ),
     Method("nvil", "NVIL", "NVIL", "a learned baseline, scaled (Mnih & Gregor 2014)", "reward", ("#7a8f00",)),
     Method(
         "local-expectation", "LocalExpectation", "local expectation", "every value of every unit evaluated", "function",
@@ -241,6 +246,11 @@ def is_ablation(name: str) -> bool:
 def is_seldom_compared(name: str) -> bool:
     """Returns whether it is compared only if it is asked for."""
     return _parts(name)[0].seldom
+
+
+def takes_categories(name: str) -> bool:
+    """Returns whether it takes categorical units too."""
+    return not _parts(name)[0].binary
 
 
 def former_name(kind: str, baseline: str) -> str:

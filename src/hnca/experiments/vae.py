@@ -1,7 +1,7 @@
-"""Images by hierarchical variational auto-encoders with binary latent layers (Young 2022, Section 2).
+"""Images by hierarchical variational auto-encoders with discrete latent layers (Young 2022, Section 2).
 
-Latent units are 0 or 1, pixels 0 or 1 and binarised anew each epoch, entropies analytic, the prior of the deepest
-layer learned. Encoder and decoder are trained together, the decoder by its ordinary gradient.
+Latent units are 0 or 1, if not of several categories, pixels 0 or 1 and binarised anew each epoch, entropies analytic,
+the prior of the deepest layer learned. Encoder and decoder are trained together, the decoder by its ordinary gradient.
 """
 
 import copy
@@ -75,7 +75,9 @@ class VAE(Experiment):
         entropy: EntropyKind = "analytic",
         image_shape: tuple[int, int] = (28, 28),
         recipe: RecipeSettings = RecipeSettings(),  # noqa: B008 - it cannot be changed
+        categories: int | None = None,
     ):
+        self._categories = categories
         self._recipe = recipe
         self._kl_weight: Float[Array, ""] | None = None  # while the bound itself is learned from
         self._image_shape = image_shape
@@ -87,10 +89,12 @@ class VAE(Experiment):
         joints = settings.encoder, settings.decoder
         # What is compared or loaded has no recipe, and needs none.
         recipe = settings if isinstance(settings, RecipeSettings) else RecipeSettings()
-        return cls(settings.width, settings.bound_samples, *joints, settings.entropy, facts.image_shape, recipe)
+        shape, categories = facts.image_shape, getattr(settings, "categories", None)
+        return cls(settings.width, settings.bound_samples, *joints, settings.entropy, shape, recipe, categories)
 
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
-        built = auto_encoder(layers, self._width, key, *self._joints, self._entropy, self._image_shape)
+        kinds = *self._joints, self._entropy, self._image_shape, self._categories
+        built = auto_encoder(layers, self._width, key, *kinds)
         scale = self._recipe.encoder_scale
         return built if scale == 1 else with_scaled_logits(built, scale)
 
@@ -154,7 +158,8 @@ class VAE(Experiment):
 
     def identity(self) -> dict[str, str]:
         encoder, decoder = self._joints
-        return {"encoder": encoder, "decoder": decoder, "entropy": self._entropy}
+        units = {} if self._categories is None else {"units": f"{self._categories} categories"}
+        return {"encoder": encoder, "decoder": decoder, "entropy": self._entropy, **units}
 
     @classmethod
     def figures(cls, rows: Sequence[Row]) -> tuple[int, ...]:

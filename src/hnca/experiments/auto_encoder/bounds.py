@@ -11,6 +11,7 @@ from hnca.experiments.auto_encoder.networks import AutoEncoder, reconstructions
 from hnca.experiments.data.images import Images, binarise, largest_divisor
 from hnca.network import Network, Trace
 from hnca.objectives import ELBO, Objective
+from hnca.units import Categorical, Layer
 
 _IMAGES_AT_A_TIME = 100
 _SAMPLES_AT_A_TIME = 10
@@ -35,8 +36,8 @@ def test_measures(trained: AutoEncoder, images: Images, samples: int, key: Key[A
     """Returns what is measured on the test images, freshly binarised, by name, in nats an image.
 
     `bound_parts` of one sample each; `bound`, the importance-weighted one; and `active_units`, how many units of all
-    layers have a probability, given the image or the sampled layers below, whose variance over the images is above
-    0.01.
+    layers have a probability (of any category), given the image or the sampled layers below, whose variance over the
+    images is above 0.01.
 
     Args:
         trained: the encoder, and the bound.
@@ -53,13 +54,18 @@ def test_measures(trained: AutoEncoder, images: Images, samples: int, key: Key[A
         inputs = {"image": binarise(binarise_key, pixels)}
         trace = encoder.sample(elbo_key, inputs)
         bound = importance_weighted_bound(encoder, objective, inputs, samples, bound_key)
-        means = [layer.mean(trace.logits[name]) for name, layer in encoder.layers.items()]
+        means = [_probabilities(layer, trace.logits[name]) for name, layer in encoder.layers.items()]
         return {**bound_parts(trained, trace), "bound": jnp.mean(bound)}, means
 
     parts = images.pixels.reshape(-1, size, images.pixels.shape[-1])
     measured, means = jax.lax.map(chunk, (parts, jax.random.split(key, len(parts))))
-    active = [jnp.sum(jnp.var(layer, axis=(0, 1)) > _LEAST_VARIANCE) for layer in means]
+    active = [jnp.sum(jnp.any(jnp.var(layer, axis=(0, 1)) > _LEAST_VARIANCE, axis=-1)) for layer in means]
     return {**jax.tree.map(jnp.mean, measured), "active_units": jnp.sum(jnp.stack(active)).astype(encoder.dtype)}
+
+
+def _probabilities(layer: Layer, logits: Float[Array, "*logits"]) -> Float[Array, "*batch units alternatives"]:
+    """Returns what a unit's probabilities are: of a binary one that of 1, as its values are 0 and 1."""
+    return jax.nn.softmax(logits) if isinstance(layer, Categorical) else layer.mean(logits)[..., None]
 
 
 def importance_weighted_bound(

@@ -1,4 +1,4 @@
-"""Hierarchical auto-encoders of binary latent layers (Young 2022, Section 2): the networks."""
+"""Hierarchical auto-encoders of binary latent layers (Young 2022, Section 2), or of categorical ones: the networks."""
 
 import math
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 from hnca.conditionals import Dense, Free, Sequential
 from hnca.network import Network
 from hnca.objectives import ELBO, Entropy, LogProb, SampledEntropy
-from hnca.units import Bernoulli, Conditional, Layer
+from hnca.units import Bernoulli, Categorical, Conditional, Layer
 
 Joint = Literal["linear", "nonlinear"]
 EntropyKind = Literal["analytic", "sampled"]
@@ -27,23 +27,29 @@ def auto_encoder(
     decoder_joint: Joint = "linear",
     entropy: EntropyKind = "analytic",
     image_shape: tuple[int, int] = (28, 28),
+    categories: int | None = None,
 ) -> AutoEncoder:
-    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1.
+    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1, or of so many categories.
 
     The encoder goes image -> latent1 -> latent2 ..., the decoder the other way round, from a learned prior. Layers are
-    joined by an affine map or, if nonlinear, by two deterministic layers of `width` leaky rectifiers between them.
+    joined by an affine map or, if nonlinear, by two deterministic layers between them, with a leaky rectifier for every
+    logit of a latent layer.
     """
     encoder: dict[str, Layer] = {}
     decoder: dict[str, Layer] = {}
-    pixels = math.prod(image_shape)
-    below, size = "image", pixels
+    pixels, logits = math.prod(image_shape), width * (categories or 1)
+    below, size, layer_below = "image", pixels, Bernoulli
+
+    def latent(conditional: Conditional) -> Layer:
+        return Bernoulli(conditional) if categories is None else Categorical(conditional, categories)
+
     for place, layer_key in enumerate(jax.random.split(key, layers), start=1):
         up_key, down_key = jax.random.split(layer_key)
         above = f"latent{place}"
-        encoder[above] = Bernoulli(_joined(encoder_joint, below, (size, width), width, up_key))
-        decoder[below] = Bernoulli(_joined(decoder_joint, above, (width, size), width, down_key))
-        below, size = above, width
-    decoder[below] = Bernoulli(Free(width))
+        encoder[above] = latent(_joined(encoder_joint, below, (size, logits), logits, up_key))
+        decoder[below] = layer_below(_joined(decoder_joint, above, (logits, size), logits, down_key))
+        below, size, layer_below = above, logits, latent
+    decoder[below] = latent(Free(logits))
     network = Network(encoder, inputs={"image": pixels})
     return network, ELBO(network, Network(decoder), _ENTROPIES[entropy])
 

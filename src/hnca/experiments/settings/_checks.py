@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
+from hnca.experiments.methods import takes_categories
+
 
 class SettingsError(Exception):
     """A setting that cannot be used. Its message is one line, fit to be shown to the user.
@@ -48,6 +50,18 @@ def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> Non
     unknown = [value for value in values if value not in allowed]
     if unknown or not values:
         raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}")
+
+
+def check_categories(categories: int | None, estimators: Sequence[str]) -> None:
+    """Raises a SettingsError unless units can have so many categories, and each estimator takes units of them."""
+    if categories is None:
+        return
+    if categories < 2:
+        raise SettingsError(f"--categories {categories}: expected at least 2, or none for binary units")
+    check_count("categories", categories)
+    binary = [name for name in estimators if not takes_categories(name)]
+    if binary:
+        raise SettingsError(f"--estimators {_shown(binary)}: expected no --categories, since these take binary units")
 
 
 def check_file(name: str, path: Path | None) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from hnca.experiments.methods import is_seldom_compared, names
+from hnca.experiments.methods import is_seldom_compared, names, takes_categories
 from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.settings._base import TrainingSettings
-from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_each, check_names
 from hnca.experiments.settings.data import DataSettings
 
 GROUPS = 20
@@ -39,6 +39,8 @@ class CompareSettings:
     """How the auto-encoders' latent layers are joined to those below: see hnca vae. Not with --run."""
     decoder: Literal["linear", "nonlinear"] = "linear"
     """Likewise downwards: see hnca vae."""
+    categories: int | None = None
+    """Latent units of so many categories, of auto-encoders: see hnca vae. Not with --run."""
     batch_size: int = 50
     """Images in the one batch that all are compared on, and an update of the training."""
     draws: int = 400
@@ -60,29 +62,36 @@ class CompareSettings:
             raise SettingsError(f"--epochs {shown}: expected whole numbers of at least 0")
         for name in ("width", "batch_size", "adaptation", "repeats"):
             check_count(name, getattr(self, name))
-        for name, joint in self._joints.items():
+        for name, given in self._network.items():
             kind = settings_class(self.experiment)
             if self.run is not None or name not in {field.name for field in fields(kind)}:
                 where = f"--run {self.run}" if self.run is not None else f"--experiment {self.experiment}"
-                raise SettingsError(f"--{name} {joint}: expected none with {where}, whose networks are as they are")
+                raise SettingsError(f"--{name} {given}: expected none with {where}, whose networks are as they are")
         for name in ("draws", "reference_draws"):
             count = getattr(self, name)
             if count < 2 * GROUPS or count % GROUPS:
                 flag = "--" + name.replace("_", "-")
                 raise SettingsError(f"{flag} {count}: expected a multiple of {GROUPS} from {2 * GROUPS} on")
+        check_categories(self.categories, self.estimators)
         if self.estimators:
             check_names("estimators", self.estimators, self._comparable)
 
     def training(self, layers: int) -> TrainingSettings:
         """Returns the settings by which one seed of networks of one depth is trained for the comparison."""
-        chosen: dict[str, Any] = {"width": self.width, "batch_size": self.batch_size, "data": self.data, **self._joints}
+        chosen: dict[str, Any] = {
+            "width": self.width,
+            "batch_size": self.batch_size,
+            "data": self.data,
+            **self._network,
+        }
         kind = settings_class(self.experiment)
         return kind(layers=(layers,), epochs=max(1, *self.epochs), seeds=1, **chosen)
 
     @property
-    def _joints(self) -> dict[str, str]:
-        """Those that are not as they are everywhere."""
-        return {name: joint for name in ("encoder", "decoder") if (joint := getattr(self, name)) != "linear"}
+    def _network(self) -> dict[str, str | int]:
+        """What of its auto-encoders is not as it is everywhere."""
+        usual = {"encoder": "linear", "decoder": "linear", "categories": None}
+        return {name: given for name, value in usual.items() if (given := getattr(self, name)) != value}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,4 +100,5 @@ class CompareSettings:
 
     @property
     def _comparable(self) -> tuple[str, ...]:
-        return names(settings_class(self.experiment).learns_from)
+        known = names(settings_class(self.experiment).learns_from)
+        return known if self.categories is None else tuple(name for name in known if takes_categories(name))

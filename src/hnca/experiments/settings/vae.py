@@ -9,7 +9,7 @@ import tyro
 
 from hnca.experiments.methods import Needs, ablations, described, names
 from hnca.experiments.settings._base import Scale, TrainingSettings
-from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_each, check_names
 from hnca.experiments.settings.recipe import RecipeSettings
 
 ABLATIONS = ablations("hnca")
@@ -47,7 +47,7 @@ class VAESettings(RecipeSettings, TrainingSettings):
         6: Scale(("hnca", "hnca+baseline"), 840, 5, {"ablations": ABLATIONS}),
     }
     of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
-    unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | _RECIPE
+    unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | _RECIPE | {"categories"}
 
     estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_WHICH)] = (
         "hnca",
@@ -63,6 +63,8 @@ class VAESettings(RecipeSettings, TrainingSettings):
     """How a latent layer is joined to the one below: nonlinear is by two hidden layers of leaky rectifiers between."""
     decoder: Literal["linear", "nonlinear"] = "linear"
     """How a layer of the decoder is joined to the one above: as for --encoder."""
+    categories: int | None = None
+    """Latent units of so many categories, as in --width 20 --categories 10; by default units are 0 or 1."""
     entropy: Literal["analytic", "sampled"] = "analytic"
     """The encoder's entropies in the bound: sampled is -log q of the sample, cheaper for HNCA at some variance."""
     test_epochs: tuple[int, ...] = ()
@@ -76,6 +78,7 @@ class VAESettings(RecipeSettings, TrainingSettings):
         RecipeSettings.__post_init__(self)
         TrainingSettings.__post_init__(self)
         check_names("estimators", self.estimators, names({*self.learns_from, "bound"}))
+        check_categories(self.categories, self.estimators)
         bounds = [name for name in self.estimators if name in names({"bound"})]
         if bounds and self.entropy != "sampled":
             raise SettingsError(f"--estimators {' '.join(bounds)}: expected --entropy sampled, for weights p / q")
@@ -86,6 +89,8 @@ class VAESettings(RecipeSettings, TrainingSettings):
             layers = " ".join(map(str, self.layers))
             expected = "expected --layers 1: of deeper ones the divergence is known for no unit"
             raise SettingsError(f"--free-bits {self.free_bits}: --layers {layers}; {expected}")
+        if self.free_bits and self.categories is not None:
+            raise SettingsError(f"--free-bits {self.free_bits}: expected no --categories, since it is for binary units")
         if self.ablations:
             check_names("ablations", self.ablations, ABLATIONS)
             if not any(name.startswith("hnca") for name in self.estimators):
