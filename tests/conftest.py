@@ -1,6 +1,8 @@
 """Strictness of the whole suite: annotations are checked, and ranks and dtypes are never promoted silently."""
 
 import os
+from collections import defaultdict
+from zlib import crc32
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -15,13 +17,22 @@ jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What is asked of every case of the registry, but exactness, is asked of a variant by whoever has the time."""
+    """Of a long sweep every third case is run, and all by whoever has the time; another third of each sweep."""
     from cases import VARIANTS
 
-    for item in (item for item in items if "exact" not in item.path.name):
+    sweeps = defaultdict(list)
+    for item in items:
         found = getattr(item, "callspec", None)
-        if found is not None and any(name in found.id for name in VARIANTS):
+        if found is None:
+            continue
+        if "exact" not in item.path.name and any(name in found.id for name in VARIANTS):
             item.add_marker(pytest.mark.thorough)
+        elif item.get_closest_marker("sweep"):
+            sweeps[item.nodeid.partition("[")[0]].append(item)
+    for cases in sweeps.values():
+        for place, item in enumerate(sorted(cases, key=lambda item: crc32(item.nodeid.encode()))):
+            if place % 3:
+                item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(autouse=True, scope="session")

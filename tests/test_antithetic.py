@@ -61,6 +61,7 @@ def test_the_expectation_over_all_samples_is_the_gradient(samples):
 
 
 @pytest.mark.parametrize("samples", [2, 3, 4])
+@pytest.mark.sweep
 def test_samples_are_drawn_as_their_law_says(samples):
     """z-tests of the share of every pattern, level 1e-6 (Bonferroni), from the first sample on."""
     count, logits = 60_000, jnp.asarray(LOGITS)
@@ -103,6 +104,7 @@ def test_extreme_logits_stay_finite():
             assert not bool(jnp.any(found[:, jnp.isinf(logits)]))
 
 
+@pytest.mark.sweep
 def test_more_samples_vary_less():
     network = hnca.Network({"code": hnca.Bernoulli(hnca.Free(5), SIGNS)})
     objective = hnca.Objective(hnca.Function(lambda x: jnp.sin(jnp.sum(x) + x[0]), "code"))

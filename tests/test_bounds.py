@@ -24,6 +24,7 @@ class OfTheseSamples(hnca.ReweightedWakeSleep):
 
 
 @pytest.mark.parametrize(("name", "count"), [("1 layer", 40_000), ("2 layers", 10_000)])
+@pytest.mark.sweep
 def test_drawn_samples_of_local_disarm_give_the_bound_and_its_gradients(name, count):
     """z-tests of the value and every parameter of both networks, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = MAKERS[name](jax.random.key(0))
@@ -82,6 +83,7 @@ def of_likelihood(objective, network, trace):
 
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("prior", [False, True], ids=["encoder", "prior as proposal"])
+@pytest.mark.sweep
 def test_both_phases_ascend_what_they_say(name, prior):
     """EM, if the network is the prior and the proposal (Tang and Salakhutdinov 2013). All pairs of samples."""
     network, objective, inputs = MAKERS[name](jax.random.key(0))
@@ -134,6 +136,7 @@ def test_other_objectives_are_refused_with_the_reason(kind):
 
 
 @pytest.mark.parametrize("kind", [hnca.LocalDisARM, hnca.ReweightedWakeSleep])
+@pytest.mark.sweep
 def test_log_weights_far_apart_stay_finite(kind):
     network, objective, inputs = MAKERS["1 layer"](jax.random.key(0))
     network = jax.tree.map(lambda leaf: 3000 * leaf, network)

@@ -120,6 +120,7 @@ def test_certain_children_say_nothing(scale, kernel):
     ],
 )
 class TestFunction:
+    @pytest.mark.sweep
     def test_it_may_be_mapped_over_anything(self, function, reference):
         rise, logits, state = draw(6, 7, 19, dtype=jnp.float64)
         expected = reference(rise, logits, state)
@@ -136,6 +137,7 @@ class TestFunction:
         program = jax.jit(jax.vmap(function, (None, 0, 0))).lower(rise, logits, state).compile()
         assert program.memory_analysis().temp_size_in_bytes < 8 * rise.size * 30
 
+    @pytest.mark.sweep
     def test_its_derivative_is_that_of_the_reference(self, function, reference):
         arguments = draw(3, 4, 5, dtype=jnp.float64)
         directions = jax.tree.map(jnp.cos, arguments)[:2]

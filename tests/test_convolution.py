@@ -31,6 +31,7 @@ def pair(geometry, out_channels=3, values=(-1, 1)):
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.sweep
 def test_logits_are_sums_over_patches(geometry):
     network, trace = pair(geometry)
     conv = network.layers["high"].conditional
@@ -47,6 +48,7 @@ def test_logits_are_sums_over_patches(geometry):
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.usefixtures("float64")
+@pytest.mark.sweep
 def test_messages_and_contrasts_of_entropies_and_means_are_those_of_every_flip(geometry):
     network, trace = pair(geometry, out_channels=17 if geometry == "stride" else 3)
     layer = network.layers["high"]
@@ -67,6 +69,7 @@ def test_messages_and_contrasts_of_entropies_and_means_are_those_of_every_flip(g
 
 
 @pytest.mark.parametrize("scale", [0.1, 20.0, 1e4])
+@pytest.mark.sweep
 def test_messages_in_float32_are_exact_where_they_must_be_and_finite_everywhere(scale):
     network, trace = pair("all", out_channels=20)
     conv = network.layers["high"].conditional

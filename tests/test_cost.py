@@ -54,6 +54,7 @@ def points():
 
 
 @pytest.mark.parametrize("name", sorted(name for name, case in ALL_CASES.items() if case.objective != LOG_WEIGHT))
+@pytest.mark.sweep
 def test_it_costs_what_it_says(name):
     network, method = chain(), ALL_CASES[name].estimator
     trace = network.sample(jax.random.key(1), {"image": jnp.ones((BATCH, 5))})

@@ -83,6 +83,7 @@ EXPENSIVE = [
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", EXPENSIVE)
+@pytest.mark.sweep
 def test_expectation_over_traces_and_choices_is_the_exact_gradient(name, monkeypatch):
     """Whatever the guesses have learned: of all estimates the mean, of everything that is drawn."""
     network, objective, inputs = setting(name)
@@ -139,6 +140,7 @@ def assert_close(found, expected):
         (hnca.LeaveOneOutHNCA(2, counterfactuals=2), hnca.LeaveOneOutHNCA(2)),
     ],
 )
+@pytest.mark.sweep
 def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, every, monkeypatch):
     """Two an example, at every trace of a batch of `[2, 3]`, and for each of several passes."""
     network, objective, trace = deep()
@@ -166,6 +168,7 @@ def test_where_all_are_evaluated_it_is_hnca_to_the_bit():
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["nonlinear", pytest.param("counts", marks=pytest.mark.thorough), "product_of_draws"])
+@pytest.mark.sweep
 def test_a_program_has_the_gradient_of_everything_evaluated(name, monkeypatch):
     """Also where evaluating everything would be too dear, so that it would be credited by the score."""
     arguments = programs.parameters(), KEY, programs.example()
@@ -201,6 +204,7 @@ def test_it_says_what_it_evaluates():
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.sweep
 def test_credits_keep_the_dtype_and_the_state_its_structure(dtype):
     """Of examples alone, in batches and of none, so that it can be carried through a scan."""
     for batch in ((), (0,), (2, 3)):
@@ -248,6 +252,7 @@ def test_what_is_chosen_are_other_values():
 
 
 @pytest.mark.parametrize("estimator", [hnca.HNCA, hnca.LeaveOneOutHNCA])
+@pytest.mark.sweep
 def test_mistakes_are_named(estimator):
     with pytest.raises(ValueError, match=rf"{estimator.__name__}: counterfactuals=0; expected how many"):
         estimator(counterfactuals=0)

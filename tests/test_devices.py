@@ -58,6 +58,7 @@ def assert_same_numbers(one, several):
     np.testing.assert_allclose(several, one, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_four_devices_give_the_numbers_of_one(tmp_path, images):
     """Two rows of seeds, and each batch in two."""
     one, four = ([*VAE, *images, "--seeds", 2, "--out", tmp_path / name] for name in ("one", "four"))

@@ -19,6 +19,7 @@ def test_where_they_help_most_there_are_examples():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.sweep
 def test_the_example_gives_what_it_says(name):
     names = {"jax": jax, "jnp": jnp, "hnca": hnca}
     example = doctest.DocTestParser().get_doctest(EXAMPLES[name].__doc__, names, name, None, None)

@@ -18,6 +18,7 @@ RUN = ["first-steps.md", "extending.md", *HOW_TO]
 
 
 @pytest.mark.parametrize("name", RUN)
+@pytest.mark.sweep
 def test_the_code_of_a_page_runs_as_written(name):
     if name == "how-to/pytorch.md" and importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")

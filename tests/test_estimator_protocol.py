@@ -55,6 +55,7 @@ def test_every_estimator_has_a_case():
 
 @pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
 class TestProtocol:
+    @pytest.mark.sweep
     def test_credit_has_the_shape_and_dtype_of_the_logits(self, case):
         network, objective, trace, key = setting_for(case)
         estimate = eqx.filter_eval_shape(case.estimator, network, objective, trace, key=key)
@@ -73,6 +74,7 @@ class TestProtocol:
             leaves = [leaf for leaf in jax.tree.leaves(estimate) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
             assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float64")}
 
+    @pytest.mark.sweep
     def test_vmap_over_keys_is_a_loop_over_them(self, case):
         network, objective, trace, _ = setting_for(case)
         keys = jax.random.split(jax.random.key(3), 2)
@@ -85,6 +87,7 @@ class TestProtocol:
             alone = compiled(key)
             assert_close(jax.tree.map(lambda leaf, place=place: leaf[place], together), alone)
 
+    @pytest.mark.sweep
     def test_a_scan_traces_it_once(self, case):
         network, objective, trace, key = setting_for(case)
         count = 0
@@ -112,6 +115,7 @@ class TestProtocol:
 
 
 @pytest.mark.parametrize("name", ["HNCA with a running mean", "HNCA with leave-one-out", "REBAR", "VIMCO"])
+@pytest.mark.sweep
 def test_jit_changes_nothing(name):
     """Of each way to come to credits one: operation by operation they take long."""
     case = ALL_CASES[name]
@@ -136,6 +140,7 @@ class Unknown(hnca.Component):
 
 @pytest.mark.parametrize("estimator", [case.estimator for case in CASES.values()], ids=list(CASES))
 class TestFunctionOfTheTrace:
+    @pytest.mark.sweep
     def test_vmap_over_the_batch_is_the_mean_over_the_batch(self, estimator):
         network, reward, trace = setting()
         state = estimator.init(network, hnca.Objective(reward))
@@ -149,6 +154,7 @@ class TestFunctionOfTheTrace:
         assert_close(single.credits, whole.credits)
         assert_close(jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), single.gradient), whole.gradient)
 
+    @pytest.mark.sweep
     def test_two_batch_axes_are_one(self, estimator):
         network, reward, trace = setting(batch=(2, 3))
         folded = network.evaluate({k: v.reshape(6, *v.shape[2:]) for k, v in trace.values.items()}, (6,))
@@ -156,6 +162,7 @@ class TestFunctionOfTheTrace:
         one_axis = compiled(network, hnca.Reward("action", reward.observed.reshape(6)), folded)
         assert_close(compiled(network, reward, trace).gradient, one_axis.gradient)
 
+    @pytest.mark.sweep
     def test_gradients_do_not_flow_through_the_credits(self, estimator):
         network, reward, trace = setting()
         by_hand = jax.jit(

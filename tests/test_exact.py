@@ -51,6 +51,7 @@ EVERYWHERE = [(case, name) for case in CASES for name in NETWORKS if CASES[case]
 
 
 @pytest.mark.parametrize(("case", "name"), EVERYWHERE)
+@pytest.mark.sweep
 def test_expectation_is_the_exact_gradient(case, name):
     network, inputs = NETWORKS[name](jax.random.key(0))
     estimator = CASES[case].estimator
@@ -60,6 +61,7 @@ def test_expectation_is_the_exact_gradient(case, name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.sweep
 def test_a_slightly_wrong_estimator_fails(name):
     network, inputs = NETWORKS[name](jax.random.key(0))
     expected = moments(SlightlyWrong(), network, reward_of, inputs).mean
@@ -72,6 +74,7 @@ DOMINATING = [name for name, case in CASES.items() if case.dominates_reinforce a
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("case", DOMINATING)
+@pytest.mark.sweep
 def test_no_parameter_varies_more_than_under_reinforce(case, name, seed):
     """Young 2022, Theorem 1."""
     network, inputs = NETWORKS[name](jax.random.key(seed))
@@ -92,6 +95,7 @@ def test_hnca_varies_less_than_reinforce_in_the_hidden_layers(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.sweep
 def test_posterior_is_the_conditional_on_the_markov_blanket(name):
     """Young 2022, Eq 2, against the enumerated conditional given every other unit."""
     network, inputs = NETWORKS[name](jax.random.key(5))

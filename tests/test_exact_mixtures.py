@@ -23,6 +23,7 @@ def mixed(network, trace):
 
 @pytest.mark.parametrize("name", ["chain of -1 and 1", "branching", "convolutional"])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.sweep
 def test_an_observed_reward_and_known_regularisers_together(case, name):
     network, inputs = NETWORKS[name](jax.random.key(0))
     estimator = CASES[case].estimator

@@ -21,6 +21,7 @@ EVERYWHERE = [(case, name) for case in CASES for name in OBJECTIVES if CASES[cas
 
 
 @pytest.mark.parametrize(("case", "name"), EVERYWHERE)
+@pytest.mark.sweep
 def test_expectation_is_the_exact_gradient(case, name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     estimator = CASES[case].estimator
@@ -32,6 +33,7 @@ def test_expectation_is_the_exact_gradient(case, name):
 
 
 @pytest.mark.parametrize("name", [*SOME, "3-layer auto-encoder"])
+@pytest.mark.sweep
 def test_each_component_varies_no_more_than_under_reinforce(name):
     """Young 2022, Appendix I, for every component by itself."""
     network, objective, inputs = OBJECTIVES[name](jax.random.key(1))
@@ -61,6 +63,7 @@ def exact_variance(network, inputs, credits):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.sweep
 def test_every_contrast_is_the_enumerated_one(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(2))
     batched = {key: jnp.broadcast_to(value, (2, 3, *value.shape)) for key, value in inputs.items()}
@@ -85,6 +88,7 @@ def test_every_contrast_is_the_enumerated_one(name):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.sweep
 def test_the_elbo_is_a_bound_and_its_decoder_learns(depth):
     network, objective, inputs = OBJECTIVES[f"{depth}-layer auto-encoder"](jax.random.key(4))
     generated, entropies = objective.components[: depth + 1], objective.components[depth + 1 :]

@@ -129,6 +129,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("estimator", "name"), PAIRS)
+@pytest.mark.sweep
 def test_expectation_over_both_samples_is_the_exact_gradient(estimator, name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     found = expected_gradient(LAWS[estimator], network, objective, inputs)
@@ -147,6 +148,7 @@ TWO_PASSES = [
 
 
 @pytest.mark.parametrize(("estimator", "name"), TWO_PASSES)
+@pytest.mark.sweep
 def test_two_independent_passes_enumerated_give_the_exact_gradient(estimator, name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     every = jax.tree.map(jnp.asarray, joint_states(network))
@@ -176,6 +178,7 @@ def test_two_independent_passes_enumerated_give_the_exact_gradient(estimator, na
     "name",
     ["1-layer auto-encoder", "2-layer auto-encoder", "scattered over categorical hidden"],
 )
+@pytest.mark.sweep
 def test_the_exact_estimator_is_the_exact_gradient_and_value(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     batch = {key: jnp.stack([value, 1 - value]) for key, value in inputs.items()}
@@ -197,6 +200,7 @@ DRAWN = [c.estimator for n, c in ALL_CASES.items() if c.draws and not c.biased a
 
 
 @pytest.mark.parametrize("estimator", DRAWN, ids=repr)
+@pytest.mark.sweep
 def test_drawn_credits_have_the_exact_mean(estimator):
     """z-tests of every parameter of a two-layer auto-encoder, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))

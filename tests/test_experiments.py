@@ -85,6 +85,7 @@ def test_the_torso_is_the_papers():
         ("vae", {"encoder": "nonlinear", "decoder": "nonlinear", "entropy": "sampled"}, {"encoder": "nonlinear"}),
     ],
 )
+@pytest.mark.sweep
 def test_networks_with_deterministic_layers_train(name, changes, fields):
     settings, _ = settings_of(name, epochs=1, **changes)
     assert experiment_of(settings, MNIST.facts).identity().items() >= fields.items()
@@ -95,6 +96,7 @@ def test_networks_with_deterministic_layers_train(name, changes, fields):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.sweep
 def test_seeds_trained_together_are_the_seeds_trained_alone(name):
     """A seed's run does not depend on its company (to the rounding of a batched matrix product)."""
     alone, together = trained(name, seeds=1)[-1].measures, trained(name, seeds=3)[-1].measures

@@ -35,6 +35,7 @@ def credits_of(estimator, network, objective, trace):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.sweep
 def test_expectation_is_the_exact_gradient(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     exact = gradient(network, objective, inputs)

@@ -102,6 +102,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.sweep
 def test_whatever_the_function_its_leaves_are_its_arrays(name):
     """`Apply`, `Sequential` and `Function` alike, under Optax, `jax.jit`, `jax.vmap` and `jax.grad`."""
     function = FUNCTIONS[name]

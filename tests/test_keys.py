@@ -19,6 +19,7 @@ COUNT = 4000
 
 
 @pytest.mark.parametrize("case", DRAWING.values(), ids=list(DRAWING))
+@pytest.mark.sweep
 def test_the_key_that_drew_the_trace_may_be_given_again(case):
     """Mean gradients with one key for both and with two: z-tests of each number, level 1e-6 over all (Bonferroni)."""
     network, objective, inputs = auto_encoder(1, BITS, hnca.SampledEntropy)(jax.random.key(0))
@@ -36,6 +37,7 @@ def test_the_key_that_drew_the_trace_may_be_given_again(case):
 
 
 @pytest.mark.parametrize("case", DRAWING.values(), ids=list(DRAWING))
+@pytest.mark.sweep
 def test_no_key_is_used_twice(case):
     """As JAX's own checker sees it, of the key that drew the trace too."""
     network, objective, inputs = auto_encoder(1, BITS, hnca.SampledEntropy)(jax.random.key(0))

@@ -43,6 +43,7 @@ def made(family):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("family", ["categorical", "bernoulli"])
+@pytest.mark.sweep
 def test_the_gradient_of_experts_is_exact_and_less_variable(family):
     network, objective, inputs = experts(family)
 

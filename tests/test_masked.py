@@ -42,24 +42,25 @@ def masked(top):
     return network, hnca.Objective(*terms), inputs
 
 
-def test_every_estimator_is_finite_and_leaves_what_is_masked_alone():
-    def estimates(key):
-        found = {}
-        for name in KINDS:
-            network, objective, inputs = masked(hnca.Bernoulli if name in ONLY_BERNOULLI else hnca.Categorical)
-            if ALL_CASES[name].objective == LOG_WEIGHT:
-                objective = objective.components[1]
-            batched = {k: jnp.broadcast_to(v, (5, *v.shape)) for k, v in inputs.items()}
-            trace = network.sample(key, batched)
-            found[name] = ALL_CASES[name].estimator(network, objective, trace, key=jax.random.key(2))
-        return {name: (e.credits, e.gradient, e.objective_gradient, e.value, e.state) for name, e in found.items()}
+@pytest.mark.sweep
+@pytest.mark.parametrize("name", KINDS)
+def test_it_is_finite_and_leaves_what_is_masked_alone(name):
+    network, objective, inputs = masked(hnca.Bernoulli if name in ONLY_BERNOULLI else hnca.Categorical)
+    if ALL_CASES[name].objective == LOG_WEIGHT:
+        objective = objective.components[1]
 
-    for name, found in eqx.filter_jit(estimates)(jax.random.key(3)).items():
-        for leaf in jax.tree.leaves(found):
-            assert jnp.all(jnp.isfinite(leaf)), name
-        assert jnp.all(found[0]["z"][..., 0] == 0), name
-        if name != "ARM":  # whose credits of units that are certain are 0 on average only
-            assert jnp.all(found[0]["h"][..., 1] == 0), name
+    def estimated(key):
+        batched = {k: jnp.broadcast_to(v, (5, *v.shape)) for k, v in inputs.items()}
+        trace = network.sample(key, batched)
+        found = ALL_CASES[name].estimator(network, objective, trace, key=jax.random.key(2))
+        return found.credits, found.gradient, found.objective_gradient, found.value, found.state
+
+    found = eqx.filter_jit(estimated)(jax.random.key(3))
+    for leaf in jax.tree.leaves(found):
+        assert jnp.all(jnp.isfinite(leaf))
+    assert jnp.all(found[0]["z"][..., 0] == 0)
+    if name != "ARM":  # whose credits of units that are certain are 0 on average only
+        assert jnp.all(found[0]["h"][..., 1] == 0)
 
 
 def test_unbiased_ones_expect_the_gradient():
@@ -79,6 +80,7 @@ def test_unbiased_ones_expect_the_gradient():
 
 @pytest.mark.parametrize("wish", ["auto", "jax"])
 @pytest.mark.parametrize("conv", [False, True])
+@pytest.mark.sweep
 def test_contrasts_beside_children_that_are_certain(wish, conv, monkeypatch):
     """Of infinite logits, which a bias of infinity makes, against enumeration."""
     monkeypatch.setenv("HNCA_KERNEL", wish)

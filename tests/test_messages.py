@@ -19,6 +19,7 @@ from hnca.messages.categorical_parent import categorical_parent_message
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.sweep
 def test_every_edge_agrees_with_enumeration(name):
     network, inputs = NETWORKS[name](jax.random.key(0))
     batched = {key: jnp.broadcast_to(value, (4, 5, *value.shape)) for key, value in inputs.items()}
@@ -120,6 +121,7 @@ def direct_categorical_parent_message(weight, log_prob, parent_values):
 
 @pytest.mark.parametrize("scale", [0.1, 3.0, 20.0])
 @pytest.mark.parametrize("children", [1, 17, 300])
+@pytest.mark.sweep
 def test_messages_to_categorical_parents_in_float32(scale, children):
     keys = jax.random.split(jax.random.key(children), 4)
     weight = scale * jax.random.uniform(keys[0], (4, 3, children), minval=-1.0)
@@ -136,6 +138,7 @@ def test_messages_to_categorical_parents_in_float32(scale, children):
 
 @pytest.mark.parametrize("scale", [0.1, 3.0, 20.0])
 @pytest.mark.parametrize(("children", "categories"), [(1, 3), (17, 3), (300, 3), (5, 40)])
+@pytest.mark.sweep
 def test_messages_between_categorical_layers_in_float32(scale, children, categories):
     keys = jax.random.split(jax.random.key(children), 4)
     weight = scale * jax.random.uniform(keys[0], (4, 3, children, categories), minval=-1.0)
@@ -168,6 +171,7 @@ def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
 
 
 @pytest.mark.parametrize("allowed", [1, 100, 2**22])
+@pytest.mark.sweep
 def test_enumeration_is_the_same_however_many_evaluations_are_held(allowed, monkeypatch):
     monkeypatch.setattr("hnca.messages.batching._ELEMENTS", allowed)
     network, inputs = NETWORKS["categorical hidden"](jax.random.key(0))

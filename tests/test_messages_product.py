@@ -73,6 +73,7 @@ def draw(seed, batch, parents, children, scale=1.0, weight_limit=20.0):
     seed=st.integers(0, 2**16),
 )
 @hypothesis.settings(max_examples=8, deadline=None, derandomize=True)
+@pytest.mark.sweep
 def test_float32_agrees_with_float64(both, batch, parents, children, span, seed):
     for scale in (1e-4, 0.01, 0.3, 3.0, 20.0):
         weight, *rest = draw(seed, batch, parents, children, scale)
@@ -172,7 +173,8 @@ def test_batch_axes_change_nothing():
     ("sizes", "expected"),
     [((0.1, 1.0), set()), ((0.1, 8.0), {"split"}), ((0.1, 100.0), {"bounded"}), ((8.0, 100.0), {"split", "bounded"})],
 )
-def test_slower_ways_run_only_where_needed(sizes, expected, monkeypatch):
+@pytest.mark.sweep
+def test_slower_ways_run_only_where_needed(sizes, expected, monkeypatch, request):
     """Under `vmap` too, which is where a conditional would run them all."""
     ran = set()
 
@@ -186,7 +188,8 @@ def test_slower_ways_run_only_where_needed(sizes, expected, monkeypatch):
     for name in ("split", "bounded"):
         attribute = f"_log_of_{name}_products"
         monkeypatch.setattr(kernel, attribute, noting(name, getattr(kernel, attribute)))
-    jax.clear_caches()  # what was traced before would not be traced again
+    jax.clear_caches()  # what was traced before would not be traced again, and what is noted here is not for others
+    request.addfinalizer(jax.clear_caches)
     _, logits, state, above = draw(7, 4, 9, 70)
     weights = jnp.stack([jnp.full((9, 70), size) for size in sizes])
     run = jax.jit(jax.vmap(lambda weight: product_message(weight, 1.0, logits / 10, state, above)))

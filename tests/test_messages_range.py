@@ -125,6 +125,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.sweep
 def test_float32_agrees_with_float64_for_weights_of_any_size(way, monkeypatch):
     if "compiled" not in way:
         monkeypatch.setenv(choice.VARIABLE, "jax")
@@ -138,6 +139,7 @@ def test_float32_agrees_with_float64_for_weights_of_any_size(way, monkeypatch):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["chain of -1 and 1", "categorical chain", "categorical hidden", "convolutional"])
 @pytest.mark.parametrize("wish", ["auto", "jax"])
+@pytest.mark.sweep
 def test_messages_have_derivatives_in_reverse(name, wish, monkeypatch):
     monkeypatch.setenv(choice.VARIABLE, wish)
     network, inputs = NETWORKS[name](jax.random.key(0))

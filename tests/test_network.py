@@ -84,6 +84,7 @@ def test_inputs_of_the_wrong_name_or_shape_are_refused():
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.sweep
 def test_samples_follow_the_joint_distribution(name):
     """Each joint state's frequency against its probability: z-tests at level 1e-6 over all states (Bonferroni)."""
     network, inputs = NETWORKS[name](jax.random.key(0))

@@ -18,6 +18,7 @@ SLACK = 2.5
 
 
 @pytest.mark.parametrize(("experiment", "aim"), [(Bandit(200), 1.3), (VAE(200, 1), 1.7)], ids=["bandit", "vae"])
+@pytest.mark.sweep
 def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
     images, _ = on_device(load_mnist())
     rows = time_updates(experiment, Shape(2, 200, 50, 1), ["hnca"], images, updates=20, repeats=7, measured=(False,))
@@ -28,6 +29,7 @@ def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
 
 @pytest.mark.parametrize("kernel", ["auto", "jax"])
 @pytest.mark.parametrize(("width", "gigabytes"), [(200, 0.1), (2048, 1.0)])
+@pytest.mark.sweep
 def test_memory_is_never_the_product_of_batch_parents_and_children(width, gigabytes, kernel, monkeypatch):
     """At width 2048 and batch 256 that product would be 4.3 GB for two latent layers alone."""
     monkeypatch.setenv("HNCA_KERNEL", kernel)

@@ -40,6 +40,7 @@ def all_in_full(function, *args):
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.sweep
 def test_messages_are_computed_in_full_precision(name):
     network, inputs = NETWORKS[name](jax.random.key(0))
     trace = network.sample(jax.random.key(1), inputs, () if inputs else (2,))

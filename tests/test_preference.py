@@ -58,6 +58,7 @@ def filled(weights, size):
         ("nonlinear", hnca.HNCA),  # mediated by networks
     ],
 )
+@pytest.mark.sweep
 def test_the_mean_over_all_choices_is_the_credit(setting, make, monkeypatch):
     """Whatever has been learned: given the samples, the credits of the estimator that evaluates everything."""
     if setting in OBJECTIVES:

@@ -88,6 +88,7 @@ def loss_of(name):
 
 
 @pytest.mark.parametrize("name", programs.PROGRAMS)
+@pytest.mark.sweep
 def test_every_structure_is_exact(name, float64):
     p, x = programs.parameters(), programs.example()
     found = hnca.check_unbiased(loss_of(name), (p, jax.random.key(0), x))
@@ -116,6 +117,7 @@ def test_check_unbiased_finds_a_bias(float64):
 
 
 @pytest.mark.parametrize("name", ["elbo_two_layers", "weighted_likelihoods", "categorical_likelihood"])
+@pytest.mark.sweep
 def test_a_batch_has_the_mean_of_its_examples_gradients(name, float64):
     p, loss = programs.parameters(), loss_of(name)
     xs = jnp.stack([programs.example(), programs.example()[::-1] * 0.5])
@@ -147,6 +149,7 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.sweep
 def test_estimators_take_programs(name, quick_compilation):
     p, xs = programs.parameters(jnp.float32), jnp.stack([programs.example(jnp.float32)] * 2)
     keys = jax.random.split(jax.random.key(1), 2)
@@ -161,6 +164,7 @@ def test_estimators_take_programs(name, quick_compilation):
 
 
 @pytest.mark.parametrize("name", ["RELAX", "HNCA, two passes", "leave one out"])
+@pytest.mark.sweep
 def test_estimators_with_draws_of_their_own_are_unbiased(name):
     # 4000 pairs of keys; z-test of a projection at level 1e-5.
     p, x = programs.parameters(jnp.float32), programs.example(jnp.float32)

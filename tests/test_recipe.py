@@ -209,7 +209,7 @@ def test_an_untouched_recipe_is_not_written_so_that_earlier_runs_go_on():
         ({"rate_decay": 3, "epochs": 4}, "--rate-decay 3: expected at least --epochs 4"),
         ({"rate_decay": 3, "rate_warm_up": 3, "epochs": 2}, "--rate-decay 3: expected more than --rate-warm-up"),
         ({"categories": 1}, "--categories 1: expected at least 2"),
-        ({"categories": 3, "estimators": ("hnca", "arms", "muprop")}, "--estimators arms muprop: expected no --categor"),
+        ({"categories": 3, "estimators": ("hnca", "arms", "muprop")}, "--estimators arms muprop: expected no --cat"),
         ({"categories": 3, "free_bits": 0.1, "layers": (1,)}, "--free-bits 0.1: expected no --categories"),
         (
             {"estimators": ("vimco",), "entropy": "sampled", "kl_warm_up": 2},

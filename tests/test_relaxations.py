@@ -81,6 +81,7 @@ def by_hand(network, objective, image, attach):
 
 
 @pytest.mark.parametrize("estimator", DIFFERENTIATING, ids=named)
+@pytest.mark.sweep
 def test_mixed_families_against_a_pass_written_by_hand(estimator):
     network, objective = mixed_families(jax.random.key(0))
     image = jnp.array([0.7, -1.2])

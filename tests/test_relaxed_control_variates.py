@@ -94,6 +94,7 @@ def total_variance(drawn):
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS, ids=[f"{type(m).__name__} on {name}" for m, name in PAIRS])
+@pytest.mark.sweep
 def test_drawn_gradients_have_the_exact_mean_and_adaptation_lessens_their_variance(method, name):
     """z-tests of every parameter before and after adaptation, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = SETTINGS[name](jax.random.key(0))

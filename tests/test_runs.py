@@ -77,6 +77,7 @@ RECIPE = [*VAE, *RATES, "--kl-warm-up", "3", "--output-bias", "data", "--categor
 
 
 @pytest.mark.parametrize("command", [BANDIT, RECIPE])
+@pytest.mark.sweep
 def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, capsys):
     tested = ["--test-epochs", "2"] if command is RECIPE else []
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -198,6 +199,7 @@ def test_checkpoints_are_written_as_often_as_told(tmp_path):
 
 
 @pytest.mark.parametrize("command", [BANDIT, VAE])
+@pytest.mark.sweep
 def test_numbers_that_are_none_stop_a_run_and_name_layer_and_update(command, tmp_path, capsys, monkeypatch):
     """The second epoch's third update is spoilt."""
     main([*command, "--epochs", "1", "--out", str(tmp_path)])

@@ -115,6 +115,7 @@ def test_data_that_cannot_be_scored_is_an_error_or_not_a_number(name):
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "float32", "bool"])
 @pytest.mark.parametrize("family", [CLASSES, PIXELS, SIGNS], ids=["classes", "pixels", "signs"])
+@pytest.mark.sweep
 def test_data_that_can_be_scored_is_scored_whatever_its_dtype(family, dtype):
     if family is SIGNS and dtype in ("uint8", "bool"):
         return

@@ -44,6 +44,7 @@ def product(first, second):
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 @pytest.mark.parametrize("name", LEARNS)
+@pytest.mark.sweep
 def test_what_is_learned_is_kept_in_float32(name, dtype):
     """Two calls: Adam's 1e-8 is 0 in float16, and whatever it is divided into then is no number."""
     network, trace = small(dtype, 4)
@@ -79,6 +80,7 @@ def test_of_an_empty_batch_nothing_is_learned(case):
 
 @pytest.mark.parametrize(("batch", "dtype"), [(0, jnp.float32), (2, jnp.float16)])
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.sweep
 def test_there_are_messages_in_an_empty_batch_and_in_short_floats(name, batch, dtype):
     network, inputs = NETWORKS[name](jax.random.key(0))
     network = jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, network)

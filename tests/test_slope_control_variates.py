@@ -92,6 +92,7 @@ FAR_AWAY = [hnca.DoubleControlVariates(2, scale=4.0), hnca.RODEO(2, scale=4.0, l
 
 
 @pytest.mark.parametrize("method", FAR_AWAY, ids=["DoubleControlVariates", "RODEO"])
+@pytest.mark.sweep
 def test_adaptation_lessens_the_variance(method):
     """Of one that begins far away; and it ends below what is without a control variate."""
     before, after = adapted_variance(method, "2-layer auto-encoder")

@@ -79,6 +79,7 @@ def test_the_torso_of_a_bound_of_several_samples_has_their_weights():
 
 
 @pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
+@pytest.mark.sweep
 def test_the_estimate_itself_gives_its_gradient_back(case):
     """With the weights of several passes, and from the one pass that the estimator was given."""
     network, objective, trace, key = setting_for(case)
@@ -132,6 +133,7 @@ def test_a_value_that_is_not_one_number_an_example_is_refused(case, shape):
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float16"])
+@pytest.mark.sweep
 def test_numbers_of_any_kind_are_made_the_networks(dtype):
     network, _, trace = setting()
     returned = jnp.arange(6).astype(dtype)

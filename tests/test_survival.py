@@ -121,6 +121,7 @@ ENDS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "told to end"), ("SIGHU
 
 
 @pytest.mark.parametrize(("number", "code", "told"), ENDS)
+@pytest.mark.sweep
 def test_an_epoch_that_is_being_computed_need_not_end(tmp_path, programs, number, code, told):
     process = start([*BANDIT, "--epochs", 9, "--out", tmp_path], before=NEVER_ENDING, **programs)
     while process.stdout.readline() != "computing\n":

@@ -32,6 +32,7 @@ def in_this_order(p, order):
 
 
 @pytest.mark.parametrize("samples", [2, 3, 4, 5])
+@pytest.mark.sweep
 def test_the_expectation_over_all_orders_is_the_gradient(samples):
     p = np.exp(LOGITS) / np.exp(LOGITS).sum()
     expected, total = np.zeros(5), 0.0

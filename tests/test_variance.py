@@ -28,6 +28,7 @@ def setting(name, batch):
 
 @pytest.mark.parametrize("batch", [(7,), (2, 4)])
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.sweep
 def test_it_is_the_variance_of_materialised_gradients(name, batch):
     network, trace, estimate = setting(name, batch)
     count = int(np.prod(batch))

@@ -66,6 +66,7 @@ def bound_and_gradients(trained, inputs, samples):
 
 
 @pytest.mark.parametrize(("name", "samples"), [("1 layer", 2), ("1 layer", 3), ("2 layers", 2)])
+@pytest.mark.sweep
 def test_all_samples_enumerated_give_the_bound_and_its_gradients(name, samples):
     network, objective, inputs = MAKERS[name](jax.random.key(0))
 

@@ -21,6 +21,7 @@ def weighted(objective, weight):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE(), hnca.NVIL(normalise=False)])
+@pytest.mark.sweep
 def test_a_weighted_term_is_the_exact_gradient_of_the_weighted_sum(estimator):
     """Against the sum of the terms' own gradients, each times its weight."""
     network, objective, inputs = auto_encoder(2, BITS)(jax.random.key(0))
@@ -33,6 +34,7 @@ def test_a_weighted_term_is_the_exact_gradient_of_the_weighted_sum(estimator):
 
 @pytest.mark.usefixtures("float64", "quick_compilation")
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.Exact(), hnca.LeaveOneOutHNCA(2), hnca.LeaveOneOut()])
+@pytest.mark.sweep
 def test_examples_are_weighted_in_every_pass(estimator):
     """Each example alone, of the same draws, times its weight; and so the decoder's gradient."""
     network, objective, inputs = auto_encoder(1, BITS)(jax.random.key(0))
@@ -84,6 +86,7 @@ def test_what_cannot_be_a_weight_is_refused():
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("known", [0.0, 1.0])
+@pytest.mark.sweep
 def test_partly_labelled_data_by_two_networks_that_share_their_layers(known):
     """The recipe of `docs/method.md`: a label is a layer where it is unknown, and an input where it is known."""
     k1, k2, k3 = jax.random.split(jax.random.key(0), 3)

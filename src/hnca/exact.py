@@ -41,8 +41,12 @@ def expectation(network: Network, inputs: Mapping[str, Array], function: Callabl
     Raises:
         ValueError: if there are more than `MAXIMUM_STATES` joint states.
     """
-    probabilities, results = _over_states(network, inputs, function)
-    return jax.tree.map(lambda leaf: _mean(probabilities, leaf), results)
+
+    def of_all(states: PyTree) -> PyTree:
+        probabilities, results = _over_states(network, inputs, function, states)
+        return jax.tree.map(lambda leaf: _mean(probabilities, leaf), results)
+
+    return jax.jit(of_all)(joint_states(network))
 
 
 def value(network: Network, objective: ObjectiveOf, inputs: Mapping[str, Array]) -> Float[Array, ""]:
@@ -65,7 +69,7 @@ def gradient(network: Network, objective: ObjectiveOf, inputs: Mapping[str, Arra
     Raises:
         ValueError: if there are more than `MAXIMUM_STATES` joint states.
     """
-    return eqx.filter_grad(lambda candidate: value(candidate, objective, inputs))(network)
+    return eqx.filter_jit(eqx.filter_grad(lambda candidate: value(candidate, objective, inputs)))(network)
 
 
 def moments(
@@ -92,14 +96,17 @@ def moments(
         estimate = estimator(network, _objective(objective, trace), trace, state=state)
         return eqx.filter(estimate.gradient, eqx.is_inexact_array)
 
-    probabilities, gradients = _over_states(network, inputs, one_state)
-    mean = jax.tree.map(lambda leaf: _mean(probabilities, leaf), gradients)
-    variance = jax.tree.map(lambda leaf, m: _mean(probabilities, (leaf - m[None]) ** 2), gradients, mean)
-    return Moments(mean, variance)
+    def of_all(states: PyTree) -> Moments:
+        probabilities, gradients = _over_states(network, inputs, one_state, states)
+        mean = jax.tree.map(lambda leaf: _mean(probabilities, leaf), gradients)
+        variance = jax.tree.map(lambda leaf, m: _mean(probabilities, (leaf - m[None]) ** 2), gradients, mean)
+        return Moments(mean, variance)
+
+    return jax.jit(of_all)(joint_states(network))
 
 
 def _over_states(
-    network: Network, inputs: Mapping[str, Array], function: Callable[[Trace], PyTree]
+    network: Network, inputs: Mapping[str, Array], function: Callable[[Trace], PyTree], states: PyTree
 ) -> tuple[Float[Array, " states"], PyTree]:
     """Returns every joint state's probability and the function's result for it, stacked."""
 
@@ -107,7 +114,7 @@ def _over_states(
         trace = network.evaluate({**inputs, **values}, ())
         return jnp.exp(network.log_prob(trace)), function(trace)
 
-    return jax.jit(lambda states: jax.lax.map(one_state, states, batch_size=4096))(joint_states(network))
+    return jax.lax.map(one_state, states, batch_size=4096)
 
 
 def _objective(objective: ObjectiveOf, trace: Trace) -> Objective:
