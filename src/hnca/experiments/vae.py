@@ -5,6 +5,7 @@ the prior of the deepest layer learned. Encoder and decoder are trained together
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from hnca.experiments.auto_encoder.networks import (
     EntropyKind,
     Joint,
     auto_encoder,
+    centred,
+    with_means,
     with_output_bias,
     with_scaled_logits,
 )
@@ -31,7 +34,7 @@ from hnca.experiments.experiment import Credited, Experiment, Measures, Panels, 
 from hnca.experiments.methods import is_ablation
 from hnca.experiments.optimisers import ascent
 from hnca.experiments.settings.optimiser import OptimiserSettings
-from hnca.experiments.settings.recipe import RecipeSettings
+from hnca.experiments.settings.recipe import RecipeSettings, recipe_of_networks
 from hnca.experiments.store import Row
 
 _PARTS = ("reconstruction", "kl")
@@ -78,6 +81,7 @@ class VAE(Experiment):
         categories: int | None = None,
     ):
         self._categories = categories
+        self._values = (-1, 1) if recipe.latent_values == "signs" else (0, 1)
         self._recipe = recipe
         self._kl_weight: Float[Array, ""] | None = None  # while the bound itself is learned from
         self._image_shape = image_shape
@@ -87,21 +91,26 @@ class VAE(Experiment):
     @classmethod
     def of(cls, settings: Any, facts: Facts) -> "VAE":
         joints = settings.encoder, settings.decoder
-        # What is compared or loaded has no recipe, and needs none.
-        recipe = settings if isinstance(settings, RecipeSettings) else RecipeSettings()
+        recipe = settings if isinstance(settings, RecipeSettings) else recipe_of_networks(vars(settings))
         shape, categories = facts.image_shape, getattr(settings, "categories", None)
         return cls(settings.width, settings.bound_samples, *joints, settings.entropy, shape, recipe, categories)
 
     def build(self, layers: int, key: Key[Array, ""]) -> AutoEncoder:
-        kinds = *self._joints, self._entropy, self._image_shape, self._categories
+        kinds = *self._joints, self._entropy, self._image_shape, self._categories, self._values
         built = auto_encoder(layers, self._width, key, *kinds)
-        scale = self._recipe.encoder_scale
-        return built if scale == 1 else with_scaled_logits(built, scale)
+        recipe = self._recipe
+        if recipe.encoder_scale != 1:
+            built = with_scaled_logits(built, recipe.encoder_scale)
+        return centred(built, jnp.zeros(math.prod(self._image_shape))) if recipe.centred else built
 
     def started(self, trained: AutoEncoder, images: Images) -> AutoEncoder:
-        if self._recipe.output_bias == "zero":
+        recipe = self._recipe
+        if recipe.output_bias == "zero" and not recipe.centred:
             return trained
-        return with_output_bias(trained, jnp.mean(images.pixels.astype(jnp.result_type(float)), axis=0) / 255)
+        means = jnp.mean(images.pixels.astype(jnp.result_type(float)), axis=0) / 255
+        if recipe.output_bias == "data":
+            trained = with_output_bias(trained, means)
+        return with_means(trained, means) if recipe.centred else trained
 
     def at(self, epochs: Float[Array, ""]) -> "VAE":
         if self._recipe.learns_bound:
@@ -112,13 +121,15 @@ class VAE(Experiment):
 
     def optimiser(self, settings: OptimiserSettings, updates: int) -> optax.GradientTransformation:
         recipe = self._recipe
-        if (recipe.encoder_rate, recipe.decoder_rate, recipe.prior) == (None, None, "trained"):
+        own_rates = recipe.encoder_rate, recipe.decoder_rate, recipe.prior_rate
+        if own_rates == (None, None, None) and recipe.prior == "trained":
             return ascent(settings, updates=updates)
         decoder = ascent(settings, recipe.decoder_rate, updates)
+        prior = decoder if recipe.prior_rate is None else optax.scale(recipe.prior_rate)
         groups = {
             "encoder": ascent(settings, recipe.encoder_rate, updates),
             "decoder": decoder,
-            "prior": optax.set_to_zero() if recipe.prior == "fixed" else decoder,
+            "prior": optax.set_to_zero() if recipe.prior == "fixed" else prior,
         }
         return optax.partition(groups, labelled)
 

@@ -64,8 +64,8 @@ def test_measures(trained: AutoEncoder, images: Images, samples: int, key: Key[A
 
 
 def _probabilities(layer: Layer, logits: Float[Array, "*logits"]) -> Float[Array, "*batch units alternatives"]:
-    """Returns what a unit's probabilities are: of a binary one that of 1, as its values are 0 and 1."""
-    return jax.nn.softmax(logits) if isinstance(layer, Categorical) else layer.mean(logits)[..., None]
+    """Returns what a unit's probabilities are: of a binary one that of its upper value."""
+    return jax.nn.softmax(logits) if isinstance(layer, Categorical) else jax.nn.sigmoid(logits)[..., None]
 
 
 def importance_weighted_bound(

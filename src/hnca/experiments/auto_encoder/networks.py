@@ -1,6 +1,7 @@
 """Hierarchical auto-encoders of binary latent layers (Young 2022, Section 2), or of categorical ones: the networks."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
@@ -28,8 +29,9 @@ def auto_encoder(
     entropy: EntropyKind = "analytic",
     image_shape: tuple[int, int] = (28, 28),
     categories: int | None = None,
+    values: tuple[int, int] = (0, 1),
 ) -> AutoEncoder:
-    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of 0 or 1, or of so many categories.
+    """Returns the paper's auto-encoder: `layers` latent layers of `width` units of two values or of categories.
 
     The encoder goes image -> latent1 -> latent2 ..., the decoder the other way round, from a learned prior. Layers are
     joined by an affine map or, if nonlinear, by two deterministic layers between them, with a leaky rectifier for every
@@ -38,10 +40,11 @@ def auto_encoder(
     encoder: dict[str, Layer] = {}
     decoder: dict[str, Layer] = {}
     pixels, logits = math.prod(image_shape), width * (categories or 1)
-    below, size, layer_below = "image", pixels, Bernoulli
+    below, size = "image", pixels
+    layer_below: Callable[[Conditional], Layer] = Bernoulli
 
     def latent(conditional: Conditional) -> Layer:
-        return Bernoulli(conditional) if categories is None else Categorical(conditional, categories)
+        return Bernoulli(conditional, values) if categories is None else Categorical(conditional, categories)
 
     for place, layer_key in enumerate(jax.random.split(key, layers), start=1):
         up_key, down_key = jax.random.split(layer_key)
@@ -74,6 +77,51 @@ def with_scaled_logits(trained: AutoEncoder, scale: float) -> AutoEncoder:
     return eqx.tree_at(weights, encoder, [scale * weight for weight in weights(encoder)]), objective
 
 
+class Centred(Conditional):
+    """A conditional of its one parent less constant means.
+
+    Attributes:
+        means: of the parent's features. They are not learned.
+        of_centred: what reads the differences.
+    """
+
+    means: Float[Array, " features"]
+    of_centred: Conditional
+    parents: tuple[str, ...] = eqx.field(static=True)
+    parent_sizes: tuple[int | None, ...] = eqx.field(static=True)
+    out_features: int = eqx.field(static=True)
+
+    def __init__(self, of_centred: Conditional, means: Float[Array, " features"]):
+        """Args:
+        of_centred: a conditional of one parent.
+        means: what its features are less.
+        """
+        self.of_centred, self.means = of_centred, means
+        self.parents, self.parent_sizes = of_centred.parents, of_centred.parent_sizes
+        self.out_features = of_centred.out_features
+
+    def __call__(self, features: tuple[Array, ...], batch_shape: tuple[int, ...]) -> Array:
+        (parent,) = features
+        means = jax.lax.stop_gradient(self.means).reshape((1,) * len(batch_shape) + self.means.shape)
+        return self.of_centred((parent.reshape(*batch_shape, -1) - means,), batch_shape)
+
+
+def centred(trained: AutoEncoder, means: Float[Array, " pixels"]) -> AutoEncoder:
+    """Returns the auto-encoder with an encoder that reads the pixels less these means."""
+    encoder, objective = trained
+    return eqx.tree_at(_lowest, encoder, Centred(_lowest(encoder), means)), objective
+
+
+def with_means(trained: AutoEncoder, means: Float[Array, " pixels"]) -> AutoEncoder:
+    """Returns the auto-encoder, which is centred, with other means."""
+    encoder, objective = trained
+    return eqx.tree_at(lambda of: _lowest(of).means, encoder, means), objective
+
+
+def _lowest(encoder: Network) -> Any:
+    return encoder.layers["latent1"].conditional
+
+
 def with_output_bias(trained: AutoEncoder, means: Float[Array, " pixels"]) -> AutoEncoder:
     """Returns the auto-encoder with the biases of its decoder's pixels at the logits of these means, 0.001 to 0.999."""
     encoder, objective = trained
@@ -88,6 +136,7 @@ def with_output_bias(trained: AutoEncoder, means: Float[Array, " pixels"]) -> Au
 
 def _last(conditional: Conditional) -> Dense:
     """Returns the affine map that gives the logits."""
+    conditional = conditional.of_centred if isinstance(conditional, Centred) else conditional
     last = conditional.rest[-1] if isinstance(conditional, Sequential) else conditional
     assert isinstance(last, Dense)
     return last

@@ -13,7 +13,6 @@ from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
 from hnca.experiments.comparison.rows import Compared, Subject, compared
 from hnca.experiments.comparison.subjects import subjects
 from hnca.experiments.comparison.table import markdown_tables, terminal_table
-from hnca.experiments.data import load_dataset
 from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.files import write_atomically
@@ -34,7 +33,7 @@ def compare(settings: CompareSettings, console: Console) -> None:
         SettingsError: if the directory cannot be written, or a run not be loaded.
     """
     require_devices()
-    images, _ = on_device(load_dataset(settings.data.dataset, settings.data.data_dir))
+    images, _ = on_device(settings.data.load())
     _write(settings, [])
     console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Compared] = []

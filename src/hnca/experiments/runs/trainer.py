@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import PyTree
 from rich.console import Console
 
-from hnca.experiments.data import load_dataset
 from hnca.experiments.data.images import Images, on_device
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.methods import estimator_of
@@ -57,8 +56,7 @@ class Trainer:
     @cached_property
     def images(self) -> tuple[Images, Images]:
         """The training and the test images, on the devices."""
-        data = self._settings.data
-        return self._placement.broadcast(on_device(load_dataset(data.dataset, data.data_dir)))
+        return self._placement.broadcast(on_device(self._settings.data.load()))
 
     def lead(self, place: int, run: Run, claim: Claim) -> None:
         """Trains a run as the first process: from where it stands on disk, writing each epoch as it ends.

@@ -1,7 +1,7 @@
 """The settings of the variational auto-encoder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -10,6 +10,8 @@ import tyro
 from hnca.experiments.methods import Needs, ablations, described, names
 from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_each, check_names
+from hnca.experiments.settings.data import DataSettings
+from hnca.experiments.settings.protocol import Protocol, said_by
 from hnca.experiments.settings.recipe import RecipeSettings
 
 ABLATIONS = ablations("hnca")
@@ -46,7 +48,7 @@ class VAESettings(RecipeSettings, TrainingSettings):
         ),
         6: Scale(("hnca", "hnca+baseline"), 840, 5, {"ablations": ABLATIONS}),
     }
-    of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations"}
+    of_the_command: ClassVar[frozenset[str]] = TrainingSettings.of_the_command | {"ablations", "protocol"}
     unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | _RECIPE | {"categories"}
 
     estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_WHICH)] = (
@@ -67,6 +69,9 @@ class VAESettings(RecipeSettings, TrainingSettings):
     """Latent units of so many categories, as in --width 20 --categories 10; by default units are 0 or 1."""
     entropy: Literal["analytic", "sampled"] = "analytic"
     """The encoder's entropies in the bound: sampled is -log q of the sample, cheaper for HNCA at some variance."""
+    protocol: Protocol | None = None
+    """Do as a paper does (young: Young 2022; disarm: Dong et al. 2020; rodeo: Shi et al. 2022) in all that is of rates,
+    batches, images, first parameters and the prior, and refuse what differs. How long, and by which layers, is free."""
     test_epochs: tuple[int, ...] = ()
     """Epochs after which the test images are measured; the last one always is."""
     bound_samples: int = 100
@@ -75,6 +80,8 @@ class VAESettings(RecipeSettings, TrainingSettings):
     """Where to write the runs and the figures; runs that are there already are continued."""
 
     def __post_init__(self):
+        if self.protocol is not None:
+            self._follow(self.protocol)
         RecipeSettings.__post_init__(self)
         TrainingSettings.__post_init__(self)
         check_names("estimators", self.estimators, names({*self.learns_from, "bound"}))
@@ -98,6 +105,14 @@ class VAESettings(RecipeSettings, TrainingSettings):
         if self.test_epochs:
             check_each("test_epochs", self.test_epochs)
         check_count("bound_samples", self.bound_samples)
+
+    def _follow(self, protocol: Protocol) -> None:
+        """Sets what the protocol says; what is written of a run is then the same as if each had been given."""
+        usual = {field.name: field.default for field in fields(self)} | vars(DataSettings())
+        said = said_by(protocol, vars(self) | vars(self.data), usual)
+        object.__setattr__(self, "data", replace(self.data, training_images=said.pop("training_images")))
+        for name, value in said.items():
+            object.__setattr__(self, name, value)
 
     @property
     def all_estimators(self) -> tuple[str, ...]:
