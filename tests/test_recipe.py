@@ -255,6 +255,21 @@ def test_a_bound_of_categories_is_below_the_likelihood_and_as_near_as_its_poster
     assert float(gap) > 0.001
 
 
+def test_backpropagation_through_categories_is_straight_through(quick_compilation):
+    """What updates are timed beside: the value is that of a sample, the gradient that of the estimator."""
+    experiment = VAE(2, 2, image_shape=(1, 2), categories=3)
+    encoder, bound = experiment.build(2, jax.random.key(0))
+    batch = Images(jnp.asarray([[1.0, 0.0]]), jnp.zeros(1, jnp.int32))
+    value, found = jax.value_and_grad(
+        lambda network: experiment.differentiable((network, bound), batch, jax.random.key(1))
+    )(encoder)
+    trace = encoder.sample(jax.random.key(1), {"image": batch.pixels})
+    estimate = hnca.StraightThrough()(encoder, bound, trace)
+    np.testing.assert_allclose(value, estimate.value[0], rtol=1e-5)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(estimate.gradient), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_a_unit_of_categories_is_in_use_if_one_of_its_probabilities_follows_the_image(quick_compilation):
     encoder, bound = VAE(2, 2, image_shape=(1, 2), categories=3).build(1, jax.random.key(0))
     dense = encoder.layers["latent1"].conditional

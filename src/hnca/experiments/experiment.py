@@ -17,6 +17,7 @@ from hnca.experiments.settings.optimiser import OptimiserSettings
 from hnca.experiments.store import Row
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
+from hnca.units import Categorical
 
 Measures = Mapping[str, Float[Array, ""]]
 
@@ -173,12 +174,16 @@ class Experiment(ABC):
 
 
 def straight_through(network: Network, key: Key[Array, ""], inputs: dict[str, Array]) -> Trace:
-    """Samples a network of Bernoulli layers, with the derivative of each sample taken to be that of its mean."""
+    """Samples a network, with the derivative of each sample taken to be that of its mean."""
     keys = network.layer_keys(key)
 
     def take(name: str, logits: Float[Array, "*logits"]) -> Array:
         layer = network.layers[name]
-        mean = layer.mean(logits)
-        return mean + jax.lax.stop_gradient(layer.sample(keys[name], logits) - mean)
+        sample = layer.sample(keys[name], logits)
+        if isinstance(layer, Categorical):
+            mean, sample = jax.nn.softmax(logits), layer.point(sample, logits.dtype)
+        else:
+            mean = layer.mean(logits)
+        return mean + jax.lax.stop_gradient(sample - mean)
 
     return network.forward_pass(take, inputs, inputs["image"].shape[:-1])

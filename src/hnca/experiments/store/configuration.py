@@ -15,6 +15,8 @@ _FORMER = 2
 Configuration = dict[str, Any]
 
 _COMPARED = ("experiment", "layers", "estimator", "data", "settings")
+_IMAGES = "training_images"
+"""What the number of images that are learned from is called, as the setting is."""
 _KINDS = {
     **dict.fromkeys(("experiment", "estimator"), str),
     **dict.fromkeys(("layers", "epochs"), int),
@@ -142,6 +144,8 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     """
     before, now = _flat(stored), _flat(wanted)
     names = [*before, *(name for name in now if name not in before)]
+    if before.get(_IMAGES) is None:  # as written by earlier versions, which learned from all
+        names.remove(_IMAGES)
     return [
         f"{name} {_shown(before.get(name))}, now {_shown(now.get(name))}"
         for name in names
@@ -153,7 +157,8 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON would give it back, so that a tuple is a list."""
     chosen = json.loads(json.dumps({name: configuration[name] for name in _COMPARED}))
     of_the_run = {name: chosen[name] for name in ("experiment", "layers", "estimator")}
-    return {**of_the_run, "dataset": chosen["data"].get("content"), **chosen["settings"]}
+    data = {"dataset": chosen["data"].get("content"), _IMAGES: chosen["data"].get("train_images")}
+    return {**of_the_run, **data, **chosen["settings"]}
 
 
 def _shown(value: Any) -> str:
