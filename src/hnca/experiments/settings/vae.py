@@ -96,6 +96,10 @@ class VAESettings(RecipeSettings, TrainingSettings):
             layers = " ".join(map(str, self.layers))
             expected = "expected --layers 1: of deeper ones the divergence is known for no unit"
             raise SettingsError(f"--free-bits {self.free_bits}: --layers {layers}; {expected}")
+        if self.categories is not None and self.latent_values != "bits":
+            raise SettingsError(
+                f"--latent-values {self.latent_values}: expected no --categories, whose units have none"
+            )
         if self.free_bits and self.categories is not None:
             raise SettingsError(f"--free-bits {self.free_bits}: expected no --categories, since it is for binary units")
         if self.ablations:
