@@ -65,6 +65,7 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     assert re.fullmatch(r"< 0\.\d{3}", lines["HNCA"])
 
 
+@pytest.mark.thorough
 def test_it_compares_on_a_network_that_was_trained(tmp_path, capsys):
     sizes = ["--width", "4", "--batch-size", "6000"]
     runs, run = tmp_path / "runs", tmp_path / "runs" / "1-hnca"

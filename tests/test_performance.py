@@ -28,8 +28,9 @@ def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
 
 
 @pytest.mark.parametrize("kernel", ["auto", "jax"])
-@pytest.mark.parametrize(("width", "gigabytes"), [(200, 0.1), (2048, 1.0)])
-@pytest.mark.sweep
+@pytest.mark.parametrize(
+    ("width", "gigabytes"), [(200, 0.1), pytest.param(2048, 1.0, marks=pytest.mark.thorough)], ids=["200", "2048"]
+)
 def test_memory_is_never_the_product_of_batch_parents_and_children(width, gigabytes, kernel, monkeypatch):
     """At width 2048 and batch 256 that product would be 4.3 GB for two latent layers alone."""
     monkeypatch.setenv("HNCA_KERNEL", kernel)

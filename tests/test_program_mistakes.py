@@ -15,7 +15,13 @@ MISTAKES = {
     "one key": (lambda w: jnp.sum(hnca.bernoulli(KEY, w) * hnca.bernoulli(KEY, w)), "use one key"),
     "cond": (lambda w: jax.lax.cond(w[0] > 0, lambda: hnca.bernoulli(KEY, w)[0], lambda: 0.0), "draw unconditionally"),
     "vector": (lambda w: hnca.bernoulli(KEY, w), r"shape \(3,\) and dtype float32; expected one float"),
-    "no draw": (lambda w: jnp.sum(w), "no draws in it"),
+    "no draw": (lambda w: jnp.sum(w), r"no draws in it; .*without any, jax\.grad is right"),
+    "no return": (lambda w: None, r"returned None \(is its return missing\?\); expected one float"),
+    "a pair": (lambda w: (jnp.sum(hnca.bernoulli(KEY, w)), w), "returned a tuple; .*or, with has_aux=True, a pair"),
+    "a key of the estimator": (
+        lambda w: hnca.grad(lambda v: jnp.sum(hnca.bernoulli(KEY, v)), estimator=hnca.DisARM())(w),
+        r"DisARM: key=None; expected a key, .*estimator_key=",
+    ),
     "shared": (lambda w: jnp.sum(jax.vmap(lambda a: hnca.bernoulli(KEY, a))(w)), "uses one key for everything"),
     "too long": (
         lambda w: jnp.sum(
@@ -52,13 +58,53 @@ def test_a_batch_needs_a_key_an_example():
         )
 
 
-def test_draws_of_jax_random_are_reported():
+def shares(w):
+    return jax.nn.softmax(w)
+
+
+OTHERWISE = {
+    "bernoulli": lambda k, w: jax.random.bernoulli(k, jax.nn.sigmoid(w)),
+    "categorical": lambda k, w: jax.random.categorical(k, w),
+    "choice": lambda k, w: jax.random.choice(k, 3, p=shares(w)),
+    "several choices": lambda k, w: jax.random.choice(k, jnp.arange(3.0), (5,), p=shares(w)),
+    "poisson": lambda k, w: jax.random.poisson(k, jnp.exp(w)),
+    "binomial": lambda k, w: jax.random.binomial(k, 4.0, jax.nn.sigmoid(w)),
+    "by hand": lambda k, w: jax.random.uniform(k, (3,)) < jax.nn.sigmoid(w),
+    "gumbels": lambda k, w: jnp.argmax(w + jax.random.gumbel(k, (3,))),
+}
+"""Draws of something learned that are none of hnca's."""
+HARMLESS = {
+    "normal": lambda k, w: jax.nn.relu(w + jax.random.normal(k, (3,))),
+    "gamma": lambda k, w: jax.random.gamma(k, jnp.exp(w)),
+    "dropout": lambda k, w: jnp.where(jax.random.bernoulli(k, 0.5, (3,)), w, 0.0),
+    "permutation": lambda k, w: jax.random.permutation(k, w),
+    "uniform between": lambda k, w: jax.random.uniform(k, (3,), minval=-jnp.exp(w), maxval=jnp.exp(w)),
+    "stopped": lambda k, w: jax.random.choice(k, 3, p=shares(jax.lax.stop_gradient(w))),
+    "shuffled": lambda k, w: w[jax.random.choice(k, 3, (2,), replace=False)],
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_draws_that_are_none_of_hnca_s_are_reported(name):
+    """Beside one of hnca's by a warning, and alone by the error that there is none."""
+
     def loss(w, k):
         k1, k2 = jax.random.split(k)
-        return jnp.sum(hnca.bernoulli(k1, w) * jax.random.bernoulli(k2, jax.nn.sigmoid(w)).astype(w.dtype))
+        return jnp.sum(hnca.bernoulli(k1, w)) * jnp.sum(OTHERWISE[name](k2, w)).astype(w.dtype)
 
     with pytest.warns(UserWarning, match=r"draw at .*test_program_mistakes\.py.* depends on parameters"):
-        hnca.grad(loss)(jnp.ones(3), KEY)
+        jax.eval_shape(hnca.grad(loss), jnp.ones(3), KEY)
+    with pytest.raises(ValueError, match=r"in place of what is drawn otherwise at .*test_program_mistakes\.py"):
+        jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(OTHERWISE[name](k, w)).astype(w.dtype)), jnp.ones(3), KEY)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_noise_that_has_its_gradient_is_not(name):
+    def loss(w, k):
+        k1, k2 = jax.random.split(k)
+        return jnp.sum(hnca.bernoulli(k1, w)) * jnp.sum(HARMLESS[name](k2, w)).astype(w.dtype)
+
+    jax.eval_shape(hnca.grad(loss), jnp.ones(3), KEY)  # a warning is an error here
 
 
 def test_draws_are_ordinary_under_jax():
@@ -88,3 +134,21 @@ def test_the_primitives_relied_on_are_there():
     }
     missing = primitives.RELIED_ON - names - optional
     assert not missing
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_cannot_be_scored_has_no_gradient(whole):
+    """A label that there is not, of one example: `hnca.grad` shows no value, so that the gradient has to tell it."""
+
+    def loss(w, k, x, label):
+        return -hnca.log_prob(w * hnca.bernoulli(k, w * x), label)
+
+    def of_batch(w, k, x, label):
+        scores = jnp.sum(w[None] * hnca.bernoulli(k, w[None] * x), axis=1)
+        return -jnp.mean(scores + jnp.log(2.5 - label))
+
+    labels, data = jnp.asarray([2.0, 7.0] if whole else [2, 7]), jnp.ones((2, 3))
+    keys, in_axes = (KEY, (None, None, 0, 0)) if whole else (jax.random.split(KEY, 2), (None, 0, 0, 0))
+    gradient = jax.jit(hnca.grad(of_batch if whole else loss, in_axes=in_axes, whole_batch=whole))
+    assert jnp.all(jnp.isnan(gradient(jnp.ones(3), keys, data, labels)))
+    assert jnp.all(jnp.isfinite(gradient(jnp.ones(3), keys, data, labels % 3)))

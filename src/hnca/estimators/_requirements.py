@@ -16,7 +16,10 @@ Temperature = float | Float[Array, ""]
 def require_key(estimator: object, key: Key[Array, ""] | None, drawn: str) -> Key[Array, ""]:
     """Returns the key; none is a ValueError that names the estimator and what is drawn ("further passes are")."""
     if key is None:
-        raise ValueError(f"{type(estimator).__name__}: key=None; expected a key, from which {drawn} drawn.")
+        raise ValueError(
+            f"{type(estimator).__name__}: key=None; expected a key, from which {drawn} drawn (of a program "
+            "it is estimator_key=)."
+        )
     return key
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PyTree
 
 InAxes = int | None | Sequence[Any]
@@ -93,3 +94,19 @@ class _Axis:
 
     def __init__(self, axis: int | None):
         self.axis = axis
+
+
+def check_value(owner: str, value: Any) -> None:
+    """Raises a ValueError unless what a function returned for one example is one float."""
+    if not isinstance(value, Array | np.ndarray | np.generic | bool | int | float):
+        kind = "None (is its return missing?)" if value is None else f"a {type(value).__name__}"
+        raise ValueError(
+            f"{owner}: the function returned {kind}; expected one float for one example, or, with has_aux=True, a pair "
+            "of it and anything else."
+        )
+    shape, dtype = jnp.shape(value), jnp.result_type(value)
+    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{owner}: the function returned an array of shape {shape} and dtype {dtype}; expected one float for one "
+            "example (sum over its elements; which arguments have a batch axis is said by in_axes)."
+        )

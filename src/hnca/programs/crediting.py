@@ -10,14 +10,14 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.estimators import Estimator
 from hnca.estimators._estimate import Combined
 from hnca.network import Trace
-from hnca.programs.arguments import Flat, InAxes, flatten
+from hnca.programs.arguments import Flat, InAxes, check_value, flatten
 from hnca.programs.batch_axis import Summed, places_of
 from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
 from hnca.programs.model import layer_logits, model_of
 from hnca.programs.passes import Pass, run_pass
 from hnca.programs.plan import Plan
-from hnca.programs.soft import finite
+from hnca.programs.soft import finite, with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
 
 
@@ -144,21 +144,12 @@ def _traced(
             raise ValueError(
                 f"{owner}: has_aux=True, but the function returned {type(result).__name__}; expected a pair."
             )
-        _check_value(owner, result[0] if has_aux else result)
+        check_value(owner, result[0] if has_aux else result)
         leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))
         structure[:] = [tree]
         return leaves
 
     return trace_program(of_arrays, examples), structure[0]
-
-
-def _check_value(owner: str, value: Any) -> None:
-    shape, dtype = jnp.shape(value), jnp.result_type(value)
-    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(
-            f"{owner}: the function returned an array of shape {shape} and dtype {dtype}; expected one float for one "
-            "example (sum over its elements; which arguments have a batch axis is said by in_axes)."
-        )
 
 
 def credited_call(
@@ -189,7 +180,7 @@ def credited_call(
         _require_whole_values(estimator, plan, found.trace)
         value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
     aux = compiled.structure.unflatten([value, *run.outputs[1:]])[1]
-    return value, Credited(_held(aux), state)
+    return with_derivative_of_its_kind(value), Credited(_held(aux), state)
 
 
 def credited_whole(
@@ -221,7 +212,7 @@ def credited_whole(
         product = jnp.sum(credit * finite(moved)) * jnp.asarray(whole.scale, moved.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = whole.structure.unflatten([total, *run.outputs[1:]])[1]
-    return total, Credited(_held(aux), state)
+    return with_derivative_of_its_kind(total), Credited(_held(aux), state)
 
 
 def _held(tree: PyTree) -> PyTree:

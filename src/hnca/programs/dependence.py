@@ -1,6 +1,6 @@
 """What depends on what, in a jaxpr: for the program's values, and for arrays made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import jax
 from jax.extend.core import Literal
@@ -9,20 +9,23 @@ from jaxtyping import PyTree
 from hnca.programs.equations import Draw, Program
 
 
-def depends_on(program: Program, sources: set[int], *, through_draws: bool) -> set[int]:
+def depends_on(
+    program: Program, sources: set[int], *, through_draws: bool, not_through: Container[str] = ()
+) -> set[int]:
     """Returns the values that change with some others, those included.
 
     Args:
         program: the program.
         sources: the others.
         through_draws: whether a draw's value counts as dependent on its logits and key.
+        not_through: the primitives whose results do not.
     """
     found = set(sources)
     for step in program.steps:
         if isinstance(step, Draw):
             if through_draws and not found.isdisjoint((step.key, step.logits, step.given)):
                 found.add(step.output)
-        elif not found.isdisjoint(step.inputs):
+        elif step.name not in not_through and not found.isdisjoint(step.inputs):
             found.update(step.outputs)
     return found
 

@@ -3,31 +3,55 @@
 import warnings
 from collections.abc import Iterable
 
+import jax
+import jax.numpy as jnp
+
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Equation, Program
 
 
 def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
-    """Warns of every comparison of noise with something that depends on parameters, as `jax.random.bernoulli` makes.
+    """Warns of every draw that something which depends on parameters has a part in, as `jax.random.bernoulli`'s has.
 
     Args:
         program: the program.
         parameters: the inputs that count as parameters.
     """
+    for line in lines_of_foreign_draws(program, parameters):
+        warnings.warn(
+            f"hnca: the discrete draw at {line} depends on parameters and is none of hnca's, so it has no "
+            "part in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the "
+            "gradient of its parameters with jax.lax.stop_gradient, if that is meant).",
+            stacklevel=3,
+        )
+
+
+def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[str]:
+    """Returns the user's lines in which noise is compared with what is learned, or goes with it into a loop.
+
+    The first is how `jax.random.bernoulli` and `categorical` draw, the second `choice`, `poisson` and `binomial`.
+    """
     noise = {o for e in program.equations if e.name in primitives.RANDOM for o in e.outputs}
-    if not noise:
-        return
     random = depends_on(program, noise, through_draws=True)
-    learned = depends_on(program, set(parameters), through_draws=True)
-    for equation in program.equations:
-        if equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned):
-            warnings.warn(
-                f"hnca: the discrete draw at {equation.line} depends on parameters and is none of hnca's, so it has no "
-                "part in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the "
-                "gradient of its parameters with jax.lax.stop_gradient, if that is meant).",
-                stacklevel=2,
-            )
+    learned = depends_on(program, set(parameters), through_draws=True, not_through=("stop_gradient",))
+    found = [
+        equation.line
+        for equation in program.equations
+        if (equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned))
+        or (equation.name in primitives.LOOPS and _loops(program, equation, random, learned))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _loops(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
+    """Whether a loop draws from something learned: it makes no floats, or (a `while`) none that have derivatives."""
+    floats = [program.avals[o].dtype for o in equation.outputs]
+    if equation.name == "scan" and any(jnp.issubdtype(dtype, jnp.floating) for dtype in floats):
+        return False
+    keys = {a for a in equation.inputs if jnp.issubdtype(program.avals[a].dtype, jax.dtypes.prng_key)}
+    draws = keys or not random.isdisjoint(equation.inputs)
+    return bool(draws) and not learned.isdisjoint(equation.inputs)
 
 
 def _compares(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
@@ -38,15 +62,4 @@ def _compares(program: Program, equation: Equation, random: set[int], learned: s
             return False
         operands = source.inputs
     noise = any(a in random and a not in learned for a in operands)
-    return noise and any(a in learned and a not in random and not _is_stopped(program, a) for a in operands)
-
-
-def _is_stopped(program: Program, value: int) -> bool:
-    equation = program.producers.get(value)
-    while equation is not None:
-        if equation.name == "stop_gradient":
-            return True
-        if len(equation.inputs) != 1:
-            return False
-        equation = program.producers.get(equation.inputs[0])
-    return False
+    return noise and any(a in learned and a not in random for a in operands)

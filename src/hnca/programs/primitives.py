@@ -128,6 +128,8 @@ BILINEAR = frozenset(["mul", "dot_general", "conv_general_dilated"])
 
 DRAWN_FROM_BITS = frozenset(["lt", "le", "gt", "ge", "argmax", "argmin"])
 """By what `jax.random` turns noise into discrete values."""
+LOOPS = frozenset(["scan", "while"])
+"""By what it does so several at a time, or until enough is drawn."""
 RANDOM = frozenset(["random_bits", "threefry2x32", "rng_bit_generator"])
 KEYS = frozenset(["random_split", "random_fold_in", "random_wrap", "random_unwrap", "random_seed"])
 

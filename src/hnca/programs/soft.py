@@ -46,6 +46,14 @@ def finite(array: Array) -> Array:
     return jnp.where(jnp.isinf(array), jnp.sign(array) * bound, array)
 
 
+def with_derivative_of_its_kind(value: Array) -> Array:
+    """Returns the value, which if it is no number has a derivative that is none, whatever it was made of.
+
+    A label that cannot be scored gives no number, but the derivative of what it was selected by is one.
+    """
+    return value * jnp.where(jnp.isnan(value), jnp.nan, 1.0).astype(value.dtype)
+
+
 def table_of_draw(draw: Draw, dtype: jnp.dtype) -> Table:
     """Returns the table of a draw's own value."""
     return Table(draw.output, np.arange(draw.units).reshape(draw.shape), alternatives_of(draw, dtype))

@@ -16,6 +16,7 @@ from hnca.programs import primitives
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.foreign import lines_of_foreign_draws
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -45,9 +46,17 @@ def trace_program(function: Callable[..., Any], examples: Sequence[jax.ShapeDtyp
     if not program.draws:
         raise ValueError(
             "hnca: the function has no draws in it; expected at least one hnca.bernoulli or hnca.categorical "
-            "(without any, jax.grad is right)."
+            f"({_instead(program)})."
         )
     return program
+
+
+def _instead(program: Program) -> str:
+    floats = [number for number in program.inputs if jnp.issubdtype(program.avals[number].dtype, jnp.floating)]
+    lines = lines_of_foreign_draws(program, [*floats, *program.constants])
+    if lines:
+        return f"in place of what is drawn otherwise at {', '.join(lines)}, through which JAX's gradient is zero"
+    return "without any, jax.grad is right"
 
 
 class _Writer:
