@@ -16,6 +16,10 @@ MISTAKES = {
     "cond": (lambda w: jax.lax.cond(w[0] > 0, lambda: hnca.bernoulli(KEY, w)[0], lambda: 0.0), "draw unconditionally"),
     "vector": (lambda w: hnca.bernoulli(KEY, w), r"shape \(3,\) and dtype float32; expected one float"),
     "no draw": (lambda w: jnp.sum(w), r"no draws in it; .*without any, jax\.grad is right"),
+    "no draw that matters": (
+        lambda w: (hnca.bernoulli(KEY, w, name="code"), jnp.sum(w))[1],
+        "depends on none of its draws, code; a reward that was observed",
+    ),
     "no return": (lambda w: None, r"returned None \(is its return missing\?\); expected one float"),
     "a pair": (lambda w: (jnp.sum(hnca.bernoulli(KEY, w)), w), "returned a tuple; .*or, with has_aux=True, a pair"),
     "a key of the estimator": (

@@ -86,6 +86,9 @@ def model_of(
         mapped: which have one.
         batch_shape: `[batch]`, or nothing.
         most: how many counterfactuals the estimator evaluates; None for all, where that is not too dear.
+
+    Raises:
+        ValueError: if nothing that the function returns depends on a draw.
     """
     program = plan.program
     by_example = frozenset(v for v, mark in marks.saved.items() if mark)
@@ -108,6 +111,11 @@ def model_of(
     network = Network(layers, inputs={} if seen is None else {"example": seen.shape[-1]})
     logits = jax.lax.stop_gradient(logits)
     components = _components(plan, run, marks, saved, features, batch_shape, most)
+    if not components:
+        raise ValueError(
+            f"hnca: what the function returns depends on none of its draws, {', '.join(layers)}; a reward that was "
+            "observed says on which it does: hnca.observed(reward + 0.0 * action)."
+        )
     objective = ProgramObjective(components, plan.is_log_weight)
     return Model(network, objective, Trace(values, logits, batch_shape))
 
