@@ -64,6 +64,7 @@ def test_one_value_and_nothing_else_stays_finite(observed):
     np.testing.assert_allclose(baseline.predict(state, jnp.zeros((4, 0), jnp.float32)), observed, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_hnca_has_nothing_left_to_credit_where_the_input_decides():
     network, _ = NETWORKS["branching"](jax.random.key(0))
     method = hnca.HNCA(hnca.LearnedBaseline(learning_rate=0.01))

@@ -98,6 +98,7 @@ def test_both_phases_ascend_what_they_say(name, prior):
     assert all(max(float(jnp.max(jnp.abs(leaf))) for leaf in part) > 1e-2 for part in found)
 
 
+@pytest.mark.thorough
 def test_it_is_biased_and_consistent():
     """The encoder's part, against the gradient of the posterior's expectation of log q, for 2, 3 and 4 samples."""
     network, objective, inputs = MAKERS["1 layer"](jax.random.key(0))

@@ -206,6 +206,7 @@ def test_runs_are_written_drawn_and_not_trained_twice(tmp_path):
     assert written(tmp_path) == rows
 
 
+@pytest.mark.thorough
 def test_auto_encoders_write_metrics_figures_and_pictures(tmp_path):
     """Real MNIST, the smallest run; the first epoch is not tested."""
     command = ["vae", "--layers", "2", "--width", "8", "--epochs", "2", "--seeds", "2", "--batch-size", "2000"]
@@ -258,6 +259,7 @@ def test_settings_are_checked_when_they_are_built():
 
 
 @pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.thorough
 def test_the_benchmark_prints_a_table_and_writes_rows(tmp_path, capsys):
     command = ["bench", "--layers", "1", "--width", "8", "--batch-size", "5", "--updates", "2", "--repeats", "1"]
     main(

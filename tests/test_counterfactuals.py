@@ -153,6 +153,7 @@ def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, eve
     assert_close(found, expected)
 
 
+@pytest.mark.thorough
 def test_where_all_are_evaluated_it_is_hnca_to_the_bit():
     """As many as there are, or nothing that needs an evaluation."""
     network, objective, trace = deep((3,))

@@ -25,6 +25,7 @@ def compiled():
 
 
 @pytest.mark.parametrize("name", ["branching", "categorical chain", "convolutional", "2-layer auto-encoder"])
+@pytest.mark.sweep
 def test_a_second_call_compiles_nothing(name, compiled):
     """A loop in a draw or in a message, were it not in a compiled function of its own, would be at every call."""
     if name in NETWORKS:

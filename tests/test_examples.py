@@ -31,6 +31,7 @@ def test_a_categorical_policy_learns_from_rewards():
     assert np.mean(rewards[:100]) < 0.3 < 0.55 < np.mean(rewards[-100:])
 
 
+@pytest.mark.thorough
 def test_binary_codes_find_images_of_the_same_digit():
     codes = example("binary_codes")
     encoder, elbos = codes.train(updates=400)
@@ -71,6 +72,7 @@ def test_an_auto_encoder_of_flax_modules_learns():
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 150
 
 
+@pytest.mark.thorough
 def test_labels_are_recognised_though_few_are_known():
     assert example("known_labels").train(updates=60) > 0.4
 

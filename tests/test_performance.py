@@ -18,7 +18,7 @@ SLACK = 2.5
 
 
 @pytest.mark.parametrize(("experiment", "aim"), [(Bandit(200), 1.3), (VAE(200, 1), 1.7)], ids=["bandit", "vae"])
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
     images, _ = on_device(load_mnist())
     rows = time_updates(experiment, Shape(2, 200, 50, 1), ["hnca"], images, updates=20, repeats=7, measured=(False,))

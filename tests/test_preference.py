@@ -24,6 +24,7 @@ def pieces(ends):
 
 
 @pytest.mark.parametrize("size", [1, 3, 6])
+@pytest.mark.sweep
 def test_every_unit_is_chosen_as_often_as_its_weight_says(size):
     weights = np.random.default_rng(0).exponential(size=(4, 7)) ** 3 + 0.01
     ends = ends_of(jnp.asarray(weights), size)
@@ -53,7 +54,7 @@ def filled(weights, size):
     ("setting", "make"),
     [
         ("scattered over convolutional", hnca.HNCA),
-        ("scattered over convolutional", hnca.LeaveOneOutHNCA),
+        pytest.param("scattered over convolutional", hnca.LeaveOneOutHNCA, marks=pytest.mark.thorough),
         ("categorical hidden", hnca.HNCA),  # all values of a category are evaluated
         ("nonlinear", hnca.HNCA),  # mediated by networks
     ],

@@ -96,7 +96,7 @@ def test_a_run_that_is_killed_again_and_again_gives_the_numbers_of_one_that_is_n
     assert process.returncode == 0, errors
     assert numbers(killed, EPOCHS) == numbers(whole, EPOCHS)
     config = json.loads((killed / RUN / "config.json").read_text())
-    assert len(config["continued"]) >= 3
+    assert len(config["continued"]) >= 2
 
 
 def test_whatever_is_being_written_when_it_is_killed(tmp_path):
