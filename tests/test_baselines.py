@@ -83,6 +83,7 @@ def test_hnca_has_nothing_left_to_credit_where_the_input_decides():
     assert np.max(np.abs(left[1])) < 0.05 * np.max(np.abs(left[0]))
 
 
+@pytest.mark.thorough
 def test_a_baseline_that_saw_the_sample_would_bias_and_the_enumeration_would_tell():
     """The same estimator, with a state that has just learned from the very trace that it is subtracted from."""
     network, objective, inputs = OBJECTIVES["2-layer auto-encoder"](jax.random.key(0))
