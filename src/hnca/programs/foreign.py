@@ -23,7 +23,7 @@ def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
             f"hnca: the discrete draw at {line} depends on parameters and is none of hnca's, so it has no "
             "part in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the "
             "gradient of its parameters with jax.lax.stop_gradient, if that is meant).",
-            stacklevel=3,
+            stacklevel=2,
         )
 
 
@@ -45,13 +45,12 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[
 
 
 def _loops(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
-    """Whether a loop draws from something learned: it makes no floats, or (a `while`) none that have derivatives."""
-    floats = [program.avals[o].dtype for o in equation.outputs]
-    if equation.name == "scan" and any(jnp.issubdtype(dtype, jnp.floating) for dtype in floats):
+    """Whether a loop draws from something learned: one that has a derivative makes floats, and is no `while`."""
+    if equation.name == "scan" and any(jnp.issubdtype(program.avals[o].dtype, jnp.floating) for o in equation.outputs):
         return False
-    keys = {a for a in equation.inputs if jnp.issubdtype(program.avals[a].dtype, jax.dtypes.prng_key)}
-    draws = keys or not random.isdisjoint(equation.inputs)
-    return bool(draws) and not learned.isdisjoint(equation.inputs)
+    has_key = any(jnp.issubdtype(program.avals[a].dtype, jax.dtypes.prng_key) for a in equation.inputs)
+    draws = has_key or not random.isdisjoint(equation.inputs)
+    return draws and not learned.isdisjoint(equation.inputs)
 
 
 def _compares(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
