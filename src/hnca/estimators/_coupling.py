@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Num
 
 from hnca.units import Categorical, Layer, _noise
+from hnca.units._noise import at_least_float32
 
 
 def log_probs_of_all(
@@ -42,18 +43,23 @@ def coupled_values(
         values: what it took.
     """
     keep_key, other_key = jax.random.split(key)
-    first, second = (log_probs_of_all(layer, logits, values) for logits in (before, after))
+    wide = at_least_float32(after.dtype)
+    first, second = (log_probs_of_all(layer, logits, values).astype(wide) for logits in (before, after))
     taken = layer.index(values)
     # Of the value taken, by how much its log-probability falls: the odds of leaving it are those of its share that is
     # lost to the share that is kept, right to the tails.
-    change = jnp.take_along_axis(second, taken[..., None], axis=-1) - jnp.take_along_axis(first, taken[..., None], -1)
-    loss = jnp.minimum(change[..., 0], 0)
-    gains = jnp.where(second > first, second + jnp.log(-jnp.expm1(jnp.minimum(first - second, 0))), -jnp.inf)
-    leaves = _noise.bernoulli(keep_key, jnp.log(-jnp.expm1(loss)) - loss) & jnp.any(gains > -jnp.inf, axis=-1)
+    change = jnp.take_along_axis(second - first, taken[..., None], axis=-1)[..., 0]
+    loss = jnp.minimum(change, 0)
+    leaves = _noise.bernoulli(keep_key, jnp.log(-jnp.expm1(loss)) - loss)
+    gains = jnp.where(second > first, jnp.exp(second) * -jnp.expm1(jnp.minimum(first - second, 0)), 0)
+    ends = jnp.cumsum(gains, axis=-1)
     if layer.alternatives == 2:
         other = 1 - taken
     else:
-        noise = _noise.gumbel(other_key, gains.shape, gains.dtype)
-        other = jnp.argmax(gains.astype(noise.dtype) + noise, axis=-1).astype(taken.dtype)
+        # Below the last end, also when rounded: what has gained nothing is not taken.
+        point = jax.random.uniform(other_key, taken.shape, wide)[..., None] * ends[..., -1:]
+        other = jnp.sum(ends <= point, axis=-1, dtype=taken.dtype)
+    # Where nothing has gained, be it for rounding, there is nothing to go to.
+    leaves &= ends[..., -1] > 0
     alternatives = layer.alternative_values(after.dtype).astype(values.dtype)
     return jnp.where(leaves, alternatives[other], values)
