@@ -49,6 +49,7 @@ ALL_CASES = {
     "DoubleControlVariates": Case(hnca.DoubleControlVariates(3), dominates_reinforce=False, draws=True),
     "UnorderedSet": Case(hnca.UnorderedSet(3), dominates_reinforce=False, draws=True),
     "LocalExpectation": Case(hnca.LocalExpectation(), dominates_reinforce=False, draws=True),
+    "CoupledAlternatives": Case(hnca.CoupledAlternatives(2), dominates_reinforce=False, draws=True),
     "MuProp": Case(hnca.MuProp(), dominates_reinforce=False, draws=True),
     "NVIL": Case(hnca.NVIL(normalise=False), dominates_reinforce=False),
     "DisARM": Case(hnca.DisARM(), dominates_reinforce=False, draws=True),

@@ -11,7 +11,7 @@ import hnca
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 BATCH, UNITS = 8, (4, 3, 3)
-DRAWN_ELSEWHERE = {"Exact", "LocalExpectation"}
+DRAWN_ELSEWHERE = {"CoupledAlternatives", "Exact", "LocalExpectation"}
 """Those that set layers to values, so that not all that is evaluated is drawn."""
 OF_THE_LAST_LAYER = {"HNCA with a first-order control"}
 SEEN = []
@@ -76,6 +76,8 @@ def test_costs_that_are_known():
     assert hnca.DisARM().cost(network) == (1 + (3 + 2 + 1) / 3, 4)
     assert hnca.REBAR().cost(network) == (1 + 2 * (3 + 2 + 1) / 3, 7)
     assert hnca.LocalExpectation().cost(network) == (1 + (8 * 2 + 6 * 1) / 3, 1 + 8 + 6 + 6)
+    assert hnca.CoupledAlternatives(4).cost(network) == (5, 5)
+    assert hnca.CoupledAlternatives(40).cost(network) == (1 + 4 + 3 + 3, 1 + 4 + 3 + 3)
     assert hnca.VIMCO(5).cost(network) == (5, 5)
     assert hnca.LocalDisARM(5).cost(network) == (5 * 3, 5 * 4)
     assert hnca.Exact().cost(network) == (2**10, 2**10)

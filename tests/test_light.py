@@ -56,7 +56,7 @@ for estimator in (
     h.LeaveOneOutHNCA(2), h.UnorderedSet(2), h.LocalExpectation(), h.DisARM(), h.ARMS(3), h.ARM(), h.MuProp(),
     h.REBAR(), h.RELAX(), h.RODEO(), h.StraightThrough(), h.ReinMax(), h.GumbelSoftmax(),
     h.StraightThroughGumbelSoftmax(), h.GumbelRao(draws=2), h.GappedStraightThrough(),
-    h.Exact(),
+    h.CoupledAlternatives(), h.Exact(),
 ):
     assert isinstance(jax.eval_shape(lambda: estimated(estimator)), h.Estimate), estimator
 for estimator in (h.VIMCO(2), h.LocalDisARM(2), h.ReweightedWakeSleep(2)):

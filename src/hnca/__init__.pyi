@@ -19,6 +19,7 @@ from .estimators import REINFORCE as REINFORCE
 from .estimators import RELAX as RELAX
 from .estimators import RODEO as RODEO
 from .estimators import VIMCO as VIMCO
+from .estimators import CoupledAlternatives as CoupledAlternatives
 from .estimators import DisARM as DisARM
 from .estimators import DoubleControlVariates as DoubleControlVariates
 from .estimators import Estimate as Estimate

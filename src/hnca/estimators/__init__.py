@@ -9,6 +9,7 @@ from hnca.estimators._surrogate import direct_credits as direct_credits
 from hnca.estimators._surrogate import surrogate as surrogate
 from hnca.estimators.arm import ARM as ARM
 from hnca.estimators.arms import ARMS as ARMS
+from hnca.estimators.coupled_alternatives import CoupledAlternatives as CoupledAlternatives
 from hnca.estimators.disarm import DisARM as DisARM
 from hnca.estimators.double_control_variates import DoubleControlVariates as DoubleControlVariates
 from hnca.estimators.exact import Exact as Exact

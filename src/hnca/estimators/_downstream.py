@@ -1,7 +1,7 @@
 """What comes after each layer: the components that it can change."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, roles
@@ -32,6 +32,6 @@ def scored(network: Network, trace: Trace, name: str, value: Float[Array, "*batc
     return network.layers[name].score(logits, trace[name]) * over_logits(value, logits)
 
 
-def over_logits(value: Float[Array, "*batch"], logits: Float[Array, "*logits"]) -> Array:
+def over_logits(value: Shaped[Array, "*batch"], logits: Float[Array, "*logits"]) -> Array:
     """Returns the value with trailing axes of 1, to be multiplied with logits."""
     return value.reshape(value.shape + (1,) * (logits.ndim - value.ndim))

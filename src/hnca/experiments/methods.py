@@ -113,6 +113,14 @@ _ROWS = (
         ("#ff2a2a",), seldom=True,
     ),
     Method(
+        "coupled-1", "CoupledAlternatives", "1 coupled alternative", "one unit's other value, what follows drawn alike",
+        "function", ("#1b7f5c",), {"alternatives": 1}, seldom=True,
+    ),
+    Method(
+        "coupled-4", "CoupledAlternatives", "4 coupled alternatives", "four such values, each in a pass of its own",
+        "function", ("#2fbf8a",), {"alternatives": 4}, seldom=True,
+    ),
+    Method(
         "unordered-set", "UnorderedSet", "unordered set", "four values without replacement (Kool et al. 2020)",
         "function", ("#808080",), {"samples": 4}, seldom=True,
     ),
