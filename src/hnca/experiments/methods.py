@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from hnca.estimators import Estimator
 
-Needs = Literal["reward", "function", "bound"]
-"""What an estimator learns from: a reward that is only observed, a known function, or a bound with sampled entropies,
-of which it takes several weights."""
+Needs = Literal["reward", "function", "bound", "encoder", "prior"]
+"""What an estimator learns from: a reward that is only observed, a known function, or a bound of several samples'
+weights, be it of any proposal, of an encoder's samples, or of the prior's own."""
 
 
 class Method(NamedTuple):
@@ -150,7 +150,11 @@ _ROWS = (
     ),
     Method(
         "rws", "ReweightedWakeSleep", "RWS", "its model by 5 weighted samples, its encoder to where they are; biased",
-        "bound", ("#aa6e28",), {"samples": 5},
+        "encoder", ("#aa6e28",), {"samples": 5},
+    ),
+    Method(
+        "em", "ReweightedWakeSleep", "EM", "towards the samples of 5 that explain most (Tang & Salakhutdinov 2013); "
+        "biased", "prior", ("#d2449b",), {"samples": 5},
     ),
 )  # fmt: skip
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
@@ -183,6 +187,9 @@ _BASELINES = (
 )
 
 
+_OF_SEVERAL = frozenset({"bound", "encoder", "prior"})
+
+
 def names(of: Container[str]) -> tuple[str, ...]:
     """Returns the names, those with baselines too, of the methods that can learn from one of these; no ablations."""
     rows = [row for row in METHODS.values() if row.needs in of and row.ablates is None]
@@ -200,11 +207,18 @@ def described(of: Container[str]) -> str:
     return "\n".join(f"{row.name}{'*' if _takes_baseline(row) else ''}: {row.help}" for row in rows)
 
 
-def estimator_of(name: str) -> "Estimator":
-    """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one."""
+def estimator_of(name: str, bound_samples: int | None = None) -> "Estimator":
+    """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one.
+
+    Args:
+        name: the name.
+        bound_samples: how many samples a bound of several is of, if not as many as the method says.
+    """
     row, baseline = _parts(name)
     library = import_module("hnca")
     options = {**row.options, **{argument: getattr(library, kind)() for argument, kind in row.parts.items()}}
+    if bound_samples is not None and row.needs in _OF_SEVERAL:
+        options["samples"] = bound_samples
     if baseline.kind is not None:
         options["baseline"] = getattr(library, baseline.kind)(**baseline.options)
     return getattr(library, row.kind)(**options)

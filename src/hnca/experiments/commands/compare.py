@@ -16,7 +16,6 @@ from hnca.experiments.comparison.table import markdown_tables, terminal_table
 from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.files import write_atomically
-from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.environment import device_line
 from hnca.experiments.settings import CompareSettings, SettingsError
 from hnca.experiments.timing.updates import Shape, time_updates
@@ -63,12 +62,13 @@ def _rows(
     reference = _reference(experiment, trained, batch, reference_key, settings)
     rows = []
     for name, own_key in zip(settings.names, jax.random.split(key, len(settings.names)), strict=True):
-        draw = draw_of(experiment, estimator_of(name), trained, batch)
+        estimator = experiment.estimator(name)
+        draw = draw_of(experiment, estimator, trained, batch)
         adapt_key, draw_key = jax.random.split(own_key)
-        state = adapted(draw, experiment.estimator_state(trained, estimator_of(name)), adapt_key, settings.adaptation)
+        state = adapted(draw, experiment.estimator_state(trained, estimator), adapt_key, settings.adaptation)
         drawn = moments(draw, state, draw_key, settings.draws)
-        cost = estimator_of(name).cost(eqx.filter_eval_shape(draw, state, draw_key).network)
-        cost = cost._replace(evaluations=cost.evaluations + experiment.reevaluations(trained, estimator_of(name)))
+        cost = estimator.cost(eqx.filter_eval_shape(draw, state, draw_key).network)
+        cost = cost._replace(evaluations=cost.evaluations + experiment.reevaluations(trained, estimator))
         subject = Subject(settings.experiment, layers, epoch, name)
         rows.append(compared(subject, drawn, reference, cost, times[name]))
     return rows
@@ -78,7 +78,7 @@ def _reference(
     experiment: Experiment, trained: PyTree, batch: Images, key: Key[Array, ""], settings: CompareSettings
 ) -> Drawn:
     """Draws of an unbiased estimator of low variance."""
-    estimator = estimator_of(experiment.reference)
+    estimator = experiment.estimator(experiment.reference)
     draw = draw_of(experiment, estimator, trained, batch)
     adapt_key, draw_key = jax.random.split(key)
     state = adapted(draw, experiment.estimator_state(trained, estimator), adapt_key, settings.adaptation)
