@@ -4,6 +4,7 @@ A name on the command line is a row's, and, where it takes a baseline, `+baselin
 JAX: the classes are imported when an estimator is made.
 """
 
+import math
 from collections.abc import Container, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -32,6 +33,7 @@ class Method(NamedTuple):
         ablates: the method that it is without something, if it is.
         seldom: whether it is compared only if it is asked for: it costs much, or is another method on most networks.
         binary: whether it takes binary units alone.
+        joint_values: how many joint values a layer may have for it, if not any number.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Method(NamedTuple):
     ablates: str | None = None
     seldom: bool = False
     binary: bool = False
+    joint_values: int | None = None
 
 
 _ROWS = (
@@ -114,7 +117,7 @@ _ROWS = (
     ),
     Method(
         "unordered-set", "UnorderedSet", "unordered set", "four values without replacement (Kool et al. 2020)",
-        "function", ("#808080",), {"samples": 4}, seldom=True,
+        "function", ("#808080",), {"samples": 4}, seldom=True, joint_values=65_536,
     ),
     Method("rebar", "REBAR", "REBAR", "a relaxed control variate (Tucker et al. 2017)", "function", ("#9467bd",)),
     Method("relax", "RELAX", "RELAX", "a learned control variate (Grathwohl et al. 2018)", "function", ("#bcbd22",)),
@@ -265,6 +268,12 @@ def is_seldom_compared(name: str) -> bool:
 def takes_categories(name: str) -> bool:
     """Returns whether it takes categorical units too."""
     return not _parts(name)[0].binary
+
+
+def widest(name: str, alternatives: int) -> int | None:
+    """Returns how many units of so many values each a layer may have at most; None for any number."""
+    most = _parts(name)[0].joint_values
+    return None if most is None else max(1, math.floor(math.log(most, alternatives)))
 
 
 def former_name(kind: str, baseline: str) -> str:

@@ -8,7 +8,7 @@ import tyro
 
 from hnca.experiments.methods import Needs, described, names
 from hnca.experiments.settings._base import SeldomTestedSettings
-from hnca.experiments.settings._checks import SettingsError, check_count, check_names
+from hnca.experiments.settings._checks import SettingsError, check_count, check_names, check_widths
 
 _SINGLE: frozenset[Needs] = frozenset({"reward", "function"})
 _SEVERAL: frozenset[Needs] = frozenset({"bound", "prior"})
@@ -53,6 +53,7 @@ class CompletionSettings(SeldomTestedSettings):
                 f"half) here, as which it is em; expected some of {', '.join(known)}"
             )
         check_names("estimators", self.estimators, known)
+        check_widths(self.width, 2, self.estimators)
         for name in ("samples", "test_samples"):
             check_count(name, getattr(self, name))
         if self.samples < 2:

@@ -9,7 +9,7 @@ import tyro
 
 from hnca.experiments.methods import Needs, ablations, described, names
 from hnca.experiments.settings._base import Scale, SeldomTestedSettings, TrainingSettings
-from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_names
+from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_names, check_widths
 from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.protocol import Protocol, said_by
 from hnca.experiments.settings.recipe import RecipeSettings
@@ -84,6 +84,7 @@ class VAESettings(RecipeSettings, SeldomTestedSettings):
         SeldomTestedSettings.__post_init__(self)
         check_names("estimators", self.estimators, names({*self.learns_from, "bound", "encoder"}))
         check_categories(self.categories, self.estimators)
+        check_widths(self.width, self.categories or 2, self.estimators)
         bounds = [name for name in self.estimators if name in names({"bound", "encoder"})]
         if bounds and self.entropy != "sampled":
             raise SettingsError(f"--estimators {' '.join(bounds)}: expected --entropy sampled, for weights p / q")
