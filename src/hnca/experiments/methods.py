@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Needs = Literal["reward", "function", "bound", "encoder", "prior"]
 """What an estimator learns from: a reward that is only observed, a known function, or a bound of several samples'
 weights, be it of any proposal, of an encoder's samples, or of the prior's own."""
+_OF_SEVERAL = frozenset({"bound", "encoder", "prior"})
 
 
 class Method(NamedTuple):
@@ -156,8 +157,8 @@ _ROWS = (
         "encoder", ("#aa6e28",), {"samples": 5},
     ),
     Method(
-        "em", "ReweightedWakeSleep", "EM", "towards the samples of 5 that explain most (Tang & Salakhutdinov 2013); "
-        "biased", "prior", ("#d2449b",), {"samples": 5},
+        "em", "ReweightedWakeSleep", "EM", "5 samples, each by its share of the likelihood (Tang & Salakhutdinov 2013)",
+        "prior", ("#d2449b",), {"samples": 5},
     ),
 )  # fmt: skip
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
@@ -188,9 +189,6 @@ _BASELINES = (
     _WithBaseline("baseline", "RunningMean", " with baseline", "running mean", {"debias": False}),
     _WithBaseline("learned", "LearnedBaseline", " with learned baseline", "learned"),
 )
-
-
-_OF_SEVERAL = frozenset({"bound", "encoder", "prior"})
 
 
 def names(of: Container[str]) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class CompletionSettings(SeldomTestedSettings):
     layers: tuple[int, ...] = (2,)
     """Numbers of stochastic hidden layers to try."""
     samples: int = 5
-    """Samples of the bound that em, local-disarm and vimco train on."""
+    """Samples of the bound that em, local-disarm and vimco train on, in place of 5."""
     test_samples: int = 100
     """Samples of the estimate of log p(lower half | upper half) on the test images."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/complete")
