@@ -144,3 +144,33 @@ def test_log_weights_far_apart_stay_finite(kind):
     trace = network.sample(jax.random.key(1), {"image": jnp.broadcast_to(inputs["image"], (50, 3))})
     estimate = eqx.filter_jit(kind())(network, objective, trace, key=jax.random.key(2))
     assert all(jnp.all(jnp.isfinite(leaf)) for leaf in arrays(estimate))
+
+
+def test_the_sleep_phase_learns_from_what_the_model_dreams():
+    """A z-test of its gradient against the sum over all that can be dreamt, level 1e-6 over all parameters."""
+    encoder, objective, _ = MAKERS["2 layers"](jax.random.key(0))
+    decoder, count = objective.decoder, 20_000
+    sizes = {name: layer.units for name, layer in decoder.layers.items()}
+    bits = jnp.stack(jnp.meshgrid(*[jnp.arange(2.0)] * sum(sizes.values()), indexing="ij"), axis=-1)
+    split = jnp.split(bits.reshape(-1, sum(sizes.values())), np.cumsum(list(sizes.values()))[:-1].tolist(), axis=1)
+    every = {
+        n: decoder.layers[n].alternative_values(jnp.float64)[v.astype(int)] for n, v in zip(sizes, split, strict=True)
+    }
+    shape = (len(bits.reshape(-1, sum(sizes.values()))),)
+    probability = jnp.exp(decoder.log_prob(decoder.evaluate(every, shape)))
+    np.testing.assert_allclose(jnp.sum(probability), 1.0, rtol=1e-12)
+
+    def loss(encoder, dreams, batch):
+        return -jnp.mean(encoder.log_prob(encoder.evaluate(dreams, batch)))
+
+    @jax.vmap
+    def slept(key):
+        return arrays(eqx.filter_grad(loss)(encoder, decoder.sample(key, {}, (1,)).values, (1,)))
+
+    def expected(encoder):
+        return -jnp.sum(probability * encoder.log_prob(encoder.evaluate(every, shape)))
+
+    drawn = jax.jit(slept)(jax.random.split(jax.random.key(1), count))
+    for sample, exact in zip(drawn, arrays(eqx.filter_grad(expected)(encoder)), strict=True):
+        deviation = (jnp.mean(sample, axis=0) - exact) / (jnp.std(sample, axis=0) / count**0.5 + 1e-12)
+        assert float(jnp.max(jnp.abs(deviation))) < 5.6

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hnca.experiments.commands.main import main
+from hnca.experiments.comparison.averaging import mean_bias
 from hnca.experiments.comparison.moments import Drawn
 from hnca.experiments.comparison.rows import relative_bias
 from hnca.experiments.settings.compare import GROUPS
@@ -43,15 +44,30 @@ def test_a_bias_is_found_and_measured(size):
     assert np.mean([bias.bound > size for bias in found]) > 0.75
 
 
+def test_biases_of_several_networks_are_averaged():
+    """The mean square of biases of 0.1 and 0.5, and a bound from noise alone that falls as the root of their number."""
+    found = [relative_bias(drawn(1.0 + size, 0.1, s), drawn(1.0, 0.05, 100 + s)) for s, size in enumerate((0.1, 0.5))]
+    mean = mean_bias(found)
+    np.testing.assert_allclose(mean.relative, (0.5 * (0.1**2 + 0.5**2)) ** 0.5, rtol=0.02)
+    assert mean.sureness > 4
+    assert mean.bound > mean.relative
+    noise = [relative_bias(drawn(1.0, 0.5, s), drawn(1.0, 0.1, 1000 + s)) for s in range(64)]
+    together = mean_bias(noise)
+    assert together.sureness < 4
+    assert together.bound < 0.6 * np.mean([bias.bound for bias in noise])
+
+
 def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
-    sizes = ["--width", "5", "--batch-size", "20", "--draws", "400", "--reference-draws", "400", "--adaptation", "5"]
+    sizes = ["--width", "5", "--batch-size", "20", "--draws", "200", "--reference-draws", "200", "--adaptation", "5"]
     names = ["--estimators", "hnca", "straight-through", "loo"]
-    main(["compare", "--layers", "2", *sizes, *names, "--repeats", "1", "--out", str(tmp_path / "deep")])
+    command = ["compare", "--layers", "2", *sizes, *names, "--repeats", "1", "--out", str(tmp_path / "deep")]
+    main([*command, "--seeds", "2", "--batches", "2"])
     rows = json.loads((tmp_path / "deep" / "comparison.json").read_text())
-    assert {row["estimator"] for row in rows} == {"hnca", "straight-through", "loo"}
-    costs = [row["variance_times_milliseconds"] for row in rows]
-    assert costs == sorted(costs)
+    pairs = {(row["seed"], row["batch"]) for row in rows}
+    assert pairs == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert len({row["variance"] for row in rows}) == len(rows) == 3 * len(pairs)
     by_name = {row["estimator"]: row for row in rows}
+    assert set(by_name) == {"hnca", "straight-through", "loo"}
     assert by_name["straight-through"]["bias_sureness"] > 4
     assert by_name["hnca"]["bias_sureness"] < 4 > by_name["loo"]["bias_sureness"]
     assert set(by_name["loo"]["variance_by_layer"]) == {"latent1", "latent2"}
@@ -63,6 +79,16 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     lines = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in kept.splitlines() if " | " in line}
     assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", lines["straight-through"])
     assert re.fullmatch(r"< 0\.\d{3}", lines["HNCA"])
+    each = [np.log(row["variance_by_layer"]["latent1"]) for row in rows if row["estimator"] == "loo"]
+    assert f"| {np.mean(each):.2f}±{np.std(each, ddof=1):.2f} " in kept
+    assert "over 4 pairs of a network and a batch" in kept
+    cells = [line.strip("| ").split(" | ") for line in kept.splitlines() if line.startswith("| ")]
+    costs = [float(row[-1]) for row in cells[2:]]
+    assert costs == sorted(costs)
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "has a comparison; expected another directory, or --overwrite" in capsys.readouterr().err
+    assert json.loads((tmp_path / "deep" / "comparison.json").read_text()) == rows
 
 
 @pytest.mark.thorough
@@ -80,5 +106,5 @@ def test_it_compares_on_a_network_that_was_trained(tmp_path, capsys):
     capsys.readouterr()
     for wrong, problem in (([], "--experiment vae"), (["--run", str(tmp_path)], "is no run")):
         with pytest.raises(SystemExit):
-            main([*compared, *wrong])
+            main([*compared, "--overwrite", *wrong])
         assert problem in capsys.readouterr().err

@@ -156,3 +156,43 @@ def test_what_cannot_be_scored_has_no_gradient(whole):
     gradient = jax.jit(hnca.grad(of_batch if whole else loss, in_axes=in_axes, whole_batch=whole))
     assert jnp.all(jnp.isnan(gradient(jnp.ones(3), keys, data, labels)))
     assert jnp.all(jnp.isfinite(gradient(jnp.ones(3), keys, data, labels % 3)))
+
+
+@pytest.mark.parametrize(
+    "estimator", [hnca.HNCA(hnca.RunningMean()), hnca.REINFORCE(hnca.LearnedBaseline()), hnca.NVIL()]
+)
+def test_a_baseline_that_cannot_learn_is_told(estimator):
+    def loss(w, key):
+        return jnp.sum(hnca.bernoulli(key, w))
+
+    with pytest.warns(UserWarning, match=f"{type(estimator).__name__}'s baseline .* Give stateful=True"):
+        hnca.grad(loss, estimator=estimator)(jnp.ones(3), KEY)
+    _, state = hnca.grad(loss, estimator=estimator, stateful=True)(jnp.ones(3), KEY)
+    hnca.grad(loss, estimator=estimator)(jnp.ones(3), KEY, estimator_state=state)
+
+
+def test_a_batch_axis_that_is_missing_is_told():
+    def loss(params, keys, x):
+        first, second = jax.random.split(keys)
+        return jnp.sum(hnca.bernoulli(first, x * params["w"]) + hnca.bernoulli(second, params["b"]))
+
+    params, keys, x = {"w": jnp.ones(3), "b": jnp.zeros(())}, jax.random.split(KEY, 4), jnp.ones((5, 3))
+    with pytest.raises(ValueError, match="single key") as told:
+        hnca.grad(loss)(params, keys, x)
+    assert "say in_axes" in told.value.__notes__[0]
+    with pytest.raises(ValueError, match=r"in_axes has 0 for argument 0\['b'\], of shape \(\)"):
+        hnca.grad(loss, in_axes=0)(params, keys, x)
+    with pytest.raises(ValueError, match=r"sizes 4 \(argument 1\), 5 \(argument 2\); expected one"):
+        hnca.grad(loss, in_axes=(None, 0, 0))(params, keys, x)
+
+
+def test_an_explanation_refuses_what_the_gradient_would():
+    def loss(w):
+        return hnca.observed(jnp.sum(hnca.bernoulli(KEY, w)))
+
+    for estimator in (hnca.DisARM(), hnca.VIMCO()):
+        with pytest.raises(ValueError, match=type(estimator).__name__) as told:
+            hnca.grad(loss, estimator=estimator)(jnp.ones(3), estimator_key=KEY)
+        with pytest.raises(ValueError, match=type(estimator).__name__) as explained:
+            hnca.explain(loss, estimator=estimator)(jnp.ones(3))
+        assert str(told.value) == str(explained.value)

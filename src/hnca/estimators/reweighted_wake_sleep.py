@@ -11,7 +11,7 @@ from hnca.objectives import Objective
 
 
 class ReweightedWakeSleep(BoundEstimator):
-    r"""Two wake phases over K weighted samples, no sleep; of a proposal that is the prior, it is EM.
+    r"""Two wake phases over K weighted samples; of a proposal that is the prior, it is EM.
 
     `w_k` is the weight of the k-th of `samples` independent passes; `VIMCO` says of which objectives. `Estimate.value`
     is the estimate of the bound `log 1/K sum_k w_k`, `Estimate.objective_gradient` the bound's own gradient by the
@@ -34,6 +34,15 @@ class ReweightedWakeSleep(BoundEstimator):
         objective = hnca.ELBO(encoder, decoder, hnca.SampledEntropy)
         method = hnca.ReweightedWakeSleep(samples=10)
         bound, estimate = hnca.estimate(method, encoder, objective, {"image": images}, key=key)
+        ```
+
+    **Sleep.** The third phase, to learn the proposal from what the model dreams, has no draw to be credited for; its
+    gradient is JAX's own:
+
+        ```python
+        def sleep_loss(encoder, decoder, key):
+            dream = decoder.sample(key, {}, (batch,))  # of a decoder without inputs
+            return -jnp.mean(encoder.log_prob(encoder.evaluate(dream.values, (batch,))))
         ```
 
     **Reference.** Bornschein and Bengio, *Reweighted wake-sleep*, 2015; Le, Kosiorek, Siddharth, Teh and Wood,

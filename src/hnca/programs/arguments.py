@@ -43,20 +43,24 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
         ValueError: for as many axes as there are no arguments, or batch axes that differ in size.
     """
     axes = _axes_of_leaves(owner, arguments, in_axes)
-    leaves, structure = jax.tree.flatten((arguments, keywords))
+    paths, structure = jax.tree.flatten_with_path((arguments, keywords))
+    leaves = [leaf for _, leaf in paths]
     axes = [*axes, *(None for _ in range(len(leaves) - len(axes)))]
     is_array = [eqx.is_array_like(leaf) for leaf in leaves]
     arrays = [jnp.asarray(leaf) for leaf, array in zip(leaves, is_array, strict=True) if array]
     array_axes = [axis for axis, array in zip(axes, is_array, strict=True) if array]
-    for array, axis in zip(arrays, array_axes, strict=True):
+    names = [_named(path) for (path, _), array in zip(paths, is_array, strict=True) if array]
+    for array, axis, name in zip(arrays, array_axes, names, strict=True):
         if axis is not None and not -array.ndim <= axis < array.ndim:
             raise ValueError(
-                f"{owner}: in_axes has {axis} for an argument of shape {array.shape}, which has no such axis."
+                f"{owner}: in_axes has {axis} for {name}, of shape {array.shape}, which has no such axis; expected "
+                "None for what all examples share."
             )
     arrays = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(arrays, array_axes, strict=True)]
-    sizes = {array.shape[0] for array, axis in zip(arrays, array_axes, strict=True) if axis is not None}
+    sizes = {array.shape[0]: n for array, axis, n in zip(arrays, array_axes, names, strict=True) if axis is not None}
     if len(sizes) > 1:
-        raise ValueError(f"{owner}: the batch axes have sizes {sorted(sizes)}; expected one size.")
+        found = ", ".join(f"{size} ({name})" for size, name in sorted(sizes.items()))
+        raise ValueError(f"{owner}: the batch axes have sizes {found}; expected one size.")
 
     def rebuild(flat: Sequence[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         moving = iter(flat)
@@ -66,6 +70,13 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
 
     moved = any(axis not in (None, 0) for axis in array_axes)
     return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
+
+
+def _named(path: tuple[Any, ...]) -> str:
+    """Returns what an array of `(arguments, keywords)` is called: `argument 0['weight']`."""
+    _, place, *inner = path
+    first = f"argument {place.idx}" if isinstance(place, jax.tree_util.SequenceKey) else f"argument {place.key}"
+    return first + jax.tree_util.keystr(tuple(inner))
 
 
 def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> list[int | None]:

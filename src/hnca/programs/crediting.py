@@ -149,7 +149,16 @@ def _traced(
         structure[:] = [tree]
         return leaves
 
-    return trace_program(of_arrays, examples), structure[0]
+    try:
+        return trace_program(of_arrays, examples), structure[0]
+    except Exception as error:
+        keys = next((e.shape for e in examples if _is_key(e) and e.shape), None)
+        if keys is not None:
+            error.add_note(
+                f"hnca: {owner} was given an array of keys of shape {keys}; if that is a key for every example, say "
+                "in_axes, such as in_axes=(None, 0, 0): None for parameters, 0 for keys and data."
+            )
+        raise
 
 
 def credited_call(
@@ -216,11 +225,11 @@ def credited_whole(
 
 
 def _held(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda a: a if _is_key(a) else jax.lax.stop_gradient(a), tree)
+    return jax.tree.map(lambda a: a if _is_key(jnp.asarray(a)) else jax.lax.stop_gradient(a), tree)
 
 
-def _is_key(array: Array) -> bool:
-    return jnp.issubdtype(jnp.asarray(array).dtype, jax.dtypes.extended)
+def _is_key(array: Array | jax.ShapeDtypeStruct) -> bool:
+    return jnp.issubdtype(array.dtype, jax.dtypes.extended)
 
 
 def _surrogate(

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 from hnca.estimators import Estimator
 from hnca.objectives.explanation import Explanation
 from hnca.programs.arguments import InAxes
-from hnca.programs.crediting import Compiled, compile_call
+from hnca.programs.crediting import Compiled, compile_call, credited_call
 from hnca.programs.model import model_of
 from hnca.programs.passes import run_pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
@@ -47,12 +49,18 @@ def explain(
         in_axes: likewise.
         has_aux: likewise.
         estimator: likewise; one that evaluates some counterfactuals takes fewer evaluations.
+
+    Raises:
+        ValueError: (when called) as for `hnca.value_and_grad`; for an estimator that cannot credit this program.
     """
     most = None if estimator is None else estimator.most_counterfactuals()
 
     def call(*arguments: Any, **keywords: Any) -> Explanation:
         compiled = compile_call("explain", function, arguments, keywords, in_axes, has_aux)
         components = _component_table(compiled, most)
+        if estimator is not None:
+            # What it would refuse is refused here, and in the same words.
+            jax.eval_shape(lambda: credited_call(estimator, compiled, jax.random.key(0), None)[0])
         return Explanation(f"{_draw_table(compiled.plan, most)}\n\n{components}", components.graph)
 
     return call

@@ -1,5 +1,6 @@
 """`value_and_grad`, `grad` and `credited`: JAX's own transformations, for functions with discrete draws."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -9,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
-from hnca.estimators import HNCA, Estimator
+from hnca.baselines import Baseline
+from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import compile_call, compile_whole, credited_call, credited_whole
 
@@ -35,7 +37,8 @@ def credited(
             examples share, or, alone, for no batch at all.
         has_aux: whether `function` returns a pair of the value and something that is handed through.
         estimator: how credits are estimated; by default `hnca.HNCA()`.
-        stateful: whether the estimator's state is returned too: `(value, state)`, or `(value, (aux, state))`.
+        stateful: whether the estimator's state is returned too: `(value, state)`, or `(value, (aux, state))`. Without
+            it, and without a state given, an estimator with a baseline warns: its baseline would never learn.
         whole_batch: whether `function` is of the whole batch, with `in_axes` saying which arguments have it as their
             first axis, and returns a sum or mean over it; one key may draw for all. It is credited example by example,
             and refused where it is not certain that no step mixes examples.
@@ -56,6 +59,8 @@ def credited(
     def call(
         *arguments: Any, estimator_key: Key[Array, ""] | None = None, estimator_state: PyTree = None, **keywords: Any
     ) -> Any:
+        if not stateful and estimator_state is None:
+            _warn_of_forgotten_state(estimator)
         given = _name(function), function, arguments, keywords, in_axes, has_aux
         if whole_batch:
             value, rest = credited_whole(estimator, compile_whole(*given), estimator_key, estimator_state)
@@ -168,6 +173,17 @@ def grad(
         return (gradient, result[1]) if has_aux or stateful else gradient
 
     return call
+
+
+def _warn_of_forgotten_state(estimator: Estimator) -> None:
+    """Warns of a baseline that begins anew with every call, and so is worth nothing."""
+    if isinstance(estimator, NVIL) or isinstance(getattr(estimator, "baseline", None), Baseline):
+        name = type(estimator).__name__
+        warnings.warn(
+            f"hnca: {name}'s baseline learns from call to call, and its state is lost after each: the gradient is as "
+            "if it had none. Give stateful=True, and every call the estimator_state that the last one returned.",
+            stacklevel=3,
+        )
 
 
 def _divided(function: Callable[..., Any], arguments: tuple[Any, ...], place: int) -> tuple[PyTree, PyTree]:

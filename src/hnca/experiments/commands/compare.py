@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Key, PyTree
 from rich.console import Console
 
+from hnca.estimators import Cost
+from hnca.experiments.comparison.averaging import Averaged, averaged
 from hnca.experiments.comparison.chart import draw_chart
-from hnca.experiments.comparison.moments import Drawn, adapted, draw_of, moments
+from hnca.experiments.comparison.moments import Measurer, draw_of, measurer
+from hnca.experiments.comparison.networks import networks_of
 from hnca.experiments.comparison.rows import Compared, Subject, compared
-from hnca.experiments.comparison.subjects import subjects
 from hnca.experiments.comparison.table import markdown_tables, terminal_table
 from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
@@ -25,70 +28,115 @@ _UPDATES = 20
 """In one timed call."""
 
 
+class _Instruments(NamedTuple):
+    """What estimators are measured with, for networks of one depth.
+
+    Attributes:
+        reference: measures the estimator whose mean stands for the true gradient.
+        measurers: by the estimators' names.
+        milliseconds: that an update takes, likewise.
+    """
+
+    reference: Measurer
+    measurers: dict[str, Measurer]
+    milliseconds: dict[str, float]
+
+
 def compare(settings: CompareSettings, console: Console) -> None:
-    """Measures, prints a table for every depth and epoch, and writes the rows after each.
+    """Measures, prints a table for every depth and epoch, and writes the rows after every network and batch.
 
     Raises:
-        SettingsError: if the directory cannot be written, or a run not be loaded.
+        SettingsError: if the directory cannot be written or has a comparison, there are fewer images than the batches
+            take, or a run cannot be loaded.
     """
     require_devices()
     images, _ = on_device(settings.data.load())
+    _check(settings, len(images.labels))
     _write(settings, [])
-    console.print(f"{device_line()}; one batch of {settings.batch_size} images, {settings.draws} draws")
+    batches = "one batch" if settings.batches == 1 else f"{settings.batches} batches"
+    console.print(f"{device_line()}; {batches} of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Compared] = []
-    for experiment, shape, networks in subjects(settings, images):
-        times = _times(experiment, shape, settings, images)
-        for epoch, trained in networks:
-            new = _rows(experiment, shape.layers, epoch, trained, settings, images, times)
-            rows += sorted(new, key=lambda row: row.variance_times_milliseconds)
-            console.print(terminal_table(rows[-len(new) :]))
-            _write(settings, rows)
-    written = settings.out / "comparison.json", settings.out / "comparison.md", draw_chart(rows, settings.out)
+    for networks in networks_of(settings, images):
+        instruments = _instruments(networks.experiment, networks.shape, settings, images)
+        for epoch, modules in networks.trained:
+            costs = _costs(networks.experiment, modules[0], settings, images)
+            for seed, trained in enumerate(modules):
+                for number in range(settings.batches):
+                    subject = Subject(settings.experiment, networks.shape.layers, epoch, "", seed, number)
+                    rows += _rows(subject, trained, settings, images, instruments, costs)
+                    _write(settings, rows)
+            console.print(terminal_table(_tables(rows)[-1]))
+    written = settings.out / "comparison.json", settings.out / "comparison.md", draw_chart(_tables(rows), settings.out)
     console.print(", ".join(map(str, written)), soft_wrap=True)
 
 
+def _check(settings: CompareSettings, images: int) -> None:
+    if settings.batches * settings.batch_size > images:
+        raise SettingsError(
+            f"--batches {settings.batches}: of {settings.batch_size} images each; expected no more than the {images} "
+            "there are"
+        )
+    path = settings.out / "comparison.json"
+    if not settings.overwrite and path.exists() and path.read_text().strip("[]\n "):
+        raise SettingsError(f"--out {settings.out}: has a comparison; expected another directory, or --overwrite")
+
+
+def _instruments(experiment: Experiment, shape: Shape, settings: CompareSettings, images: Images) -> _Instruments:
+    timed = time_updates(experiment, shape, settings.names, images, _UPDATES, settings.repeats, measured=(False,))
+    reference = experiment.estimator(experiment.reference)
+    return _Instruments(
+        measurer(experiment, reference, settings.adaptation, settings.reference_draws),
+        {n: measurer(experiment, experiment.estimator(n), settings.adaptation, settings.draws) for n in settings.names},
+        {row.estimator: row.milliseconds_per_update for row in timed},
+    )
+
+
+def _costs(experiment: Experiment, trained: PyTree, settings: CompareSettings, images: Images) -> dict[str, Cost]:
+    costs = {}
+    for name in settings.names:
+        estimator, key = experiment.estimator(name), jax.random.key(0)
+        draw = draw_of(experiment, estimator, trained, _batch(settings, images, 0, key))
+        network = eqx.filter_eval_shape(draw, experiment.estimator_state(trained, estimator), key).network
+        cost = estimator.cost(network)
+        costs[name] = cost._replace(evaluations=cost.evaluations + experiment.reevaluations(trained, estimator))
+    return costs
+
+
 def _rows(
-    experiment: Experiment,
-    layers: int,
-    epoch: int,
+    subject: Subject,
     trained: PyTree,
     settings: CompareSettings,
     images: Images,
-    times: dict[str, float],
+    instruments: _Instruments,
+    costs: dict[str, Cost],
 ) -> list[Compared]:
-    batch_key, reference_key, key = jax.random.split(jax.random.key(1), 3)
-    pixels = binarise(batch_key, images.pixels[: settings.batch_size])
-    batch = Images(pixels, images.labels[: settings.batch_size])
-    reference = _reference(experiment, trained, batch, reference_key, settings)
+    """Measures all estimators on one network and one batch."""
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(1), subject.seed), subject.batch)
+    batch_key, reference_key, key = jax.random.split(key, 3)
+    batch = _batch(settings, images, subject.batch, batch_key)
+    reference = instruments.reference(trained, batch, reference_key)
     rows = []
     for name, own_key in zip(settings.names, jax.random.split(key, len(settings.names)), strict=True):
-        estimator = experiment.estimator(name)
-        draw = draw_of(experiment, estimator, trained, batch)
-        adapt_key, draw_key = jax.random.split(own_key)
-        state = adapted(draw, experiment.estimator_state(trained, estimator), adapt_key, settings.adaptation)
-        drawn = moments(draw, state, draw_key, settings.draws)
-        cost = estimator.cost(eqx.filter_eval_shape(draw, state, draw_key).network)
-        cost = cost._replace(evaluations=cost.evaluations + experiment.reevaluations(trained, estimator))
-        subject = Subject(settings.experiment, layers, epoch, name)
-        rows.append(compared(subject, drawn, reference, cost, times[name]))
+        drawn = instruments.measurers[name](trained, batch, own_key)
+        of_name = subject._replace(estimator=name)
+        rows.append(compared(of_name, drawn, reference, costs[name], instruments.milliseconds[name]))
     return rows
 
 
-def _reference(
-    experiment: Experiment, trained: PyTree, batch: Images, key: Key[Array, ""], settings: CompareSettings
-) -> Drawn:
-    """Draws of an unbiased estimator of low variance."""
-    estimator = experiment.estimator(experiment.reference)
-    draw = draw_of(experiment, estimator, trained, batch)
-    adapt_key, draw_key = jax.random.split(key)
-    state = adapted(draw, experiment.estimator_state(trained, estimator), adapt_key, settings.adaptation)
-    return moments(draw, state, draw_key, settings.reference_draws)
+def _batch(settings: CompareSettings, images: Images, number: int, key: Key[Array, ""]) -> Images:
+    chosen = slice(number * settings.batch_size, (number + 1) * settings.batch_size)
+    return Images(binarise(key, images.pixels[chosen]), images.labels[chosen])
 
 
-def _times(experiment: Experiment, shape: Shape, settings: CompareSettings, images: Images) -> dict[str, float]:
-    """Milliseconds an update, without measuring the variance."""
-    timed = time_updates(experiment, shape, settings.names, images, _UPDATES, settings.repeats, measured=(False,))
-    return {row.estimator: row.milliseconds_per_update for row in timed}
+def _tables(rows: Sequence[Compared]) -> list[list[Averaged]]:
+    """Returns rows over networks and batches, by variance times time, for every depth and epoch."""
+    tables: dict[tuple[int, int], dict[str, list[Compared]]] = {}
+    for row in rows:
+        tables.setdefault((row.layers, row.epoch), {}).setdefault(row.estimator, []).append(row)
+    return [
+        sorted(map(averaged, table.values()), key=lambda row: row.variance_times_milliseconds)
+        for table in tables.values()
+    ]
 
 
 def _write(settings: CompareSettings, rows: Sequence[Compared]) -> None:
@@ -96,6 +144,6 @@ def _write(settings: CompareSettings, rows: Sequence[Compared]) -> None:
         settings.out.mkdir(parents=True, exist_ok=True)
         content = "[\n" + ",\n".join(json.dumps(row._asdict()) for row in rows) + "\n]\n"
         write_atomically(settings.out / "comparison.json", [content.encode()])
-        write_atomically(settings.out / "comparison.md", [markdown_tables(rows).encode()])
+        write_atomically(settings.out / "comparison.md", [markdown_tables(_tables(rows)).encode()])
     except OSError as error:
         raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None

@@ -20,6 +20,9 @@ Layers = dict[str, PyTree]
 Draw = Callable[[PyTree, Key[Array, ""]], Credited]
 """Takes the estimator's state and a key and returns an estimate."""
 
+Measurer = Callable[[PyTree, Images, Key[Array, ""]], "Drawn"]
+"""Takes modules, a batch and a key and returns what draws on them have shown."""
+
 _FOR_THE_CENTRE = 8
 
 
@@ -38,6 +41,26 @@ class Drawn(NamedTuple):
     variance: Layers
     within_batch: dict[str, Float[Array, ""]]
     draws: int
+
+
+def measurer(experiment: Experiment, estimator: Estimator, adaptation: int, draws: int) -> Measurer:
+    """Returns a function of networks, a batch and a key that draws; it is compiled once, for all networks and batches.
+
+    Args:
+        experiment: what is trained.
+        estimator: the estimator.
+        adaptation: calls before the draws, in which its state settles.
+        draws: how many, a multiple of `GROUPS`.
+    """
+
+    @eqx.filter_jit
+    def measured(trained: PyTree, batch: Images, key: Key[Array, ""]) -> Drawn:
+        draw = draw_of(experiment, estimator, trained, batch)
+        adapt_key, draw_key = jax.random.split(key)
+        state = adapted(draw, experiment.estimator_state(trained, estimator), adapt_key, adaptation)
+        return moments(draw, state, draw_key, draws)
+
+    return measured
 
 
 def draw_of(experiment: Experiment, estimator: Estimator, trained: PyTree, batch: Images) -> Draw:

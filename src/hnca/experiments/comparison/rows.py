@@ -12,7 +12,7 @@ from hnca.experiments.comparison.moments import Drawn
 SURE = 4.0
 """A bias whose square is so many standard errors from 0 is said to be found."""
 
-_ONE_SIDED = 1.645
+ONE_SIDED = 1.645
 """Standard errors that a normal variable exceeds with a probability of 5%."""
 
 
@@ -41,6 +41,8 @@ class Compared(NamedTuple):
         layers: how many hidden ones.
         epoch: of training that the network has behind it.
         estimator: the name on the command line.
+        seed: of the network's parameters.
+        batch: the number of the batch; 0 is of the first images.
         relative_bias: as `Bias.relative`.
         relative_bias_error: as `Bias.error`.
         relative_bias_bound: as `Bias.bound`.
@@ -59,6 +61,8 @@ class Compared(NamedTuple):
     layers: int
     epoch: int
     estimator: str
+    seed: int
+    batch: int
     relative_bias: float
     relative_bias_error: float
     relative_bias_bound: float
@@ -80,6 +84,8 @@ class Subject(NamedTuple):
     layers: int
     epoch: int
     estimator: str
+    seed: int
+    batch: int
 
 
 def compared(subject: Subject, drawn: Drawn, reference: Drawn, cost: Cost, milliseconds: float) -> Compared:
@@ -118,7 +124,7 @@ def relative_bias(drawn: Drawn, reference: Drawn) -> Bias:
     if length <= 0:  # too few draws to see the true gradient through its noise, which is then all there is
         length = float(np.mean(of_truth))
     length **= 0.5
-    around, bound = max(squared, error) ** 0.5, (max(squared, 0.0) + _ONE_SIDED * error) ** 0.5
+    around, bound = max(squared, error) ** 0.5, (max(squared, 0.0) + ONE_SIDED * error) ** 0.5
     return Bias(max(squared, 0.0) ** 0.5 / length, error / (2 * around) / length, bound / length, squared / error)
 
 

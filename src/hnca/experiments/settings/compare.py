@@ -27,7 +27,11 @@ class CompareSettings:
     epochs: tuple[int, ...] = (0,)
     """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation."""
     run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """A run's directory, such as runs/vae/2-hnca: compare on its first network, and train none."""
+    """A run's directory, such as runs/vae/2-hnca: compare on its first networks, and train none."""
+    seeds: int = 1
+    """Networks, each with parameters of its own; the tables have means and standard deviations."""
+    batches: int = 1
+    """Batches of images on each network; likewise."""
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     estimators: tuple[str, ...] = ()
@@ -42,7 +46,7 @@ class CompareSettings:
     categories: int | None = None
     """Latent units of so many categories, of auto-encoders: see hnca vae. Not with --run."""
     batch_size: int = 50
-    """Images in the one batch that all are compared on, and an update of the training."""
+    """Images in a batch that all are compared on, and an update of the training."""
     draws: int = 400
     """Estimates of each, of which mean and variance are taken."""
     reference_draws: int = 2000
@@ -53,6 +57,8 @@ class CompareSettings:
     """Timings of each, in turns, of which the median is taken."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/comparison")
     """Where to write comparison.json, comparison.md and comparison.png."""
+    overwrite: bool = False
+    """Replace a comparison that is there."""
 
     def __post_init__(self):
         check_names("experiment", [self.experiment], tuple(EXPERIMENTS))
@@ -60,7 +66,7 @@ class CompareSettings:
         if not self.epochs or min(self.epochs) < 0:
             shown = " ".join(map(str, self.epochs)) or "(nothing)"
             raise SettingsError(f"--epochs {shown}: expected whole numbers of at least 0")
-        for name in ("width", "batch_size", "adaptation", "repeats"):
+        for name in ("seeds", "batches", "width", "batch_size", "adaptation", "repeats"):
             check_count(name, getattr(self, name))
         for name, given in self._network.items():
             kind = settings_class(self.experiment)
@@ -77,7 +83,7 @@ class CompareSettings:
             check_names("estimators", self.estimators, self._comparable)
 
     def training(self, layers: int) -> TrainingSettings:
-        """Returns the settings by which one seed of networks of one depth is trained for the comparison."""
+        """Returns the settings by which networks of one depth are trained for the comparison."""
         chosen: dict[str, Any] = {
             "width": self.width,
             "batch_size": self.batch_size,
@@ -85,7 +91,7 @@ class CompareSettings:
             **self._network,
         }
         kind = settings_class(self.experiment)
-        return kind(layers=(layers,), epochs=max(1, *self.epochs), seeds=1, **chosen)
+        return kind(layers=(layers,), epochs=max(1, *self.epochs), seeds=self.seeds, **chosen)
 
     @property
     def _network(self) -> dict[str, str | int]:

@@ -22,21 +22,21 @@ from hnca.experiments.training.devices import Placement
 from hnca.experiments.training.epochs import train
 
 
-class Subject(NamedTuple):
+class Networks(NamedTuple):
     """Networks of one depth.
 
     Attributes:
         experiment: of which they are.
         shape: depth, width and the batch on which they are compared.
-        trained: after how many epochs, and the modules.
+        trained: after how many epochs, and the modules of every seed.
     """
 
     experiment: Experiment
     shape: Shape
-    trained: Iterator[tuple[int, PyTree]]
+    trained: Iterator[tuple[int, list[PyTree]]]
 
 
-def subjects(settings: CompareSettings, images: Images) -> Iterator[Subject]:
+def networks_of(settings: CompareSettings, images: Images) -> Iterator[Networks]:
     """Yields the networks to compare on, a depth at a time.
 
     Raises:
@@ -50,13 +50,13 @@ def subjects(settings: CompareSettings, images: Images) -> Iterator[Subject]:
         training = settings.training(layers)
         experiment = experiment_of(training, facts)
         shape = Shape(layers, settings.width, settings.batch_size, 1)
-        yield Subject(experiment, shape, _trained(experiment, layers, training, settings.epochs, images))
+        yield Networks(experiment, shape, _trained(experiment, layers, training, settings.epochs, images))
 
 
-def _of_run(settings: CompareSettings, run: Path) -> Subject:
+def _of_run(settings: CompareSettings, run: Path) -> Networks:
     facts = settings.data.facts(settings.batch_size)
     try:
-        model = load(run)
+        models = [load(run, seed) for seed in range(settings.seeds)]
         configuration = read_configuration(run)
     except (ValueError, OSError, StoredRunError) as error:
         raise SettingsError(f"--run {error}") from None
@@ -69,8 +69,8 @@ def _of_run(settings: CompareSettings, run: Path) -> Subject:
         raise SettingsError(f"--dataset {facts.name}: {run} was trained on {dataset['name']}; expected the same")
     training = replace(settings_of(configuration), batch_size=settings.batch_size, data=settings.data)
     shape = Shape(configuration["layers"], training.width, settings.batch_size, 1)
-    trained = model.network if model.objective is None else (model.network, model.objective)
-    return Subject(experiment_of(training, facts), shape, iter([(model.epoch, trained)]))
+    trained = [model.network if model.objective is None else (model.network, model.objective) for model in models]
+    return Networks(experiment_of(training, facts), shape, iter([(models[0].epoch, trained)]))
 
 
 def _trained(
@@ -79,15 +79,23 @@ def _trained(
     training: TrainingSettings,
     wanted: tuple[int, ...],
     images: Images,
-) -> Iterator[tuple[int, PyTree]]:
-    """Yields what is trained after each of the epochs that are asked for, as one seed has it."""
+) -> Iterator[tuple[int, list[PyTree]]]:
+    """Yields what is trained after each of the epochs that are asked for, as every seed has it."""
+    seeds = range(training.seeds)
     if 0 in wanted:
-        yield 0, experiment.build(layers, jax.random.fold_in(jax.random.key(0), 0))
+        yield 0, [experiment.build(layers, jax.random.fold_in(jax.random.key(0), seed)) for seed in seeds]
     if not max(wanted):
         return
     untested = jax.tree.map(lambda leaf: leaf[:100], images)
     estimator = estimator_of("hnca+baseline")
-    epochs = train(experiment, training, layers, estimator, images, untested, Placement(1, 1, training.batch_size))
+    epochs = train(
+        experiment, training, layers, estimator, images, untested, Placement(1, training.seeds, training.batch_size)
+    )
     for number, epoch in enumerate(epochs, start=1):
         if number in wanted:
-            yield number, jax.tree.map(lambda leaf: leaf[0] + 0 if eqx.is_array(leaf) else leaf, epoch.trained)
+            yield number, [_of_seed(epoch.trained, seed) for seed in seeds]
+
+
+def _of_seed(trained: PyTree, seed: int) -> PyTree:
+    # The sum is a copy: the next epoch uses the memory up.
+    return jax.tree.map(lambda leaf: leaf[seed] + 0 if eqx.is_array(leaf) else leaf, trained)
