@@ -46,6 +46,9 @@ VAE_FIELDS = [
 ]
 
 
+SINGLE = {"reward", "function"}
+
+
 def written(out):
     """The rows of all runs below a directory, in the order of the runs' names."""
     paths = sorted(out.glob("*/metrics.jsonl"))
@@ -106,7 +109,7 @@ def test_an_unknown_command_is_one_line_that_names_the_known(capsys):
     assert exit_.value.code == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert "bandid: no such command; expected bandit, vae, compare, " in printed
+    assert "bandid: no such command; expected bandit, vae, complete, compare, " in printed
 
 
 def test_the_version_and_what_there_is(capsys):
@@ -122,7 +125,11 @@ def test_the_version_and_what_there_is(capsys):
 
 def test_every_estimator_has_a_line_of_help(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
-    for command, learns_from in (("bandit", {"reward"}), ("vae", {"reward", "function", "bound"})):
+    for command, learns_from in (
+        ("bandit", {"reward"}),
+        ("vae", SINGLE | {"bound", "encoder"}),
+        ("complete", SINGLE | {"bound", "prior"}),
+    ):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         shown = capsys.readouterr().out

@@ -23,7 +23,7 @@ LABORATORY = [
     {"auto_encoder", "optimisers"},
     {"experiment"},
     {"figures"},
-    {"bandit", "vae", "report"},
+    {"bandit", "completion", "vae", "report"},
     {"training", "trained"},
     {"runs", "timing"},
     {"comparison"},

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.estimators import Estimate, Estimator
 from hnca.experiments.data import Facts
 from hnca.experiments.data.images import Images
+from hnca.experiments.methods import estimator_of
 from hnca.experiments.optimisers import ascent
 from hnca.experiments.settings.optimiser import OptimiserSettings
 from hnca.experiments.store import Row
@@ -121,6 +122,10 @@ class Experiment(ABC):
         """
         return ascent(settings, updates=updates)
 
+    def estimator(self, name: str) -> Estimator:
+        """Returns the estimator of that name, as it is used here."""
+        return estimator_of(name)
+
     def estimator_state(self, trained: PyTree, estimator: Estimator) -> PyTree:
         """Returns the estimator's state before the first update."""
         return estimator.init(*self.problem(trained))
@@ -186,4 +191,4 @@ def straight_through(network: Network, key: Key[Array, ""], inputs: dict[str, Ar
             mean = layer.mean(logits)
         return mean + jax.lax.stop_gradient(sample - mean)
 
-    return network.forward_pass(take, inputs, inputs["image"].shape[:-1])
+    return network.forward_pass(take, inputs, next(iter(inputs.values())).shape[:-1])

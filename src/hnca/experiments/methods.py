@@ -4,6 +4,7 @@ A name on the command line is a row's, and, where it takes a baseline, `+baselin
 JAX: the classes are imported when an estimator is made.
 """
 
+import math
 from collections.abc import Container, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from hnca.estimators import Estimator
 
-Needs = Literal["reward", "function", "bound"]
-"""What an estimator learns from: a reward that is only observed, a known function, or a bound with sampled entropies,
-of which it takes several weights."""
+Needs = Literal["reward", "function", "bound", "encoder", "prior"]
+"""What an estimator learns from: a reward that is only observed, a known function, or a bound of several samples'
+weights, be it of any proposal, of an encoder's samples, or of the prior's own."""
+_OF_SEVERAL = frozenset({"bound", "encoder", "prior"})
 
 
 class Method(NamedTuple):
@@ -32,6 +34,7 @@ class Method(NamedTuple):
         ablates: the method that it is without something, if it is.
         seldom: whether it is compared only if it is asked for: it costs much, or is another method on most networks.
         binary: whether it takes binary units alone.
+        joint_values: how many joint values a layer may have for it, if not any number.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Method(NamedTuple):
     ablates: str | None = None
     seldom: bool = False
     binary: bool = False
+    joint_values: int | None = None
 
 
 _ROWS = (
@@ -122,7 +126,7 @@ _ROWS = (
     ),
     Method(
         "unordered-set", "UnorderedSet", "unordered set", "four values without replacement (Kool et al. 2020)",
-        "function", ("#808080",), {"samples": 4}, seldom=True,
+        "function", ("#808080",), {"samples": 4}, seldom=True, joint_values=65_536,
     ),
     Method("rebar", "REBAR", "REBAR", "a relaxed control variate (Tucker et al. 2017)", "function", ("#9467bd",)),
     Method("relax", "RELAX", "RELAX", "a learned control variate (Grathwohl et al. 2018)", "function", ("#bcbd22",)),
@@ -158,7 +162,11 @@ _ROWS = (
     ),
     Method(
         "rws", "ReweightedWakeSleep", "RWS", "its model by 5 weighted samples, its encoder to where they are; biased",
-        "bound", ("#aa6e28",), {"samples": 5},
+        "encoder", ("#aa6e28",), {"samples": 5},
+    ),
+    Method(
+        "em", "ReweightedWakeSleep", "EM", "5 samples, each by its share of the likelihood (Tang & Salakhutdinov 2013)",
+        "prior", ("#d2449b",), {"samples": 5},
     ),
 )  # fmt: skip
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
@@ -208,11 +216,18 @@ def described(of: Container[str]) -> str:
     return "\n".join(f"{row.name}{'*' if _takes_baseline(row) else ''}: {row.help}" for row in rows)
 
 
-def estimator_of(name: str) -> "Estimator":
-    """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one."""
+def estimator_of(name: str, bound_samples: int | None = None) -> "Estimator":
+    """Returns the estimator of that name; `+baseline` gives it the paper's running mean, `+learned` a learned one.
+
+    Args:
+        name: the name.
+        bound_samples: how many samples a bound of several is of, if not as many as the method says.
+    """
     row, baseline = _parts(name)
     library = import_module("hnca")
     options = {**row.options, **{argument: getattr(library, kind)() for argument, kind in row.parts.items()}}
+    if bound_samples is not None and row.needs in _OF_SEVERAL:
+        options["samples"] = bound_samples
     if baseline.kind is not None:
         options["baseline"] = getattr(library, baseline.kind)(**baseline.options)
     return getattr(library, row.kind)(**options)
@@ -259,6 +274,12 @@ def is_seldom_compared(name: str) -> bool:
 def takes_categories(name: str) -> bool:
     """Returns whether it takes categorical units too."""
     return not _parts(name)[0].binary
+
+
+def widest(name: str, alternatives: int) -> int | None:
+    """Returns how many units of so many values each a layer may have at most; None for any number."""
+    most = _parts(name)[0].joint_values
+    return None if most is None else max(1, math.floor(math.log(most, alternatives)))
 
 
 def former_name(kind: str, baseline: str) -> str:

@@ -23,6 +23,9 @@ class Registered(NamedTuple):
 EXPERIMENTS = {
     "bandit": Registered("hnca.experiments.settings.bandit.BanditSettings", "hnca.experiments.bandit.Bandit"),
     "vae": Registered("hnca.experiments.settings.vae.VAESettings", "hnca.experiments.vae.VAE"),
+    "complete": Registered(
+        "hnca.experiments.settings.completion.CompletionSettings", "hnca.experiments.completion.Completion"
+    ),
 }
 """By the name on the command line."""
 

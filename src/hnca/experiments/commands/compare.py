@@ -19,7 +19,6 @@ from hnca.experiments.comparison.table import markdown_tables, terminal_table
 from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.files import write_atomically
-from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.environment import device_line
 from hnca.experiments.settings import CompareSettings, SettingsError
 from hnca.experiments.timing.updates import Shape, time_updates
@@ -84,10 +83,10 @@ def _check(settings: CompareSettings, images: int) -> None:
 
 def _instruments(experiment: Experiment, shape: Shape, settings: CompareSettings, images: Images) -> _Instruments:
     timed = time_updates(experiment, shape, settings.names, images, _UPDATES, settings.repeats, measured=(False,))
-    reference = estimator_of(experiment.reference)
+    reference = experiment.estimator(experiment.reference)
     return _Instruments(
         measurer(experiment, reference, settings.adaptation, settings.reference_draws),
-        {n: measurer(experiment, estimator_of(n), settings.adaptation, settings.draws) for n in settings.names},
+        {n: measurer(experiment, experiment.estimator(n), settings.adaptation, settings.draws) for n in settings.names},
         {row.estimator: row.milliseconds_per_update for row in timed},
     )
 
@@ -95,7 +94,7 @@ def _instruments(experiment: Experiment, shape: Shape, settings: CompareSettings
 def _costs(experiment: Experiment, trained: PyTree, settings: CompareSettings, images: Images) -> dict[str, Cost]:
     costs = {}
     for name in settings.names:
-        estimator, key = estimator_of(name), jax.random.key(0)
+        estimator, key = experiment.estimator(name), jax.random.key(0)
         draw = draw_of(experiment, estimator, trained, _batch(settings, images, 0, key))
         network = eqx.filter_eval_shape(draw, experiment.estimator_state(trained, estimator), key).network
         cost = estimator.cost(network)

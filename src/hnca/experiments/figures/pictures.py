@@ -1,6 +1,7 @@
-"""Pictures of what an auto-encoder makes: samples from its prior, and reconstructions beside their originals."""
+"""Pictures of what networks make: samples from a prior, reconstructions and completions beside their originals."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,3 +61,24 @@ def draw_reconstructions(
     rows = [jnp.pad(a, blank).reshape(-1, _COLUMNS, a.shape[-1]) for a in (originals, means)]
     pairs = jnp.stack(rows, axis=1)
     return grid.save(pairs.reshape(-1, _COLUMNS, means.shape[-1]), path)
+
+
+def draw_completions(
+    complete: Callable[[Key[Array, ""], Array], Array], images: Images, key: Key[Array, ""], path: Path, grid: Grid
+) -> Path:
+    """Draws, in groups of four rows, binarised originals and below them three completions of each.
+
+    Args:
+        complete: takes a key and binary images `[images, pixels]`, and returns them completed from one sample.
+        images: grey ones, of which the first are drawn.
+        key: for binarisation and samples.
+        path: of the file.
+        grid: the layout.
+    """
+    binarise_key, *keys = jax.random.split(key, 4)
+    count = min(_ROWS // 4 * _COLUMNS, len(images.pixels))
+    originals = binarise(binarise_key, images.pixels[:count])
+    blank = ((0, -count % _COLUMNS), (0, 0))
+    every = [originals, *(complete(one, originals) for one in keys)]
+    rows = [jnp.pad(a, blank).reshape(-1, _COLUMNS, a.shape[-1]) for a in every]
+    return grid.save(jnp.stack(rows, axis=1).reshape(-1, _COLUMNS, originals.shape[-1]), path)

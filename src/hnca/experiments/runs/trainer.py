@@ -13,7 +13,6 @@ from rich.console import Console
 
 from hnca.experiments.data.images import Images, on_device
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.methods import estimator_of
 from hnca.experiments.runs.display import display
 from hnca.experiments.runs.environment import environment
 from hnca.experiments.runs.events import EventFiles, Events, NoEvents
@@ -86,7 +85,7 @@ class Trainer:
                 return
 
     def _epochs(self, run: Run, start: Start) -> Iterator[Epoch]:
-        estimator = estimator_of(run.estimator)
+        estimator = self._experiment.estimator(run.estimator)
         return train(self._experiment, self._settings, run.layers, estimator, *self.images, self._placement, start)
 
     def _write(self, run: Run, recorder: Recorder, epochs: Iterator[Epoch]) -> None:

@@ -3,6 +3,7 @@ from ._checks import SettingsError as SettingsError
 from .bandit import BanditSettings as BanditSettings
 from .bench import BenchSettings as BenchSettings
 from .compare import CompareSettings as CompareSettings
+from .completion import CompletionSettings as CompletionSettings
 from .data import DataSettings as DataSettings
 from .data_sets import DataSetSettings as DataSetSettings
 from .figure import FigureSettings as FigureSettings

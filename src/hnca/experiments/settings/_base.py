@@ -91,3 +91,19 @@ class TrainingSettings(OptimiserSettings):
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""
         return True
+
+
+@dataclass(frozen=True)
+class SeldomTestedSettings(TrainingSettings):
+    """Of an experiment whose test takes as long as some epochs: by default the last one alone is tested."""
+
+    test_epochs: tuple[int, ...] = ()
+    """Epochs after which the test images are measured; the last one always is."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.test_epochs:
+            check_each("test_epochs", self.test_epochs)
+
+    def is_tested(self, epoch: int) -> bool:
+        return epoch == self.epochs or epoch in self.test_epochs

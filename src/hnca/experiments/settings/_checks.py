@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
-from hnca.experiments.methods import takes_categories
+from hnca.experiments.methods import takes_categories, widest
 
 
 class SettingsError(Exception):
@@ -62,6 +62,14 @@ def check_categories(categories: int | None, estimators: Sequence[str]) -> None:
     binary = [name for name in estimators if not takes_categories(name)]
     if binary:
         raise SettingsError(f"--estimators {_shown(binary)}: expected no --categories, since these take binary units")
+
+
+def check_widths(width: int, alternatives: int, estimators: Sequence[str]) -> None:
+    """Raises a SettingsError unless each estimator takes layers of so many units, of so many values each."""
+    for name in estimators:
+        most = widest(name, alternatives)
+        if most is not None and width > most:
+            raise SettingsError(f"--estimators {name}: --width {width}; expected at most {most}")
 
 
 def check_file(name: str, path: Path | None) -> None:

@@ -41,7 +41,7 @@ class BanditSettings(TrainingSettings):
     def __post_init__(self):
         super().__post_init__()
         known = names(self.learns_from)
-        unfit = [name for name in self.estimators if name in names({"function", "bound"})]
+        unfit = [name for name in self.estimators if name in names({"function", "bound", "encoder", "prior"})]
         if unfit:
             raise SettingsError(
                 f"--estimators {' '.join(unfit)}: evaluates or differentiates the objective as a function, but the "

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from hnca.experiments.methods import Needs, ablations, described, names
-from hnca.experiments.settings._base import Scale, TrainingSettings
-from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_each, check_names
+from hnca.experiments.settings._base import Scale, SeldomTestedSettings, TrainingSettings
+from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_names, check_widths
 from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.protocol import Protocol, said_by
 from hnca.experiments.settings.recipe import RecipeSettings
@@ -20,13 +20,13 @@ _RECIPE = frozenset(field.name for field in fields(RecipeSettings))
 
 _WHICH = (
     "Gradient estimators of the encoder to compare. Those with a star also with +baseline, a running mean, or "
-    f"+learned, a baseline learned from the inputs.\n{described({'reward', 'function', 'bound'})}, which needs "
-    "--entropy sampled."
+    f"+learned, a baseline learned from the inputs.\n{described({'reward', 'function', 'bound', 'encoder'})}, which "
+    "needs --entropy sampled."
 )
 
 
 @dataclass(frozen=True)
-class VAESettings(RecipeSettings, TrainingSettings):
+class VAESettings(RecipeSettings, SeldomTestedSettings):
     """Train hierarchical variational auto-encoders of binary units (Young 2022, Section 2, Figures 3 and 6)."""
 
     experiment: ClassVar[str] = "vae"
@@ -72,8 +72,6 @@ class VAESettings(RecipeSettings, TrainingSettings):
     protocol: Protocol | None = None
     """Do as a paper does (young: Young 2022; disarm: Dong et al. 2020; rodeo: Shi et al. 2022) in all that is of rates,
     batches, images, first parameters and the prior, and refuse what differs. How long, and by which layers, is free."""
-    test_epochs: tuple[int, ...] = ()
-    """Epochs after which the test images are measured; the last one always is."""
     bound_samples: int = 100
     """Samples of the importance-weighted bound on the test images."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/vae")
@@ -83,10 +81,11 @@ class VAESettings(RecipeSettings, TrainingSettings):
         if self.protocol is not None:
             self._follow(self.protocol)
         RecipeSettings.__post_init__(self)
-        TrainingSettings.__post_init__(self)
-        check_names("estimators", self.estimators, names({*self.learns_from, "bound"}))
+        SeldomTestedSettings.__post_init__(self)
+        check_names("estimators", self.estimators, names({*self.learns_from, "bound", "encoder"}))
         check_categories(self.categories, self.estimators)
-        bounds = [name for name in self.estimators if name in names({"bound"})]
+        check_widths(self.width, self.categories or 2, self.estimators)
+        bounds = [name for name in self.estimators if name in names({"bound", "encoder"})]
         if bounds and self.entropy != "sampled":
             raise SettingsError(f"--estimators {' '.join(bounds)}: expected --entropy sampled, for weights p / q")
         if bounds and not self.learns_bound:
@@ -106,8 +105,6 @@ class VAESettings(RecipeSettings, TrainingSettings):
             check_names("ablations", self.ablations, ABLATIONS)
             if not any(name.startswith("hnca") for name in self.estimators):
                 raise SettingsError(f"--ablations {' '.join(self.ablations)}: expected hnca among the --estimators")
-        if self.test_epochs:
-            check_each("test_epochs", self.test_epochs)
         check_count("bound_samples", self.bound_samples)
 
     def _follow(self, protocol: Protocol) -> None:
@@ -128,7 +125,3 @@ class VAESettings(RecipeSettings, TrainingSettings):
             if kind == "hnca":
                 chosen += [f"{kind}-{ablation}{plus}{baseline}" for ablation in self.ablations]
         return tuple(dict.fromkeys(chosen))
-
-    def is_tested(self, epoch: int) -> bool:
-        """Returns whether the test images are measured after this epoch (1, 2, ...)."""
-        return epoch == self.epochs or epoch in self.test_epochs

@@ -14,7 +14,6 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from hnca.estimators import REINFORCE
 from hnca.experiments.data.images import Images, binarise
 from hnca.experiments.experiment import Experiment
-from hnca.experiments.methods import estimator_of
 from hnca.experiments.settings.optimiser import OptimiserSettings
 from hnca.experiments.training.minibatches import (
     TrainingState,
@@ -128,7 +127,7 @@ def _compiled(
     keys = jax.random.split(jax.random.key(0), shape.seeds)
     modules = jax.vmap(partial(experiment.build, shape.layers))(keys)
     static = eqx.filter(modules, eqx.is_inexact_array, inverse=True)
-    estimator = REINFORCE() if name == YARDSTICK else estimator_of(name)
+    estimator = REINFORCE() if name == YARDSTICK else experiment.estimator(name)
     states = jax.vmap(lambda m: initial_state(m, experiment.estimator_state(m, estimator), optimiser))(modules)
 
     def many(state: TrainingState, key: jax.Array, pictures: Images) -> PyTree:
