@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from hnca.experiments.commands.main import commands, main
-from hnca.experiments.methods import METHODS
+from hnca.experiments.method_rows import METHODS
 from hnca.experiments.settings import BanditSettings, SettingsError, VAESettings
 from hnca.messages import compiled
 

@@ -127,7 +127,7 @@ def test_the_test_estimates_the_likelihood_and_the_bound_of_one_sample():
 
 @pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", ["hnca+first-order", "reinforce+learned", "straight-through", "em"])
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_it_learns_to_copy(name, tmp_path, monkeypatch):
     """The lower half is the upper one; what is learned is more than what each pixel is by itself."""
     monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", lambda *_: [])

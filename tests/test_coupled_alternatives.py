@@ -135,6 +135,7 @@ def one_layer(key):
 
 
 @pytest.mark.parametrize("count", [1, 3, 6])
+@pytest.mark.sweep
 def test_where_nothing_follows_the_mean_over_all_choices_is_the_credit_of_everything_evaluated(count, monkeypatch):
     """That is HNCA's, where nothing is mediated; of six alternatives in all, each choice is of everything."""
     network, objective, trace = one_layer(jax.random.key(0))
@@ -149,6 +150,7 @@ FAR_APART = np.array([[-1, 0.3, 0.2, 2.9], [0.1, 0.2, 0, -0.3], [-np.inf, 1, -40
 
 
 @pytest.mark.parametrize("family", ["binary", "categorical"])
+@pytest.mark.sweep
 def test_what_follows_is_drawn_as_the_coupling_says_and_has_its_own_distribution(family):
     """z-tests of the share of every pair of values, level 1e-6 over all of them (Bonferroni)."""
     count = 100_000
@@ -187,6 +189,7 @@ def with_biases(network, biases):
 
 
 @pytest.mark.parametrize("count", [1, 50])
+@pytest.mark.sweep
 def test_what_cannot_happen_is_not_asked_for(count, monkeypatch):
     """A masked category and units that are certain, whose other values are worth infinitely much."""
     layers = {

@@ -18,7 +18,8 @@ CORE = [
 ]
 LABORATORY = [
     {"files"},
-    {"data", "methods", "registry"},
+    {"data", "method_rows"},
+    {"methods", "registry"},
     {"store", "settings"},
     {"auto_encoder", "optimisers"},
     {"experiment"},

@@ -13,7 +13,7 @@ from hnca.experiments.commands.figure import _remark
 from hnca.experiments.commands.main import main
 from hnca.experiments.data.mnist import MNIST
 from hnca.experiments.figures.curves import paper_figure
-from hnca.experiments.methods import METHODS
+from hnca.experiments.method_rows import METHODS
 from hnca.experiments.runs.events import EventFiles
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import runs_of

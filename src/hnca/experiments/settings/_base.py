@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import tyro
 
-from hnca.experiments.methods import Needs
+from hnca.experiments.method_rows import Needs
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each
 from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.optimiser import OptimiserSettings

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from hnca.experiments.methods import Needs, described, names, with_running_mean
+from hnca.experiments.method_rows import Needs
+from hnca.experiments.methods import described, names, with_running_mean
 from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_names
 

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from hnca.experiments.methods import Needs, described, names
+from hnca.experiments.method_rows import Needs
+from hnca.experiments.methods import described, names
 from hnca.experiments.settings._base import SeldomTestedSettings
 from hnca.experiments.settings._checks import SettingsError, check_count, check_names, check_widths
 

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from hnca.experiments.methods import Needs, ablations, described, names
+from hnca.experiments.method_rows import Needs
+from hnca.experiments.methods import ablations, described, names
 from hnca.experiments.settings._base import Scale, SeldomTestedSettings, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_names, check_widths
 from hnca.experiments.settings.data import DataSettings
