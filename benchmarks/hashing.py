@@ -30,7 +30,7 @@ from hnca.experiments.data import load_dataset
 BITS, HIDDEN, CLASSES, BATCH = 64, 512, 10, 100
 VALIDATION = 5_000
 """So many of the last training images ask instead of being found."""
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-3, 1e-2)
 
 ESTIMATORS: dict[str, hnca.Estimator] = {
     "HNCA": hnca.HNCA(),

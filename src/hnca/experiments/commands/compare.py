@@ -10,7 +10,7 @@ from jaxtyping import Array, Key, PyTree
 from rich.console import Console
 
 from hnca.estimators import Cost
-from hnca.experiments.comparison.averaging import Averaged, averaged
+from hnca.experiments.comparison.averaging import averaged_tables
 from hnca.experiments.comparison.chart import draw_chart
 from hnca.experiments.comparison.moments import Measurer, draw_of, measurer
 from hnca.experiments.comparison.networks import networks_of
@@ -65,8 +65,12 @@ def compare(settings: CompareSettings, console: Console) -> None:
                     subject = Subject(settings.experiment, networks.shape.layers, epoch, "", seed, number)
                     rows += _rows(subject, trained, settings, images, instruments, costs)
                     _write(settings, rows)
-            console.print(terminal_table(_tables(rows)[-1]))
-    written = settings.out / "comparison.json", settings.out / "comparison.md", draw_chart(_tables(rows), settings.out)
+            console.print(terminal_table(averaged_tables(rows)[-1]))
+    written = (
+        settings.out / "comparison.json",
+        settings.out / "comparison.md",
+        draw_chart(averaged_tables(rows), settings.out),
+    )
     console.print(", ".join(map(str, written)), soft_wrap=True)
 
 
@@ -128,22 +132,11 @@ def _batch(settings: CompareSettings, images: Images, number: int, key: Key[Arra
     return Images(binarise(key, images.pixels[chosen]), images.labels[chosen])
 
 
-def _tables(rows: Sequence[Compared]) -> list[list[Averaged]]:
-    """Returns rows over networks and batches, by variance times time, for every depth and epoch."""
-    tables: dict[tuple[int, int], dict[str, list[Compared]]] = {}
-    for row in rows:
-        tables.setdefault((row.layers, row.epoch), {}).setdefault(row.estimator, []).append(row)
-    return [
-        sorted(map(averaged, table.values()), key=lambda row: row.variance_times_milliseconds)
-        for table in tables.values()
-    ]
-
-
 def _write(settings: CompareSettings, rows: Sequence[Compared]) -> None:
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
         content = "[\n" + ",\n".join(json.dumps(row._asdict()) for row in rows) + "\n]\n"
         write_atomically(settings.out / "comparison.json", [content.encode()])
-        write_atomically(settings.out / "comparison.md", [markdown_tables(_tables(rows)).encode()])
+        write_atomically(settings.out / "comparison.md", [markdown_tables(averaged_tables(rows)).encode()])
     except OSError as error:
         raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None

@@ -36,6 +36,17 @@ class Averaged(NamedTuple):
         return self.whole * self.first.milliseconds
 
 
+def averaged_tables(rows: Sequence[Compared]) -> list[list[Averaged]]:
+    """Returns rows over networks and batches, by variance times time, for every depth and epoch."""
+    tables: dict[tuple[int, int], dict[str, list[Compared]]] = {}
+    for row in rows:
+        tables.setdefault((row.layers, row.epoch), {}).setdefault(row.estimator, []).append(row)
+    return [
+        sorted(map(averaged, table.values()), key=lambda row: row.variance_times_milliseconds)
+        for table in tables.values()
+    ]
+
+
 def averaged(rows: Sequence[Compared]) -> Averaged:
     """Returns what rows of one estimator, depth and epoch come to."""
     return Averaged(
