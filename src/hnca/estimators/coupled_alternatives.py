@@ -97,7 +97,9 @@ class CoupledAlternatives(Estimator):
             return difference_in_cell(network, objective, trace, reached, cell, redraw)
 
         picks = chosen, jax.random.split(follow_key, count)
-        differences = jax.lax.map(difference, picks, batch_size=at_a_time(trace, count))
+        # JAX cannot put groups of nothing together again.
+        together = at_a_time(trace, count) if math.prod(trace.batch_shape) else None
+        differences = jax.lax.map(difference, picks, batch_size=together)
         by_cell = _in_cells(cells_of(network), chosen, inverse.astype(differences.dtype) * differences)
         return credits_of_differences(network, trace, by_cell), state
 
