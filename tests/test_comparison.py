@@ -89,6 +89,10 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
         main(command)
     assert "has a comparison; expected another directory, or --overwrite" in capsys.readouterr().err
     assert json.loads((tmp_path / "deep" / "comparison.json").read_text()) == rows
+    (tmp_path / "odd" / "comparison.json").mkdir(parents=True)
+    with pytest.raises(SystemExit):
+        main([*command[:-1], str(tmp_path / "odd")])
+    assert "has a comparison" in capsys.readouterr().err
 
 
 @pytest.mark.thorough

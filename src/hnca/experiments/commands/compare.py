@@ -81,7 +81,8 @@ def _check(settings: CompareSettings, images: int) -> None:
             "there are"
         )
     path = settings.out / "comparison.json"
-    if not settings.overwrite and path.exists() and path.read_text().strip("[]\n "):
+    # What has no row yet is nothing to lose.
+    if not settings.overwrite and path.exists() and path.stat().st_size > len(_content([])):
         raise SettingsError(f"--out {settings.out}: has a comparison; expected another directory, or --overwrite")
 
 
@@ -135,8 +136,11 @@ def _batch(settings: CompareSettings, images: Images, number: int, key: Key[Arra
 def _write(settings: CompareSettings, rows: Sequence[Compared]) -> None:
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
-        content = "[\n" + ",\n".join(json.dumps(row._asdict()) for row in rows) + "\n]\n"
-        write_atomically(settings.out / "comparison.json", [content.encode()])
+        write_atomically(settings.out / "comparison.json", [_content(rows)])
         write_atomically(settings.out / "comparison.md", [markdown_tables(averaged_tables(rows)).encode()])
     except OSError as error:
         raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None
+
+
+def _content(rows: Sequence[Compared]) -> bytes:
+    return ("[\n" + ",\n".join(json.dumps(row._asdict()) for row in rows) + "\n]\n").encode()
