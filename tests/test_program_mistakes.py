@@ -13,6 +13,20 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(0)
 MISTAKES = {
     "one key": (lambda w: jnp.sum(hnca.bernoulli(KEY, w) * hnca.bernoulli(KEY, w)), "use one key"),
+    "one key for noise before": (
+        lambda w: jnp.sum(jax.random.normal(KEY, (3,)) * hnca.bernoulli(KEY, w)),
+        r"'bernoulli_0' at .*test_program_mistakes.* and what jax.random makes at .*test_program_mistakes.* one key",
+    ),
+    "one key for noise after": (
+        lambda w: jnp.sum(hnca.bernoulli(jax.random.key(3), w) * jax.random.uniform(jax.random.key(3), (3,))),
+        "what jax.random makes at",
+    ),
+    "one split key for noise": (
+        lambda w: jnp.sum(
+            hnca.bernoulli(jax.random.split(KEY)[1], w) * jax.random.gamma(jax.random.split(KEY)[1], 2.0, (3,))
+        ),
+        "what jax.random makes at",
+    ),
     "cond": (lambda w: jax.lax.cond(w[0] > 0, lambda: hnca.bernoulli(KEY, w)[0], lambda: 0.0), "draw unconditionally"),
     "vector": (lambda w: hnca.bernoulli(KEY, w), r"shape \(3,\) and dtype float32; expected one float"),
     "no draw": (lambda w: jnp.sum(w), r"no draws in it; .*without any, jax\.grad is right"),

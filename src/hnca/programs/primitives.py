@@ -131,8 +131,19 @@ DRAWN_FROM_BITS = frozenset(["lt", "le", "gt", "ge", "argmax", "argmin"])
 LOOPS = frozenset(["scan", "while"])
 """By what it does so several at a time, or until enough is drawn."""
 RANDOM = frozenset(["random_bits", "threefry2x32", "rng_bit_generator"])
+NOISE = frozenset(["random_bits", "random_gamma"])
+"""What takes a key and makes numbers of it."""
 KEYS = frozenset(["random_split", "random_fold_in", "random_wrap", "random_unwrap", "random_seed"])
 
 RELIED_ON = (
-    ELEMENTWISE | STRUCTURAL | REDUCTIONS | ADDITIVE | LINEAR_IN_FIRST | BILINEAR | DRAWN_FROM_BITS | RANDOM | KEYS
+    ELEMENTWISE
+    | STRUCTURAL
+    | REDUCTIONS
+    | ADDITIVE
+    | LINEAR_IN_FIRST
+    | BILINEAR
+    | DRAWN_FROM_BITS
+    | RANDOM
+    | NOISE
+    | KEYS
 )

@@ -17,6 +17,7 @@ from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import lines_of_foreign_draws
+from hnca.programs.keys import Keys
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -34,8 +35,8 @@ def trace_program(function: Callable[..., Any], examples: Sequence[jax.ShapeDtyp
 
     Raises:
         ValueError: for a draw inside `cond` or `while` (draw unconditionally and select), a scan that would unroll
-            to more than `MAXIMUM_DRAWS` draws, a key that two draws use, or a key that is shared by all that
-            `jax.vmap` maps over. The message gives the user's line.
+            to more than `MAXIMUM_DRAWS` draws, a key that two draws use or a draw and noise of `jax.random`, or a key
+            that is shared by all that `jax.vmap` maps over. The message gives the user's line.
     """
     closed = jax.make_jaxpr(function)(*examples)
     program = Program()
@@ -65,8 +66,7 @@ class _Writer:
     def __init__(self, program: Program):
         self.program = program
         self.names: dict[str, int] = {}
-        self.key_numbers: dict[int, Any] = {}
-        self.used_keys: dict[Any, Draw] = {}
+        self.keys = Keys(program)
         self.random: set[int] = set()
         self.line = "an unknown line"
 
@@ -146,7 +146,7 @@ class _Writer:
         self.program.add(written)
         if not self.random.isdisjoint(written.inputs):
             self.random.update(written.outputs)
-        self._number_keys(written)
+        self.keys.of_equation(written)
         self._fold(written)
 
     def _distributed(self, equation: Any, inputs: list[int], axis: int, sizes: list[int]) -> int:
@@ -187,7 +187,7 @@ class _Writer:
         if given:
             draw = replace(draw, given=given[0])
         else:
-            self._check_key(draw)
+            self.keys.of_draw(draw)
         program.add_draw(draw)
         self.random.add(output)
         return output
@@ -237,31 +237,6 @@ class _Writer:
             ]
             results = equation.apply_to_numbers(arguments)
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
-
-    def _number_keys(self, equation: Equation) -> None:
-        """Gives equal keys equal numbers, so that a key used twice is found however it was reached."""
-        program = self.program
-        if not any(jnp.issubdtype(program.avals[o].dtype, jax.dtypes.prng_key) for o in equation.outputs):
-            return
-        inputs = tuple(self._number(atom) for atom in equation.inputs)
-        settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
-        for place, output in enumerate(equation.outputs):
-            self.key_numbers[output] = (equation.name, settings, inputs, place)
-
-    def _number(self, value: int) -> Any:
-        known = self.program.known.get(value)
-        if known is not None:
-            return known.dtype.str, known.tobytes()
-        return self.key_numbers.get(value, value)
-
-    def _check_key(self, draw: Draw) -> None:
-        number = self._number(draw.key)
-        other = self.used_keys.setdefault(number, draw)
-        if other is not draw:
-            raise ValueError(
-                f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "
-                "they are not independent; split it with jax.random.split."
-            )
 
 
 def _rank(atom: Any) -> int:

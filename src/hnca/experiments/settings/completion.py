@@ -35,6 +35,8 @@ class CompletionSettings(SeldomTestedSettings):
         "vimco",
         "em",
     )
+    learning_rate: float = 3e-3
+    """The learning rate of the optimiser, by which parameters are updated."""
     layers: tuple[int, ...] = (2,)
     """Numbers of stochastic hidden layers to try."""
     samples: int = 5
