@@ -1,0 +1,93 @@
+"""Draws what runs have learned against seconds, not epochs, in one picture, and tells what each had after some seconds.
+
+hnca bench --experiments vae --layers 2 3 --estimators ... --json times.jsonl       # while nothing else runs
+python benchmarks/per_second.py RUN [RUN ...] --times times.jsonl --after 60 120 --picture seconds.png
+
+A run's own seconds tell what else ran beside it. Here an epoch takes its updates times the milliseconds of one as `hnca
+bench` has measured it, all estimators in turns.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from hnca.experiments.methods import colour, label
+from hnca.experiments.store import distinct, read_configuration, read_metrics
+
+
+def milliseconds(path):
+    """Returns milliseconds an update, without measuring variance, by experiment, layers, batch size and estimator."""
+    rows = [row for row in map(json.loads, path.read_text().splitlines()) if not row["measure_variance"]]
+    keys = ("experiment", "layers", "batch_size", "estimator")
+    return {tuple(row[key] for key in keys): row["milliseconds_per_update"] for row in rows}
+
+
+def curve(run, times, field):
+    """Returns depth, estimator, and pairs of seconds and the field's mean over seeds, one an epoch that has it."""
+    configuration = read_configuration(run)
+    settings, data = configuration["settings"], configuration["data"]
+    layers, estimator = configuration["layers"], configuration["estimator"]
+    updates = data["train_images"] // settings["batch_size"]
+    epoch = updates * times[configuration["experiment"], layers, settings["batch_size"], estimator] / 1000
+    rows = [row for row in read_metrics(run) if row.measured[field] is not None]
+    points = []
+    for number in distinct(rows, "epoch"):
+        values = [row.measured[field] for row in rows if row.epoch == number]
+        points.append((number * epoch, sum(values) / len(values)))
+    return layers, estimator, points
+
+
+def table(curves, after):
+    """Returns Markdown: the last value that a run had within each number of seconds, a dash where it ended before."""
+    lines = [["layers", "estimator", *(f"after {seconds:g} s" for seconds in after)]]
+    lines.append(["---"] * len(lines[0]))
+    for layers, estimator, points in curves:
+        cells = []
+        for seconds in after:
+            had = [value for time, value in points if time <= seconds]
+            ended = points[-1][0] + points[0][0] < seconds
+            cells.append("-" if ended or not had else f"{had[-1]:.4g}")
+        lines.append([str(layers), label(estimator), *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def draw(curves, field, least, path):
+    """Draws a panel a depth."""
+    depths = sorted({layers for layers, _, _ in curves})
+    figure = Figure(figsize=(1.4 + 4.4 * len(depths), 4.6))
+    axes = figure.subplots(1, len(depths), squeeze=False, sharey=True)[0]
+    for axis, depth in zip(axes, depths, strict=True):
+        for layers, estimator, points in curves:
+            if layers == depth:
+                axis.plot(*zip(*points, strict=True), color=colour(estimator), label=label(estimator), linewidth=1.5)
+        axis.set_title(f"{depth} layer{'s' if depth > 1 else ''}", fontsize=11)
+        axis.set_xlabel("seconds")
+        axis.legend(frameon=False, fontsize=8, loc="lower right")
+    if least is not None:
+        axes[0].set_ylim(bottom=least)
+    axes[0].set_ylabel(field.replace("_", " "))
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--times", type=Path, required=True)
+    parser.add_argument("--field", default="train_elbo")
+    parser.add_argument("--after", type=float, nargs="+", default=[30, 60, 120], help="seconds")
+    parser.add_argument("--least", type=float, help="where the picture's axis begins")
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    times = milliseconds(arguments.times)
+    curves = [curve(run, times, arguments.field) for run in arguments.runs]
+    print(table(curves, arguments.after))
+    if arguments.picture is not None:
+        draw(curves, arguments.field, arguments.least, arguments.picture)
+
+
+if __name__ == "__main__":
+    main()
