@@ -210,3 +210,12 @@ def test_an_explanation_refuses_what_the_gradient_would():
         with pytest.raises(ValueError, match=type(estimator).__name__) as explained:
             hnca.explain(loss, estimator=estimator)(jnp.ones(3))
         assert str(told.value) == str(explained.value)
+
+
+def test_check_unbiased_says_of_an_estimator_with_a_key_what_to_do():
+    with pytest.raises(ValueError, match=r"check_unbiased: DisARM draws samples of its own .* over many keys"):
+        hnca.check_unbiased(
+            lambda w, k: jnp.sum(hnca.bernoulli(k, w)) ** 2,
+            (jnp.zeros(2), jax.random.key(0)),
+            estimator=hnca.DisARM(),
+        )

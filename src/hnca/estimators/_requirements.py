@@ -13,10 +13,14 @@ Temperature = float | Float[Array, ""]
 """A number, or an array `[]`: one that is annealed then need not be compiled anew for each of its values."""
 
 
+class MissingKeyError(ValueError):
+    """An estimator that draws samples of its own was given no key."""
+
+
 def require_key(estimator: object, key: Key[Array, ""] | None, drawn: str) -> Key[Array, ""]:
     """Returns the key; none is a ValueError that names the estimator and what is drawn ("further passes are")."""
     if key is None:
-        raise ValueError(
+        raise MissingKeyError(
             f"{type(estimator).__name__}: key=None; expected a key, from which {drawn} drawn (of a program "
             "it is estimator_key=)."
         )

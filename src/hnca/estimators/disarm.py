@@ -21,10 +21,17 @@ class DisARM(PairedEstimator):
     **Bias.** None. **Cost.** As `LeaveOneOut`: one forward pass, and for every layer one more of what comes after it
     and one evaluation of the objective. Needs an objective that can be evaluated twice.
 
-    Example:
-        ```python
-        bound, estimate = hnca.estimate(hnca.DisARM(), encoder, objective, {"image": images}, key=key)
-        ```
+    Examples:
+        Of a program, the seventh power of the number of three units that are 1:
+
+        >>> def loss(logits, key):
+        ...     return jnp.sum(hnca.bernoulli(key, logits)) ** 7
+        >>> gradient = hnca.grad(loss, estimator=hnca.DisARM())
+        >>> keys = jax.random.split(jax.random.key(0))
+        >>> gradient(jnp.zeros(3), keys[0], estimator_key=keys[1]).shape
+        (3,)
+
+        Of a network: `hnca.estimate(hnca.DisARM(), encoder, objective, {"image": images}, key=key)`.
 
     **Reference.** Dong, Mnih and Tucker, *DisARM: An antithetic gradient estimator for binary latent variables*, 2020;
     under the name of U2G also Yin, Ho, Yan, Qian and Zhou, *Probabilistic best subset selection via gradient-based

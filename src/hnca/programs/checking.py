@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from hnca.estimators import HNCA, Estimator
+from hnca.estimators._requirements import MissingKeyError
 from hnca.joint_states import MAXIMUM_STATES
 from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.draws import family_of
@@ -76,6 +77,23 @@ def check_unbiased(
             values; if the estimator needs a key.
     """
     estimator = HNCA() if estimator is None else estimator
+    try:
+        return _checked(function, arguments, argnums, estimator, tolerance)
+    except MissingKeyError:
+        raise ValueError(
+            f"check_unbiased: {type(estimator).__name__} draws samples of its own with a key, and they are not "
+            "enumerated; expected an estimator that needs none, such as HNCA. Average this one's gradient over many "
+            "keys, and hold it against `hnca.check_unbiased(...).gradient`, which is exact."
+        ) from None
+
+
+def _checked(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    argnums: int,
+    estimator: Estimator,
+    tolerance: float | None,
+) -> Unbiasedness:
     floats, rest = eqx.partition(arguments[argnums], eqx.is_inexact_array_like)
     floats = jax.tree.map(jnp.asarray, floats)
 
