@@ -15,7 +15,7 @@ from hnca.conditionals import Dense, Sequential
 from hnca.messages.changes import Changes, of_own_unit
 from hnca.messages.enumeration import Quantity
 from hnca.network import Network, Trace
-from hnca.units import Conditional, Layer
+from hnca.units import Categorical, Conditional, Layer
 
 
 def begins_with_dense(layer: Layer) -> bool:
@@ -73,13 +73,22 @@ def changes_by_rows(
         return after(here + change @ rows[unit])
 
     def had_own_unit_been(unit: Int[Array, "*batch"], value: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
-        # What each alternative adds is tabled, so that of a category one row is read and not all.
-        alternatives = above.encode(above.alternative_values(here.dtype)[:, None], here.dtype)
-        table = jnp.einsum("af,ufh->uah", alternatives, rows)
+        # What each alternative adds is tabled, so that of a category one row is read and not all: a category's
+        # row is that of its feature, and not found by a product with all of them.
+        table = _table(above, weight, here.dtype)
         there, taken = above.index(value[..., None])[..., 0], of_own_unit(above.index(values), unit)
         return after(here + table[unit, there] - table[unit, taken])
 
     return Changes(lambda other: after(hidden(other)), had_unit_been, had_own_unit_been)
+
+
+def _table(
+    above: Layer, weight: Float[Array, "features hidden"], dtype: jnp.dtype
+) -> Float[Array, "units alternatives hidden"]:
+    if isinstance(above, Categorical):
+        return above.weight_by_category(weight)
+    alternatives = above.encode(above.alternative_values(dtype)[:, None], dtype)
+    return jnp.einsum("af,ufh->uah", alternatives, weight.reshape(above.units, alternatives.shape[-1], -1))
 
 
 def _first_stage(layer: Layer) -> Conditional:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.estimators import Estimator
 from hnca.estimators._estimate import Combined
 from hnca.network import Trace
+from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, check_value, flatten
 from hnca.programs.batch_axis import Summed, places_of
 from hnca.programs.equations import Program
@@ -179,7 +180,7 @@ def credited_call(
     """
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
-    most = estimator.most_counterfactuals()
+    most = most_of(estimator, plan)
     model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     credits, state = _held((found.credits, found.state))
@@ -205,7 +206,7 @@ def credited_whole(
     }
     arrays = [jnp.expand_dims(a, 1) if m else a for a, m in zip(_held(flat.arrays), flat.mapped, strict=True)]
     one, marks = run_pass(single, arrays, flat.mapped, given)
-    most = estimator.most_counterfactuals()
+    most = most_of(estimator, single)
     model = model_of(single, _held(one), marks, arrays, flat.mapped, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     if found.passes is not None:

@@ -7,14 +7,13 @@ import jax
 
 from hnca.estimators import Estimator
 from hnca.objectives.explanation import Explanation
+from hnca.programs.affordable import CURE
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call, credited_call
 from hnca.programs.model import model_of
 from hnca.programs.passes import run_pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in
-
-_CURE = "not so by hnca.HNCA(counterfactuals=4), which takes a few, or hnca.CoupledAlternatives(4), which takes none"
 
 
 def explain(
@@ -81,7 +80,7 @@ def _draw_table(plan: Plan, most: int | None) -> str:
         if count > MAXIMUM_EVALUATIONS:
             notes.append(
                 f"{draw.name}: {lowering.reason}; {count} evaluations are more than {MAXIMUM_EVALUATIONS}, so "
-                f"what comes of {reads} through it is credited by the score, as REINFORCE does; {_CURE}."
+                f"what comes of {reads} through it is credited by the score, as REINFORCE does; {CURE}."
             )
         elif lowering.reason:
             notes.append(f"{draw.name}: {lowering.reason}.")
@@ -99,7 +98,7 @@ def _component_table(compiled: Compiled, most: int | None) -> Explanation:
         if count > MAXIMUM_EVALUATIONS:
             notes.append(
                 f"{_where(plan, term)}: not linear in {dear}; {count} evaluations are more than "
-                f"{MAXIMUM_EVALUATIONS}, so it is credited by the score, as REINFORCE does; {_CURE}."
+                f"{MAXIMUM_EVALUATIONS}, so it is credited by the score, as REINFORCE does; {CURE}."
             )
         elif count:
             notes.append(f"{_where(plan, term)}: not linear in {dear}; evaluated anew {count} times.")

@@ -5,7 +5,8 @@ all, whatever the arithmetic: `2h - 1`, `where(h, a, b)`, `one_hot(z)`, `W[z]`. 
 linear maps. Another draw's value counts as a given number; a draw is read directly if no other draw lies between.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -26,14 +27,27 @@ class ByUnit:
     index: np.ndarray
 
 
+MANY_CATEGORIES = 64
+MAXIMUM_TABLE, MAXIMUM_SHARED_TABLE = 2**20, 2**26
+"""How many numbers a table over many categories may be: one that each example has of its own, and one for all.
+
+What is made of the draw of a word out of 50,000 is not tabulated, but evaluated anew: for all other values, for the few
+that an estimator chooses, or for none.
+"""
+
 LINEAR, NONLINEAR = "linear", "nonlinear"
 Kind = ByUnit | str
 Kinds = dict[int, dict[int, Kind]]
 """For every value, by the output of the draw that it reads directly."""
 
 
-def kinds_of(program: Program) -> Kinds:
-    """Returns how every value answers to the draws it reads directly."""
+def kinds_of(program: Program, by_example: Collection[int] = ()) -> Kinds:
+    """Returns how every value answers to the draws it reads directly.
+
+    Args:
+        program: the program.
+        by_example: the values that differ by example even where no draw does.
+    """
     kinds: Kinds = {}
     for step in program.steps:
         if isinstance(step, Draw):
@@ -42,21 +56,32 @@ def kinds_of(program: Program) -> Kinds:
             continue
         reads = list(dict.fromkeys(draw for value in step.inputs for draw in kinds.get(value, ())))
         for output in step.outputs:
-            kinds[output] = {draw: _kind(program, step, draw, kinds) for draw in reads}
+            own = any(output in by_example for output in step.outputs)
+            kinds[output] = {draw: _kind(program, step, draw, kinds, own) for draw in reads}
     return kinds
 
 
-def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds) -> Kind:
+def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds, own: bool) -> Kind:
     if len(equation.outputs) != 1:
         return NONLINEAR
     of_inputs = [kinds.get(value, {}).get(draw) for value in equation.inputs]
-    if all(kind is None or isinstance(kind, ByUnit) for kind in of_inputs):
+    if _may_be_tabulated(program, equation, draw, own) and all(
+        kind is None or isinstance(kind, ByUnit) for kind in of_inputs
+    ):
         index = unit_index(program, equation, [kind.index if isinstance(kind, ByUnit) else None for kind in of_inputs])
         if index is not None:
             return ByUnit(index)
     if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
         return LINEAR
     return NONLINEAR
+
+
+def _may_be_tabulated(program: Program, equation: Equation, draw: int, own: bool) -> bool:
+    categories = program.draws[draw].categories
+    size = categories * math.prod(program.avals[equation.outputs[0]].shape)
+    # What is looked up is there already.
+    looked_up = equation.name in ("gather", "dynamic_slice") and not own
+    return categories <= MANY_CATEGORIES or looked_up or size <= (MAXIMUM_TABLE if own else MAXIMUM_SHARED_TABLE)
 
 
 def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -> bool:

@@ -60,7 +60,7 @@ class Plan:
         self.by_example: frozenset[int] = frozenset(depends_on(program, set(mapped), through_draws=True))
         self.batch_axes = int(bool(mapped))
         self.dtype = jnp.result_type(*(program.avals[draw.logits].dtype for draw in program.draws.values()))
-        self.kinds: Kinds = kinds_of(program)
+        self.kinds: Kinds = kinds_of(program, depends_on(program, set(mapped), through_draws=False))
         if keyed:
             self._check_keys(set(mapped))
 

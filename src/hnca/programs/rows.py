@@ -98,7 +98,7 @@ def _slope(table: Table, values: tuple[float, ...], dtype: jnp.dtype) -> Array |
     """Returns what one more of a Bernoulli unit's value adds: numbers, where they are known beforehand."""
     if isinstance(table.entries, np.ndarray) and np.all(np.isfinite(table.entries.astype(np.float64))):
         low, high = table.entries.astype(np.float64)
-        return ((high - low) / (values[1] - values[0])).astype(dtype)
+        return np.asarray((high - low) / (values[1] - values[0]), dtype)
     low, high = finite(jnp.asarray(table.entries).astype(dtype))
     return (high - low) / jnp.asarray(values[1] - values[0], dtype)
 

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hnca._precision import in_full_precision
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.programs.kinds import ByUnit, Kinds, is_linear
+from hnca.programs.kinds import MANY_CATEGORIES, ByUnit, Kinds, is_linear
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ def at_state(table: Table, states: Mapping[int, Array]) -> Array:
     state, index = states[table.draw], table.index
     units = state.shape[0]
     entries = finite(jnp.asarray(table.entries).astype(state.dtype))
+    many = state.ndim == 2 and state.shape[1] > MANY_CATEGORIES
+    if many and index.size and np.all(index == index.flat[0]) and index.flat[0] >= 0:
+        return _looked_up(state[index.flat[0]], entries)
     in_order = index.size == units and np.array_equal(index.ravel(), np.arange(units))
     by_element = state.reshape(*index.shape, *state.shape[1:]) if in_order else state[np.maximum(index, 0)]
     if state.ndim == 1:
@@ -111,6 +115,12 @@ def at_state(table: Table, states: Mapping[int, Array]) -> Array:
         # Not low + state (high - low): at a corner that may miss the value by an ulp.
         return entries[0] * (1 - by_element) + entries[1] * by_element
     return jnp.sum(jnp.moveaxis(entries, 0, -1) * by_element, axis=-1)
+
+
+@in_full_precision
+def _looked_up(state: Float[Array, " categories"], entries: Float[Array, "categories ..."]) -> Float[Array, "..."]:
+    """Returns a table read at one unit's state, by a product, which makes no table of its own for every example."""
+    return jnp.tensordot(state, entries, axes=1)
 
 
 def apply_to_tables(equation: Equation, operands: Sequence[Array | np.ndarray | Table]) -> Array | np.ndarray:

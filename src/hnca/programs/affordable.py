@@ -1,0 +1,31 @@
+"""What is too dear to be evaluated anew for other values of the draws it reads, and so is credited by the score."""
+
+import warnings
+
+from hnca.estimators import HNCA, Estimator, LeaveOneOutHNCA
+from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
+
+CURE = "not so by hnca.HNCA(counterfactuals=4), which takes a few, or hnca.CoupledAlternatives(4), which takes none"
+
+
+def most_of(estimator: Estimator, plan: Plan) -> int | None:
+    """Returns how many counterfactuals of a draw an estimator evaluates, None for all; warns where all are too many.
+
+    Args:
+        estimator: of the program's gradient.
+        plan: the program.
+    """
+    most = estimator.most_counterfactuals()
+    if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
+        return most
+    draws = plan.program.draws
+    dear = [(draws[o].line, plan.evaluations_of_messages(lowering, most)) for o, lowering in plan.layers.items()]
+    dear += [(draws[term.reads[0]].line, plan.evaluations(term, part, most)) for term, part in plan.others]
+    for line, count in dict(pair for pair in dear if pair[1] > MAXIMUM_EVALUATIONS).items():
+        warnings.warn(
+            f"hnca: what comes of the draw at {line} would be evaluated anew {count} times, more than "
+            f"{MAXIMUM_EVALUATIONS}, and is credited by the score, as REINFORCE does: unbiased, with its variance; "
+            f"{CURE}. hnca.explain tells more.",
+            stacklevel=2,
+        )
+    return most

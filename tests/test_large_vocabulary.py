@@ -1,0 +1,107 @@
+"""A draw of very many categories: what is made of it is not tabulated, and an estimator pays for what it evaluates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hnca
+from hnca.programs import kinds
+
+SIZE, WIDTH = 70, 3
+KEY = jax.random.key(0)
+EMBEDDING = jax.random.normal(jax.random.key(1), (SIZE, WIDTH))
+LOGITS = jax.random.normal(jax.random.key(2), (SIZE,))
+
+
+def read(embedding, token, form):
+    return (
+        embedding[token] if form == "row" else jax.nn.one_hot(token, len(embedding), dtype=embedding.dtype) @ embedding
+    )
+
+
+def loss_of(form):
+    def loss(parameters, key, x):
+        """A network of the word and the example, and a word that is drawn given what is made of the first."""
+        first, second = jax.random.split(key)
+        seen = jnp.tanh(read(parameters["embedding"], hnca.categorical(first, parameters["logits"]), form) + x)
+        again = hnca.bernoulli(second, jnp.tanh(seen @ jnp.ones((WIDTH, 2), seen.dtype)))
+        return jnp.sum(jnp.tanh(seen @ jnp.ones((WIDTH,), seen.dtype))) * (1 + again[0] * again[1]) + jnp.sum(seen**2)
+
+    return loss
+
+
+@pytest.fixture
+def nothing_tabulated(monkeypatch):
+    for name in ("MAXIMUM_TABLE", "MAXIMUM_SHARED_TABLE"):
+        monkeypatch.setattr(kinds, name, 0)
+
+
+def arguments_of(dtype):
+    parameters = {"logits": LOGITS.astype(dtype), "embedding": EMBEDDING.astype(dtype)}
+    return parameters, KEY, jnp.arange(WIDTH, dtype=dtype)
+
+
+def exact(parameters, x):
+    """The gradient of the expectation, of which nothing is drawn and nothing is hnca's."""
+
+    def expectation(parameters):
+        seen = jnp.tanh(parameters["embedding"] + x[None])
+        p = jax.nn.sigmoid(jnp.tanh(seen @ jnp.ones((WIDTH, 2), seen.dtype)))
+        value = jnp.tanh(seen @ jnp.ones((WIDTH,), seen.dtype)) * (1 + p[:, 0] * p[:, 1]) + jnp.sum(seen**2, axis=-1)
+        return jnp.sum(jax.nn.softmax(parameters["logits"]) * value)
+
+    return jax.grad(expectation)(parameters)
+
+
+@pytest.mark.usefixtures("float64", "nothing_tabulated")
+@pytest.mark.parametrize("form", ["row", "one-hot"])
+def test_what_is_not_tabulated_is_exact_too(form):
+    arguments = arguments_of(jnp.float64)
+    assert f"evaluated anew {SIZE - 1} times" in hnca.explain(loss_of(form))(*arguments)
+    found = hnca.check_unbiased(loss_of(form), arguments)
+    for mine, true in zip(jax.tree.leaves(found.gradient), jax.tree.leaves(exact(*arguments[::2])), strict=True):
+        np.testing.assert_allclose(mine, true, atol=1e-12)
+    assert found.error < 1e-10
+
+
+def single(form, width):
+    weight = jnp.ones((width,)) / width
+
+    def loss(logits, embedding, key, x):
+        return jnp.tanh((read(embedding, hnca.categorical(key, logits), form) + x) @ weight)
+
+    return loss
+
+
+def arrays_of(form, size, width, estimator):
+    """Returns the sizes of all arrays of a gradient of two examples, and what it is."""
+    keys, x = jax.random.split(KEY, 2), jnp.ones((2, width))
+    gradient = hnca.grad(single(form, width), in_axes=(None, None, 0, 0), estimator=estimator)
+    arguments = jnp.zeros(size), jnp.ones((size, width)), keys, x
+    traced = jax.make_jaxpr(lambda *a: gradient(*a, estimator_key=KEY))(*arguments)
+    return max(sizes(traced.jaxpr))
+
+
+def sizes(jaxpr):
+    for equation in jaxpr.eqns:
+        yield from (variable.aval.size for variable in equation.outvars)
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from sizes(inner)
+
+
+@pytest.mark.parametrize("form", ["row", "one-hot"])
+@pytest.mark.parametrize("estimator", [hnca.HNCA(counterfactuals=4), hnca.UnorderedSet(4), hnca.REINFORCE()])
+def test_no_estimator_makes_a_table_for_every_example(form, estimator):
+    """At most twice the embedding, or all probabilities of the four values of an example: not size x size."""
+    size, width = 12000, 100
+    assert arrays_of(form, size, width, estimator) <= 2 * size * width
+
+
+def test_hnca_says_that_it_credits_by_the_score():
+    with pytest.warns(
+        UserWarning, match=r"the draw at .*test_large_vocabulary.* evaluated anew 11999 times, .* not so by"
+    ):
+        arrays_of("row", 12000, 100, hnca.HNCA())
