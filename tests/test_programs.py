@@ -1,6 +1,5 @@
 """Programs: the gradient of every structure is exact, by every way of asking for it; mistakes are told."""
 
-import itertools
 from functools import partial
 
 import equinox as eqx
@@ -9,65 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import programs
 import pytest
+from oracle import exact_gradient
 
 import hnca
-
-
-class Oracle:
-    """Hands out chosen values in place of draws, and multiplies up their probability. Shares no code with programs."""
-
-    def __init__(self, chosen):
-        self.chosen, self.log_probability = iter(chosen), 0.0
-
-    def bernoulli(self, key, logits, *, values=(0, 1)):
-        up = self._next(logits.shape)
-        self.log_probability += jnp.sum(jnp.where(up == 1, jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)))
-        return jnp.where(up == 1, values[1], values[0]).astype(logits.dtype)
-
-    def categorical(self, key, logits):
-        taken = self._next(logits.shape[:-1])
-        picked = jnp.take_along_axis(jax.nn.log_softmax(logits), taken[..., None], axis=-1)
-        self.log_probability += jnp.sum(picked)
-        return taken
-
-    def observed(self, value):
-        return value
-
-    def _next(self, shape):
-        count = int(np.prod(shape, dtype=int))
-        return jnp.asarray([next(self.chosen) for _ in range(count)], jnp.int32).reshape(shape)
-
-
-class Counting(Oracle):
-    """Notes how many values each unit can take."""
-
-    def __init__(self):
-        super().__init__(itertools.repeat(0))
-        self.sizes = []
-
-    def bernoulli(self, key, logits, *, values=(0, 1)):
-        self.sizes += [2] * logits.size
-        return super().bernoulli(key, logits, values=values)
-
-    def categorical(self, key, logits):
-        self.sizes += [logits.shape[-1]] * (logits.size // logits.shape[-1])
-        return super().categorical(key, logits)
-
-
-def exact_gradient(program, p, x):
-    counting = Counting()
-    program(counting, p, jax.random.key(0), x)
-
-    def expectation(p):
-        total = 0.0
-        for chosen in itertools.product(*map(range, counting.sizes)):
-            oracle = Oracle(chosen)
-            value = program(oracle, p, jax.random.key(0), x)
-            total += jnp.exp(oracle.log_probability) * value
-        return total
-
-    return jax.grad(expectation)(p)
-
 
 # Few states, and among them everything that is done to a draw's value: scans would take the oracle minutes.
 JUDGED = [

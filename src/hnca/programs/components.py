@@ -106,7 +106,7 @@ class TermComponent(Component):
 
         def hidden(values: Array) -> Float[Array, "*batch hidden"]:
             return self.surroundings.over_batch(
-                lambda arrays, states: flat(first, first.states(states, arrays)),
+                lambda arrays, states: flat(first, first.states(states, arrays, infinite=False)),
                 trace.batch_shape,
                 states_of(program, network, {**trace.values, layer: values}, draws),
             )

@@ -1,7 +1,8 @@
 """A program as a flat list of equations over numbered values, with what is known of each value beforehand."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -12,6 +13,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from hnca.programs import primitives
+
+_EXACT = 2**24
+"""Up to it every whole number is a float of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,16 @@ class Equation:
         if self.name not in primitives.CALLS:
             return self.apply(values)
         return list(jaxpr_as_fun(self.params[primitives.CUSTOM_DERIVATIVES[self.name]])(*values))
+
+    def inner(self) -> Jaxpr:
+        """Returns the jaxpr of a function with a derivative of its own."""
+        return self.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr
+
+    def without_fill(self) -> "Equation":
+        """Returns the linear part of what is affine: what is looked up outside of an array is 0 there."""
+        if self.name != "gather" or self.params.get("fill_value", 0) == 0:
+            return self
+        return replace(self, original=self.original.replace(params={**self.params, "fill_value": 0}))
 
     def apply_as_floats(self, values: Sequence[Array]) -> Array:
         """Returns the one result of an equation that is linear in its floats, also where the program has integers.
@@ -139,6 +153,27 @@ class Program:
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
     log_weight: tuple[int, int] | None = None
+
+    @cached_property
+    def has_infinities(self) -> bool:
+        """Whether an infinite number stands in the program's text; once all is written."""
+        constants = (number for number in self.constants.values() if not isinstance(number, jax.core.Tracer))
+        numbers: list[Any] = [*self.known.values(), *constants]
+        return any(jnp.issubdtype(n.dtype, jnp.floating) and bool(np.any(np.isinf(np.asarray(n)))) for n in numbers)
+
+    @cached_property
+    def large_numbers(self) -> set[int]:
+        """The whole numbers that are large, or come of such, so that not every float is one; once all is written."""
+
+        def is_large(number: ArrayLike) -> bool:
+            whole = not isinstance(number, jax.core.Tracer) and jnp.issubdtype(jnp.result_type(number), jnp.integer)
+            return whole and bool(np.any(np.abs(np.asarray(number, np.float64)) >= _EXACT))
+
+        found = {value for numbers in (self.known, self.constants) for value, n in numbers.items() if is_large(n)}
+        for equation in self.equations:
+            if not found.isdisjoint(equation.inputs):
+                found.update(o for o in equation.outputs if jnp.issubdtype(self.avals[o].dtype, jnp.integer))
+        return found
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:
         """Returns the number of a new value."""

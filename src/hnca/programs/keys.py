@@ -1,12 +1,29 @@
 """Notices a key that is used twice, however it was reached."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
+
+_ARRANGING = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "copy")
+_TAKING = ("slice", "dynamic_slice", "gather")
+
+
+class _Repeated(NamedTuple):
+    """An array of one key, several times."""
+
+    key: Any
+
+
+class _Element(NamedTuple):
+    """Part of an array of keys."""
+
+    whole: Any
+    place: Any
 
 
 class Keys:
@@ -20,6 +37,7 @@ class Keys:
         self.program = program
         self._numbers: dict[int, Any] = {}
         self._draws: dict[Any, Draw] = {}
+        self._of_element: dict[Any, Draw] = {}
         self._noise: dict[Any, str] = {}
 
     def of_draw(self, draw: Draw) -> None:
@@ -29,7 +47,16 @@ class Keys:
             ValueError: if it has been used.
         """
         number = self._number(draw.key)
-        other = self._draws.setdefault(number, draw)
+        if isinstance(number, _Repeated):
+            raise ValueError(
+                f"hnca: draw {draw.name!r} at {draw.line} has one key for several of its units, so that they would not "
+                "be independent; map over keys of their own, jax.random.split(key, n)."
+            )
+        parts = [number] if not isinstance(number, _Element) else [number, number.whole]
+        of_part = next((self._draws[part] for part in parts[1:] if part in self._draws), self._of_element.get(number))
+        other = of_part or self._draws.setdefault(number, draw)
+        if isinstance(number, _Element):
+            self._of_element.setdefault(number.whole, draw)
         if other is not draw:
             raise ValueError(
                 f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "
@@ -46,15 +73,28 @@ class Keys:
         """
         avals = self.program.avals
         if any(jnp.issubdtype(avals[o].dtype, jax.dtypes.prng_key) for o in equation.outputs):
-            inputs = tuple(self._number(atom) for atom in equation.inputs)
-            settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
             for place, output in enumerate(equation.outputs):
-                self._numbers[output] = (equation.name, settings, inputs, place)
+                self._numbers[output] = self._made(equation, place)
         elif equation.name in primitives.NOISE:
             number = self._number(equation.inputs[0])
             self._noise.setdefault(number, equation.line)
             if number in self._draws:
                 raise _shared(self._draws[number], equation.line)
+
+    def _made(self, equation: Equation, place: int) -> Any:
+        """Returns the number of a key, or of an array of keys."""
+        before, after = (math.prod(self.program.avals[v].shape) for v in (equation.inputs[0], equation.outputs[place]))
+        inputs = tuple(self._number(atom) for atom in equation.inputs)
+        if equation.name in _ARRANGING:
+            return inputs[0] if after <= before else _Repeated(inputs[0])
+        if equation.name == "concatenate" and len(set(inputs)) < len(inputs):
+            return _Repeated(inputs[0])
+        settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
+        if equation.name in _TAKING:
+            if isinstance(inputs[0], _Repeated):
+                return inputs[0].key if after == 1 else inputs[0]
+            return _Element(inputs[0], (equation.name, settings, inputs[1:]))
+        return equation.name, settings, inputs, place
 
     def _number(self, value: int) -> Any:
         """Returns what is equal for equal keys."""

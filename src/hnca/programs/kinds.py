@@ -36,6 +36,7 @@ that an estimator chooses, or for none.
 """
 
 LINEAR, NONLINEAR = "linear", "nonlinear"
+_WIDE = (np.dtype(np.int32), np.dtype(np.int64))
 Kind = ByUnit | str
 Kinds = dict[int, dict[int, Kind]]
 """For every value, by the output of the draw that it reads directly."""
@@ -88,13 +89,9 @@ def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -
     """Returns whether an equation is linear (or affine) in the arguments that are marked, together."""
     name, places = equation.name, [place for place, marked in enumerate(dependent) if marked]
     if name == "convert_element_type":
-        # Rounding is not linear; between numbers of one kind, or from whole numbers to floats, nothing is rounded.
-        before, after = program.avals[equation.inputs[0]].dtype, equation.params["new_dtype"]
-        return (
-            jax.numpy.issubdtype(after, np.inexact)
-            or (jax.numpy.issubdtype(before, np.integer) and jax.numpy.issubdtype(after, np.integer))
-            or (before == np.bool_ and jax.numpy.issubdtype(after, np.integer))
-        )
+        return _keeps_numbers(program.avals[equation.inputs[0]].dtype, equation.params["new_dtype"])
+    if name in primitives.ARITHMETIC and not _adds_up(program, equation):
+        return False
     if name in primitives.ADDITIVE:
         return True
     if name in primitives.BILINEAR:
@@ -104,6 +101,26 @@ def is_linear(program: Program, equation: Equation, dependent: Sequence[bool]) -
     if name == "select_n":
         return 0 not in places
     return name == "integer_pow" and equation.params["y"] == 1
+
+
+def _keeps_numbers(before: np.dtype, after: np.dtype) -> bool:
+    """Returns whether a conversion rounds nothing and wraps nothing, as far as floats stand for whole numbers."""
+    if jax.numpy.issubdtype(after, np.inexact):
+        # The imaginary part is lost, which is linear, but the real numbers that stand for others have none.
+        return not jax.numpy.issubdtype(before, np.complexfloating)
+    is_whole = before == np.bool_ or jax.numpy.issubdtype(before, np.integer)
+    return is_whole and after != np.bool_ and (after in _WIDE or np.can_cast(before, after, "safe"))
+
+
+def _adds_up(program: Program, equation: Equation) -> bool:
+    """Returns whether sums and products are those of numbers: of booleans they are not, and narrow integers wrap.
+
+    Nor are they of whole numbers for which floats of 32 bits cannot stand.
+    """
+    dtype = program.avals[equation.outputs[0]].dtype
+    if jax.numpy.issubdtype(dtype, np.inexact):
+        return not jax.numpy.issubdtype(dtype, np.complexfloating)
+    return dtype in _WIDE and program.large_numbers.isdisjoint(equation.inputs)
 
 
 def _divides_whole_numbers(program: Program, equation: Equation) -> bool:

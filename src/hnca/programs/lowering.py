@@ -18,7 +18,7 @@ from hnca.programs.equations import Program
 from hnca.programs.kinds import Kinds
 from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
-from hnca.programs.soft import finite
+from hnca.programs.soft import finite_logits
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Conditional
 
@@ -77,7 +77,7 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
         if cut is not None:
             first, rest = cut
             return Lowering(value, SEQUENTIAL, reason, part, first, rest)
-        reason += ", and what is affine before that differs by example or depends on another draw"
+        reason += ", and what is affine before that differs by example, depends on another draw, or is compared"
     else:
         reason += " from the start"
     return Lowering(value, REPLAY, reason, part)
@@ -115,7 +115,7 @@ def conditional_of(
 
     def function(arrays: Mapping[int, Array], *seen: Array) -> Float[Array, " out"]:
         states = {d: state_of_features(program.draws[d], f) for d, f in zip(part.draws, seen, strict=True)}
-        return finite(part.states(states, arrays)[lowering.value].reshape(-1))
+        return finite_logits(part.states(states, arrays)[lowering.value].reshape(-1))
 
     sizes = tuple(features[name].shape[-1] for name in names)
     return Replay(saved.only(part.surroundings), function, names, sizes, size, affordable)
@@ -124,7 +124,7 @@ def conditional_of(
 def _flat(value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:
     """Returns a value as vectors, with batch axes where it differs by example."""
     array = saved.arrays[value]
-    return finite(array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1))
+    return finite_logits(array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1))
 
 
 def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Dense:
@@ -137,11 +137,35 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
         for draw, name in zip(part.draws, names, strict=True)
     ]
     values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
+    if program.has_infinities:
+        values = _with_masks(part, saved, features, values, batch_shape)
     wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
     total = wide[0] if len(wide) == 1 else jnp.concatenate(wide, axis=-1)
     for weight, name in zip(weights, names, strict=True):
         total = total - features[name] @ weight
     return affine(names, tuple(weights), total)
+
+
+def _with_masks(
+    part: Part, saved: Surroundings, features: Mapping[str, Array], values: list[Array], batch_shape: tuple[int, ...]
+) -> list[Array]:
+    """Returns the values with what a draw has made infinite as its `rows` have it, so that they can take it away."""
+    draws = {d: part.program.draws[d] for d in part.draws}
+
+    def one(arrays: Mapping[int, Array], seen: dict[int, Array]) -> list[Array]:
+        states = {d: state_of_features(draws[d], f) for d, f in seen.items()}
+        found = part.states(states, arrays, infinite=False)
+        return [found[output].reshape(-1) for output in part.outputs]
+
+    seen = {d: features[draw.name] for d, draw in draws.items()}
+    masked = saved.only(part.surroundings).over_batch(one, batch_shape, seen)
+    mended = []
+    for output, value, with_mask in zip(part.outputs, values, masked, strict=True):
+        wide = jnp.broadcast_to(value, (*batch_shape, value.shape[-1]))
+        raw = saved.arrays[output].reshape(*(batch_shape if saved.is_batched(output) else ()), -1)
+        infinite = jnp.broadcast_to(jnp.isinf(raw), wide.shape)
+        mended.append(jnp.where(infinite, finite_logits(with_mask.astype(value.dtype)), wide))
+    return mended
 
 
 def affine(parents: tuple[str, ...], weights: tuple[Array, ...], bias: Array) -> Dense:
@@ -155,6 +179,6 @@ def _rest(rest: Part, first: Part) -> Callable[[Mapping[int, Array], Array], Arr
     """Returns the function from what is affine to the value."""
 
     def function(arrays: Mapping[int, Array], hidden: Array) -> Array:
-        return finite(rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1))
+        return finite_logits(rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1))
 
     return function

@@ -13,11 +13,11 @@ from hnca.objectives import Component, Objective
 from hnca.programs.components import WEIGHT, ObservedComponent, TermComponent, evaluated
 from hnca.programs.equations import Draw
 from hnca.programs.likelihood_component import LikelihoodComponent
-from hnca.programs.lowering import conditional_of
+from hnca.programs.lowering import DENSE, conditional_of
 from hnca.programs.parts import Part
 from hnca.programs.passes import Pass
-from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
-from hnca.programs.soft import finite
+from hnca.programs.plan import MAXIMUM_EVALUATIONS, Likelihood, Plan
+from hnca.programs.soft import finite_logits, largest_logit
 from hnca.programs.splitting import Term
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical, Conditional, Layer
@@ -33,7 +33,7 @@ def layer_logits(plan: Plan, draw: int, logits: Array, batched: Any, batch_shape
     drawn = plan.program.draws[draw]
     shape = (drawn.units,) if drawn.values is not None else (drawn.units, drawn.categories)
     reshaped = jnp.reshape(logits, (*(batch_shape if batched else ()), *shape))
-    return finite(jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype))
+    return finite_logits(jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype))
 
 
 class ProgramObjective(Objective):
@@ -107,6 +107,11 @@ def model_of(
         if draw.values is not None:
             values[draw.name] = values[draw.name].astype(plan.dtype)
         logits[draw.name] = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
+        if lowering.way == DENSE and program.has_infinities:
+            # What a draw masks has the logit here from which its children's messages take the mask away.
+            parents = tuple(features[parent] for parent in layer.conditional.parents)
+            masked = jnp.abs(logits[draw.name]) == largest_logit(plan.dtype)
+            logits[draw.name] = jnp.where(masked, layer.logits(parents, batch_shape), logits[draw.name])
         features[draw.name] = layer.encode(values[draw.name], plan.dtype)
     network = Network(layers, inputs={} if seen is None else {"example": seen.shape[-1]})
     logits = jax.lax.stop_gradient(logits)
@@ -158,7 +163,7 @@ def _components(
             differs = bool(batch_shape) and _differs(plan, marks, term)
             array = _weight(plan, run, term).reshape(batch_shape if differs else ())
             weight = term.weight if isinstance(term.weight, float) else array
-        draw = next((d.name for d in program.draws.values() if d.logits == likelihood.value), None)
+        draw = next((d.name for d in program.draws.values() if _has_logits(d, likelihood)), None)
         linear = tuple(_term(plan, run, marks, saved, t, plan.part_of(t), most) for t in likelihood.linear)
         found.append(LikelihoodComponent(layer, weight, likelihood.energy, draw, likelihood.value, linear))
     for term, part in plan.others:
@@ -168,6 +173,12 @@ def _components(
         else:
             found.append(_term(plan, run, marks, saved, term, part, most))
     return found
+
+
+def _has_logits(draw: Draw, likelihood: Likelihood) -> bool:
+    """Returns whether a likelihood is of the logits of a draw, and these are laid out as its layer's."""
+    alike = draw.units == 1 if likelihood.logsumexp is not None else True
+    return draw.logits == likelihood.value and alike and (draw.values is None) == (likelihood.logsumexp is not None)
 
 
 def _term(

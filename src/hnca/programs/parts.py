@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hnca.programs import primitives
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program, needed, run
 from hnca.programs.kinds import NONLINEAR, Kinds
@@ -39,14 +40,17 @@ class Part:
         outside = {o for o in self.outputs if not kinds.get(o) and o not in program.known}
         self.surroundings |= outside - set(given)
 
-    def states(self, states: Mapping[int, Array], values: Mapping[int, Array]) -> dict[int, Array]:
+    def states(
+        self, states: Mapping[int, Array], values: Mapping[int, Array], *, infinite: bool = True
+    ) -> dict[int, Array]:
         """Returns the values of the outputs, the draws given by the states of their units.
 
         Args:
             states: by the draws' outputs, as for `soft.evaluate`.
             values: the surroundings, and whatever else is given.
+            infinite: as for `soft.evaluate`.
         """
-        held = evaluate(self.program, self.kinds, self.equations, values, states)
+        held = evaluate(self.program, self.kinds, self.equations, values, states, infinite)
         return {output: held[output] for output in self.outputs}
 
     def rows(self, values: Mapping[int, Array], draw: int, dtype: jnp.dtype) -> dict[int, Float[Array, "features ..."]]:
@@ -99,7 +103,8 @@ class Part:
     def cut(self, by_example: frozenset[int], dtype: jnp.dtype) -> tuple["Part", "Part"] | None:
         """Returns the part up to where everything is linear, and the part after it.
 
-        None where nothing comes before it, or its rows depend on a draw or differ by example.
+        None where nothing comes before it, or its rows depend on a draw or differ by example; or where numbers alone
+        are added up and then compared, as what `rows` add up to is an ulp beside what the program computes.
         """
         if not self.frontier:
             return None
@@ -108,11 +113,32 @@ class Part:
             return None
         rest = Part(self.program, self.kinds, self.outputs, given=self.frontier)
         rest.draws = ()
+        if first.is_of_numbers() and rest.jumps():
+            return None
         return first, rest
+
+    def is_of_numbers(self) -> bool:
+        """Returns whether the part reads nothing beside draws but numbers of the program's text.
+
+        Its values are then few and far between: a share of votes is one half, and not an ulp less.
+        """
+        return self.surroundings <= set(self.program.constants)
+
+    def jumps(self) -> bool:
+        """Returns whether an ulp may make another result."""
+        return any(_jumps(equation) for equation in self.equations)
 
     def _shape(self, value: int) -> jax.ShapeDtypeStruct:
         aval = self.program.avals[value]
         return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+
+
+def _jumps(equation: Equation) -> bool:
+    if equation.name == "convert_element_type":
+        return not jnp.issubdtype(equation.params["new_dtype"], jnp.inexact)
+    if equation.name in primitives.CALLS:
+        return any(e.primitive.name in primitives.JUMPING for e in equation.inner().eqns)
+    return equation.name in primitives.JUMPING
 
 
 def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:

@@ -132,20 +132,23 @@ class Plan:
 
     @cached_property
     def likelihoods(self) -> list[Likelihood]:
-        """The terms whose contrasts are messages."""
-        found: dict[int, dict[str, Term]] = {}
+        """The terms whose contrasts are messages, each in one likelihood alone."""
+        found: dict[tuple[int, tuple[int, ...] | None], dict[str, Term]] = {}
         for term in self.terms:
             kind = self._likelihood_kind(term)
             if kind:
-                found.setdefault(_argument(term), {})[kind] = term
-        results = []
-        for value, kinds in found.items():
+                # Of a categorical layer's there may be two, one of which has kept its axis.
+                found.setdefault((_argument(term), term.shape if kind == LOGSUMEXP else None), {})[kind] = term
+        results, taken = [], set[int]()
+        for (value, _), kinds in found.items():
             lowering = self._lowered(value)
             energy = kinds.get(LOGISTIC)
             weight = energy.weight if energy is not None and isinstance(energy.weight, float) else 0.0
             softplus, logsumexp = kinds.get(SOFTPLUS), kinds.get(LOGSUMEXP)
             scored = softplus is not None and energy is None and bool(softplus.weight)
-            linear = tuple(t for t in self.terms if self._is_multiple(t, value)) if scored else ()
+            places = {n for n, t in enumerate(self.terms) if scored and self._is_multiple(t, value)} - taken
+            taken |= places
+            linear = tuple(self.terms[place] for place in sorted(places))
             results.append(Likelihood(value, lowering, softplus, weight, logsumexp, linear))
         return results
 

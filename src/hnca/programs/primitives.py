@@ -99,6 +99,10 @@ REDUCTIONS = frozenset(
     ["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor"]
 )
 
+# Of which the result has other elements than the arguments.
+ARITHMETIC = frozenset(
+    ["add", "sub", "neg", "add_any", "mul", "div", "dot_general", "conv_general_dilated", "reduce_sum", "cumsum"]
+)
 # Linear in all their arguments together.
 ADDITIVE = frozenset(["add", "sub", "neg", "concatenate", "pad", "add_any"])
 # Linear in the argument at the place given, whatever the others are.
@@ -130,6 +134,8 @@ DRAWN_FROM_BITS = frozenset(["lt", "le", "gt", "ge", "argmax", "argmin"])
 """By what `jax.random` turns noise into discrete values."""
 LOOPS = frozenset(["scan", "while"])
 """By what it does so several at a time, or until enough is drawn."""
+JUMPING = DRAWN_FROM_BITS | {"eq", "ne", "floor", "ceil", "round", "sign", "rem"}
+"""Whose result may be another one an ulp away."""
 RANDOM = frozenset(["random_bits", "threefry2x32", "rng_bit_generator"])
 NOISE = frozenset(["random_bits", "random_gamma"])
 """What takes a key and makes numbers of it."""

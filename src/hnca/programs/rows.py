@@ -175,7 +175,7 @@ def _pushed(
 ) -> Array:
     """Returns the rows of the result of a linear equation, one after another pushed through it."""
     _check_size(program, draw, math.prod(program.avals[equation.outputs[0]].shape))
-    additive = equation.name in primitives.ADDITIVE
+    additive, linear = equation.name in primitives.ADDITIVE, equation.without_fill()
     fixed: list[Array | None] = []
     for place, atom in enumerate(equation.inputs):
         if place in places:
@@ -187,7 +187,7 @@ def _pushed(
 
     def push(*rows: Array) -> Array:
         moving = iter(rows)
-        return equation.apply_as_floats([next(moving) if argument is None else argument for argument in fixed])
+        return linear.apply_as_floats([next(moving) if argument is None else argument for argument in fixed])
 
     pushed: Callable[..., Array] = jax.vmap(push)
     return pushed(*(_as_rows(program, held[equation.inputs[place]], draw, dtype) for place in places))

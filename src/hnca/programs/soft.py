@@ -34,17 +34,38 @@ class Table:
     entries: Array | np.ndarray
 
 
-IMPOSSIBLE = 200.0
-"""The logit, in nats, that stands for an infinite one: what is masked has a probability of e^-200, which nothing can
-tell from 0, and can be added, subtracted and multiplied with 0."""
+IMPOSSIBLE = {4: 1e3, 8: 1e6}
+"""By how many nats, by the size of the dtype, what stands for an infinite number is beyond all finite ones of a table.
+
+It can be subtracted again, when another value of a unit takes a mask away: of numbers of 32 bits with an error of 3e-5.
+"""
+FORBIDDEN = 1e9
+"""The logit that stands for an infinite one which no draw takes away: it can be multiplied with 0."""
 
 
 def finite(array: Array) -> Array:
-    """Returns the array with infinities of either sign replaced by `IMPOSSIBLE`; integers as they are."""
+    """Returns a table with infinities of either sign replaced by what is far beyond its largest finite number.
+
+    Integers as they are.
+    """
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         return array
-    bound = jnp.asarray(IMPOSSIBLE, array.dtype)
-    return jnp.where(jnp.isinf(array), jnp.sign(array) * bound, array)
+    infinite = jnp.isinf(array)
+    largest = jnp.max(jnp.where(infinite, 0, jnp.abs(jax.lax.stop_gradient(array))), initial=0)
+    bound = jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0), array.dtype) + largest
+    return jnp.where(infinite, jnp.sign(array) * bound, array)
+
+
+def finite_logits(array: Array) -> Array:
+    """Returns logits with infinities of either sign replaced by `FORBIDDEN`, or what 16 bits can hold of it."""
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    return jnp.where(jnp.isinf(array), jnp.sign(array) * largest_logit(array.dtype), array)
+
+
+def largest_logit(dtype: jnp.dtype) -> Array:
+    """Returns the logit that stands for an infinite one."""
+    return jnp.asarray(min(FORBIDDEN, float(jnp.finfo(dtype).max) / 8), dtype)
 
 
 def with_derivative_of_its_kind(value: Array) -> Array:
@@ -72,6 +93,7 @@ def evaluate(
     equations: Iterable[Equation],
     values: Mapping[int, Array],
     states: Mapping[int, Float[Array, "units ..."]],
+    infinite: bool = True,
 ) -> dict[int, Array]:
     """Returns the values that were given and those that the equations make of them, as arrays.
 
@@ -82,24 +104,41 @@ def evaluate(
         values: what is known, by number; of a draw that has a state its value is not looked at.
         states: of some draws, by output: `[units]`, 0 for the lower and 1 for the upper value of a Bernoulli unit, or
             `[units, categories]`, a point of the simplex.
+        infinite: whether what the program makes infinite at a corner is so, or as `finite` has it.
     """
+    infinite = infinite and program.has_infinities
     held: dict[int, Array | Table] = dict(values)
     for output in states:
         held[output] = table_of_draw(program.draws[output], program.avals[output].dtype)
     for equation in equations:
         operands = [_operand(program, held, atom) for atom in equation.inputs]
-        made = _by_unit(program, kinds, equation, operands, states)
+        made = _by_unit(program, kinds, equation, operands, states, infinite)
         if made is None:
-            arrays = [at_state(operand, states) if isinstance(operand, Table) else operand for operand in operands]
+            arrays = [at_state(o, states, infinite) if isinstance(o, Table) else o for o in operands]
             results = _apply(program, kinds, equation, arrays)
             held.update(zip(equation.outputs, results, strict=True))
         else:
             held[equation.outputs[0]] = made
-    return {number: at_state(v, states) if isinstance(v, Table) else v for number, v in held.items()}
+    return {number: at_state(v, states, infinite) if isinstance(v, Table) else v for number, v in held.items()}
 
 
-def at_state(table: Table, states: Mapping[int, Array]) -> Array:
-    """Returns a table read at the states of its draw's units: floats, also for integers."""
+def at_state(table: Table, states: Mapping[int, Array], infinite: bool) -> Array:
+    """Returns a table read at the states of its draw's units: floats, also for integers.
+
+    Its derivative is that of `finite` entries; where `infinite`, an infinite entry is read as it is.
+    """
+    interpolated = _interpolated(table, states)
+    known_finite = isinstance(table.entries, np.ndarray) and np.all(np.isfinite(table.entries.astype(np.float64)))
+    if not infinite or known_finite or not jnp.issubdtype(table.entries.dtype, jnp.inexact):
+        return interpolated
+    entries = jnp.asarray(table.entries)
+    # 1 or -1 at a corner that is infinite, less in between.
+    signs = jnp.where(jnp.isinf(entries), jnp.sign(entries), jnp.zeros((), entries.dtype))
+    sign = jax.lax.stop_gradient(_interpolated(Table(table.draw, table.index, signs), states))
+    return jnp.where(jnp.abs(sign) == 1, interpolated + sign * jnp.inf, interpolated)
+
+
+def _interpolated(table: Table, states: Mapping[int, Array]) -> Array:
     state, index = states[table.draw], table.index
     units = state.shape[0]
     entries = finite(jnp.asarray(table.entries).astype(state.dtype))
@@ -144,6 +183,7 @@ def _by_unit(
     equation: Equation,
     operands: Sequence[Array | np.ndarray | Table],
     states: Mapping[int, Array],
+    infinite: bool,
 ) -> Table | None:
     """Returns the result as a table of one of the draws read, if it is one; other draws' tables are read."""
     if len(equation.outputs) != 1:
@@ -156,7 +196,7 @@ def _by_unit(
         if not isinstance(kind, ByUnit) or not whole:
             continue
         others = [
-            _cast(program, atom, at_state(o, states)) if isinstance(o, Table) and o.draw != draw else o
+            _cast(program, atom, at_state(o, states, infinite)) if isinstance(o, Table) and o.draw != draw else o
             for atom, o in zip(equation.inputs, operands, strict=True)
         ]
         if any(_is_stand_in(program, a, o) for a, o in zip(equation.inputs, others, strict=True)):

@@ -75,7 +75,9 @@ class _Writer:
         environment: dict[Any, int] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, constant in zip(jaxpr.constvars, constants, strict=True):
             number = self.program.new_value(variable.aval)
-            self.program.constants[number] = jnp.asarray(constant)
+            # A number of the program's text stays one, whatever is traced around it.
+            with jax.ensure_compile_time_eval():
+                self.program.constants[number] = jnp.asarray(constant)
             environment[variable] = number
 
         def look_up(atom: Any) -> int:

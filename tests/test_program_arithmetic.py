@@ -1,0 +1,191 @@
+"""What numbers do in a program, and floats that stand for them do not: each is exact, judged by enumeration."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from oracle import exact_gradient
+
+import hnca
+
+P = {
+    "in": np.array([[0.5, -0.3, 0.8], [0.2, 0.7, -0.6]]),
+    "square": np.array([[0.4, -0.9, 0.3], [0.6, 0.1, -0.7], [-0.2, 0.5, 0.9]]),
+    "bias": np.array([0.2, -0.4, 0.7]),
+}
+X = np.array([1.0, 0.5])
+WORTH = np.array([1.0, 2.0, 5.0])
+MASK = np.array([False, True, True])
+GRAPH = np.array([[True, True, False], [False, True, True], [True, True, True]])
+
+
+def hidden(d, p, k, x):
+    return d.bernoulli(k, x @ p["in"])
+
+
+def two_logsumexps(d, p, k, x):
+    """One keeps its axis, the other does not."""
+    a = hidden(d, p, k, x) @ p["square"]
+    return optax.softmax_cross_entropy(a, jnp.array([0.2, 0.3, 0.5])) + 0.1 * hnca.entropy(a, categorical=True)
+
+
+def softplus_and_logsumexp(d, p, k, x):
+    a = hidden(d, p, k, x) @ p["square"]
+    return jnp.sum(jax.nn.softplus(a)) + jax.nn.logsumexp(a) + jnp.sum(a * jax.nn.sigmoid(a))
+
+
+def product_in_two_likelihoods(d, p, k, x):
+    first, second = jax.random.split(k)
+    a, b = hidden(d, p, first, x) @ p["square"], d.bernoulli(second, p["bias"]) @ p["square"].T
+    return jnp.sum(optax.sigmoid_binary_cross_entropy(a, b)) + 0.1 * jnp.sum(jax.nn.softplus(b))
+
+
+def normaliser_of_bernoulli_logits(d, p, k, x):
+    first, second = jax.random.split(k)
+    logits = hidden(d, p, first, x) @ p["square"]
+    return jnp.sum(d.bernoulli(second, logits)) * 0.3 + jax.nn.logsumexp(logits)
+
+
+def softplus_of_categorical_logits(d, p, k, x):
+    first, second = jax.random.split(k)
+    logits = hidden(d, p, first, x) @ p["square"]
+    return jnp.asarray(WORTH)[d.categorical(second, logits)] + jnp.sum(jax.nn.softplus(logits))
+
+
+def logaddexp_to_base_2(d, p, k, x):
+    return jnp.sum(jnp.logaddexp2(0.0, hidden(d, p, k, x) @ p["square"]))
+
+
+@jax.custom_jvp
+def logaddexp(a, b):
+    return jnp.logaddexp(3 * a, 3 * b) / 3
+
+
+logaddexp.defjvp(lambda primals, tangents: jax.jvp(lambda a, b: jnp.logaddexp(3 * a, 3 * b) / 3, primals, tangents))
+
+
+def a_logaddexp_of_the_users(d, p, k, x):
+    y = hidden(d, p, k, x) @ p["square"]
+    return jnp.sum(logaddexp(jnp.zeros(3), y))
+
+
+def infected_neighbours(d, p, k, x):
+    return ((hidden(d, p, k, x) > 0.5) @ jnp.asarray(GRAPH)).astype(float) @ p["bias"]
+
+
+def bytes_that_wrap(d, p, k, x):
+    z = d.categorical(k, p["square"][:2]).astype(jnp.uint8)
+    hundreds = z * jnp.uint8(100)
+    return (hundreds[0] + hundreds[1]).astype(float) + 2.0 * (z[0] - z[1]).astype(float)
+
+
+def a_narrow_conversion(d, p, k, x):
+    count = jnp.sum(hidden(d, p, k, x).astype(jnp.int32) * 100)
+    return count.astype(jnp.int8).astype(float) * p["bias"][0]
+
+
+def large_codes(d, p, k, x):
+    code = jnp.sum(hidden(d, p, k, x).astype(jnp.int32) * jnp.array([1, 2**25, 2**26], jnp.int32))
+    return jnp.asarray(WORTH).astype(p["bias"].dtype)[code % 3]
+
+
+def filled_logits(d, p, k, x):
+    first, second = jax.random.split(k)
+    y = hidden(d, p, first, x) @ p["square"]
+    padded = jnp.take(y, jnp.array([0, 2, 7]), mode="fill", fill_value=1.0)
+    return d.bernoulli(second, padded) @ p["bias"] + jnp.sum(jnp.tanh(padded))
+
+
+def unanimous(d, p, k, x):
+    return jnp.where(jnp.mean(d.bernoulli(k, jnp.resize(p["bias"], (6,)))) == 1.0, 1.0, 0.0)
+
+
+def unanimous_between_draws(d, p, k, x):
+    first, second = jax.random.split(k)
+    votes = d.bernoulli(first, jnp.resize(p["bias"], (6,)))
+    return d.bernoulli(second, jnp.where(jnp.mean(votes) >= 1.0, p["bias"][0], -1.0))
+
+
+def shares_reached(d, p, k, x):
+    return jnp.where(hidden(d, p, k, x) @ jnp.array([0.1, 0.2, 0.7]) >= 1.0, 2.0, -1.0)
+
+
+def far_below_a_mask(d, p, k, x):
+    return jnp.asarray(WORTH)[d.categorical(k, jnp.where(jnp.asarray(MASK), p["bias"] - 400.0, -jnp.inf))]
+
+
+def cheapest_open_road(d, p, k, x):
+    road = jnp.where(hidden(d, p, k, x) > 0, jnp.array([300.0, 500.0, 250.0]), jnp.inf)
+    return jnp.minimum(jnp.min(road), 1000.0)
+
+
+def mask_and_key(d, p, k, x):
+    first, second = jax.random.split(k)
+    return jnp.concatenate([hidden(d, p, first, x)[:2], jnp.ones(1, p["bias"].dtype)]), second
+
+
+def masked_by_draws(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    logits = h @ p["square"] - p["bias"] * jnp.array([3.0, -2.0, 0.5]) + jnp.where(h > 0, 0.0, -jnp.inf)
+    return jnp.asarray(WORTH)[d.categorical(key, logits)]
+
+
+def masked_by_draws_far_apart(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    logits = h @ p["square"] + jnp.array([0.0, -310.0, -305.0]) + jnp.where(h > 0, 0.0, -jnp.inf)
+    return jnp.asarray(WORTH)[d.categorical(key, logits)]
+
+
+def masked_and_bent(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    masked = jnp.where(jnp.asarray(MASK), 0.0, -jnp.inf)
+    return jnp.asarray(WORTH)[d.categorical(key, jnp.tanh(h @ p["square"]) - 400.0 + masked)]
+
+
+PROGRAMS = [
+    two_logsumexps,
+    softplus_and_logsumexp,
+    product_in_two_likelihoods,
+    normaliser_of_bernoulli_logits,
+    softplus_of_categorical_logits,
+    logaddexp_to_base_2,
+    a_logaddexp_of_the_users,
+    infected_neighbours,
+    bytes_that_wrap,
+    a_narrow_conversion,
+    filled_logits,
+    unanimous,
+    unanimous_between_draws,
+    shares_reached,
+    far_below_a_mask,
+    cheapest_open_road,
+    masked_by_draws,
+    masked_by_draws_far_apart,
+    masked_and_bent,
+]
+
+
+def errors(program, dtype):
+    """Returns the largest errors of the estimator's mean and of what `check_unbiased` calls exact, by enumeration."""
+    p, x = jax.tree.map(lambda a: jnp.asarray(a, dtype), (P, X))
+    found = hnca.check_unbiased(lambda p, k, x: program(hnca, p, k, x), (p, jax.random.key(0), x), tolerance=np.inf)
+    truth = jax.tree.leaves(exact_gradient(program, p, x))
+    largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in truth)
+
+    def error(tree):
+        return max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(jax.tree.leaves(tree), truth, strict=True)) / largest
+
+    return error(found.expected), error(found.gradient)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_it_is_exact(program, float64):
+    with jax.numpy_dtype_promotion("standard"):
+        assert max(errors(program, jnp.float64)) < 1e-10
+
+
+@pytest.mark.parametrize("program", [large_codes, masked_by_draws_far_apart], ids=lambda program: program.__name__)
+def test_it_is_as_exact_as_32_bits_can_be(program, quick_compilation):
+    with jax.numpy_dtype_promotion("standard"):
+        assert max(errors(program, jnp.float32)) < 1e-4
