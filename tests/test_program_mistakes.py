@@ -27,6 +27,32 @@ MISTAKES = {
         ),
         "what jax.random makes at",
     ),
+    "a repeated key": (
+        lambda w: jnp.sum(jax.vmap(hnca.bernoulli)(jnp.broadcast_to(KEY, (3,)), w)),
+        "one key for several of its units",
+    ),
+    "a stacked key": (
+        lambda w: jnp.sum(jax.vmap(hnca.bernoulli)(jnp.stack([KEY, jax.random.key(1), KEY]), w)),
+        "one key for several of its units",
+    ),
+    "a scanned key": (
+        lambda w: jnp.sum(
+            jax.lax.scan(lambda c, k: (c, hnca.bernoulli(k, c)), w, jnp.broadcast_to(KEY, (3,)))[1],
+        ),
+        "use one key",
+    ),
+    "a key of an array that is used": (
+        lambda w: (lambda keys: jnp.sum(jax.vmap(hnca.bernoulli)(keys, w)) * hnca.bernoulli(keys[1], w[0]))(
+            jax.random.split(KEY, 3)
+        ),
+        "use one key",
+    ),
+    "an array of which a key is used": (
+        lambda w: (lambda keys: hnca.bernoulli(keys[1], w[0]) * jnp.sum(jax.vmap(hnca.bernoulli)(keys, w)))(
+            jax.random.split(KEY, 3)
+        ),
+        "use one key",
+    ),
     "cond": (lambda w: jax.lax.cond(w[0] > 0, lambda: hnca.bernoulli(KEY, w)[0], lambda: 0.0), "draw unconditionally"),
     "vector": (lambda w: hnca.bernoulli(KEY, w), r"shape \(3,\) and dtype float32; expected one float"),
     "no draw": (lambda w: jnp.sum(w), r"no draws in it; .*without any, jax\.grad is right"),

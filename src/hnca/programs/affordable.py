@@ -19,13 +19,20 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
     if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
         return most
     draws = plan.program.draws
-    dear = [(draws[o].line, plan.evaluations_of_messages(lowering, most)) for o, lowering in plan.layers.items()]
-    dear += [(draws[term.reads[0]].line, plan.evaluations(term, part, most)) for term, part in plan.others]
-    for line, count in dict(pair for pair in dear if pair[1] > MAXIMUM_EVALUATIONS).items():
+    dear = {}
+    for lowering in plan.layers.values():
+        if plan.evaluations_of_messages(lowering, most) > MAXIMUM_EVALUATIONS:
+            dear[lowering.part.draws[0]] = plan.evaluations_of_messages(lowering, most)
+    for term, part in plan.others:
+        if plan.evaluations(term, part, most) > MAXIMUM_EVALUATIONS:
+            dear[term.reads[0]] = plan.evaluations(term, part, most)
+    for output, count in dear.items():
+        draw = draws[output]
+        cure = "less of it has hnca.UnorderedSet(4)" if draw.categories > MAXIMUM_EVALUATIONS else CURE
         warnings.warn(
-            f"hnca: what comes of the draw at {line} would be evaluated anew {count} times, more than "
+            f"hnca: what comes of the draw at {draw.line} would be evaluated anew {count} times, more than "
             f"{MAXIMUM_EVALUATIONS}, and is credited by the score, as REINFORCE does: unbiased, with its variance; "
-            f"{CURE}. hnca.explain tells more.",
+            f"{cure}. hnca.explain tells more.",
             stacklevel=2,
         )
     return most
