@@ -156,10 +156,18 @@ class Program:
 
     @cached_property
     def has_infinities(self) -> bool:
-        """Whether an infinite number stands in the program's text; once all is written."""
-        constants = (number for number in self.constants.values() if not isinstance(number, jax.core.Tracer))
-        numbers: list[Any] = [*self.known.values(), *constants]
-        return any(jnp.issubdtype(n.dtype, jnp.floating) and bool(np.any(np.isinf(np.asarray(n)))) for n in numbers)
+        """Whether an infinite number of the program's text goes into it, and not just into a largest or least one."""
+
+        def is_infinite(number: Any) -> bool:
+            told = not isinstance(number, jax.core.Tracer) and jnp.issubdtype(number.dtype, jnp.floating)
+            return told and bool(np.any(np.isinf(np.asarray(number))))
+
+        infinite = {value for numbers in (self.known, self.constants) for value, n in numbers.items() if is_infinite(n)}
+        return any(
+            not infinite.isdisjoint(equation.inputs) and not set(equation.outputs) <= set(self.known)
+            for equation in self.equations
+            if equation.name not in ("max", "min")
+        )
 
     @cached_property
     def large_numbers(self) -> set[int]:
