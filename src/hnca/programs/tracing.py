@@ -235,7 +235,8 @@ class _Writer:
                 np.asarray(value, program.avals[atom].dtype)
                 for value, atom in zip(inputs, equation.inputs, strict=True)
             ]
-            results = equation.apply_to_numbers(arguments)
+            # It hands a number back as it is, and not as JAX's.
+            results = arguments if equation.name == "stop_gradient" else equation.apply_to_numbers(arguments)
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
 
 
