@@ -75,7 +75,10 @@ class _Writer:
         environment: dict[Any, int] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, constant in zip(jaxpr.constvars, constants, strict=True):
             number = self.program.new_value(variable.aval)
-            self.program.constants[number] = jnp.asarray(constant)
+            if not isinstance(constant, jax.Array):
+                with jax.ensure_compile_time_eval():  # So that what is a number stays one, also inside `jax.jit`.
+                    constant = jnp.asarray(constant)
+            self.program.constants[number] = constant
             environment[variable] = number
 
         def look_up(atom: Any) -> int:
