@@ -171,6 +171,8 @@ class _Writer:
 
     def _write_draw(self, equation: Any, inputs: list[int]) -> int:
         program, params = self.program, equation.params
+        if not math.prod(equation.outvars[0].aval.shape):
+            return self._nothing(equation.outvars[0].aval)  # No unit draws, so that none is credited.
         kind = "categorical" if params["values"] is None else "bernoulli"
         name = params["name"] or kind
         count = self.names[name] = self.names.get(name, -1) + 1
@@ -215,8 +217,14 @@ class _Writer:
             here = [self._computed(lambda a, i=step: a[i], array) for array in stacked]
             results = self.write(inner.jaxpr, inner.consts, [*fixed, *carry, *here])
             carry, rows[step] = results[:carried], results[carried:]
+        if not length:
+            return [*carry, *(self._nothing(variable.aval) for variable in equation.outvars[carried:])]
         columns = zip(*(rows[step] for step in range(length)), strict=True)
         return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
+
+    def _nothing(self, aval: Any) -> int:
+        """Writes an array that has no elements."""
+        return self.program.new_known(np.zeros(aval.shape, aval.dtype))
 
     def _computed(self, function: Callable[..., Array], *values: int) -> int:
         """Writes a small function of ours applied to values."""

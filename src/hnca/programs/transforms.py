@@ -14,6 +14,7 @@ from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, Whole, compile_call, compile_whole, credited_call, credited_whole
+from hnca.programs.no_examples import credited_nothing
 from hnca.programs.once import differentiable_once
 
 
@@ -69,7 +70,10 @@ def credited(
             value, rest = credited_whole(estimator, compiled, estimator_key, estimator_state)
         else:
             compiled = compile_call(*given)
-            value, rest = credited_call(estimator, compiled, estimator_key, estimator_state)
+            if 0 in compiled.flat.batch_shape:
+                value, rest = credited_nothing(estimator, compiled, estimator_state)
+            else:
+                value, rest = credited_call(estimator, compiled, estimator_key, estimator_state)
         value = differentiable_once(_name(function), value, compiled.plan.program, compiled.flat.arrays)
         if stateful:
             return value, ((rest.aux, rest.state) if has_aux else rest.state)
@@ -120,6 +124,7 @@ def value_and_grad(
 
     Raises:
         ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
+            At once for `argnums` that are names, or none.
     """
     scalar = credited(
         function,
@@ -130,6 +135,10 @@ def value_and_grad(
         whole_batch=whole_batch,
     )
     places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not places or any(isinstance(place, str) for place in places):
+        raise ValueError(
+            f"{_name(function)}: argnums={argnums!r}; expected the place of a positional argument, or several."
+        )
 
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
