@@ -11,12 +11,14 @@ from jaxtyping import Array, PyTree
 
 InAxes = int | None | Sequence[Any]
 
+_NUMBER = bool | int | float | complex | np.generic
+
 
 class Flat(NamedTuple):
     """A call, flattened.
 
     Attributes:
-        arrays: the array leaves of the arguments; what is no array is part of the function.
+        arrays: the array leaves of the arguments; what is no array is part of the function, Python's numbers too.
         mapped: which of them have a batch axis, moved to the front.
         batch_shape: `(batch,)`, or nothing.
         moved: whether a batch axis was another than the first.
@@ -33,6 +35,9 @@ class Flat(NamedTuple):
 def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: InAxes) -> Flat:
     """Returns the arguments as arrays.
 
+    Python's and numpy's numbers stay what they are, as under `jax.grad`: a flag can be asked with `if`, a count given
+    to `range`. Whoever differentiates by one makes an array of it first.
+
     Args:
         owner: for error messages.
         arguments: positional.
@@ -46,7 +51,11 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
     paths, structure = jax.tree.flatten_with_path((arguments, keywords))
     leaves = [leaf for _, leaf in paths]
     axes = [*axes, *(None for _ in range(len(leaves) - len(axes)))]
-    is_array = [eqx.is_array_like(leaf) for leaf in leaves]
+    # A number with a batch axis is refused below, as an array without one is.
+    is_array = [
+        eqx.is_array_like(leaf) and (axis is not None or not isinstance(leaf, _NUMBER))
+        for leaf, axis in zip(leaves, axes, strict=True)
+    ]
     arrays = [jnp.asarray(leaf) for leaf, array in zip(leaves, is_array, strict=True) if array]
     array_axes = [axis for axis, array in zip(axes, is_array, strict=True) if array]
     names = [_named(path) for (path, _), array in zip(paths, is_array, strict=True) if array]

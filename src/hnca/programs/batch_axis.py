@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from hnca.programs import primitives
+from hnca.programs.batch_size import numbers_of_the_size, of_the_size
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.kinds import is_elementwise_call
 
@@ -38,48 +40,77 @@ def places_of(whole: Program, single: Program, batched: Sequence[int], size: int
         size: of the batch.
 
     Raises:
-        ValueError: if the two are not alike, or an equation may mix examples. The message gives its line.
+        ValueError: if the two are not alike, or an equation may mix examples, or what is done with single examples
+            depends on how many there are. The message gives its line.
     """
-    if [type(step) for step in whole.steps] != [type(step) for step in single.steps]:
-        raise ValueError(
-            "hnca: the function does other things for a batch of another size, so it cannot be taken apart."
-        )
+    of_size = numbers_of_the_size(whole, single, batched)
     places: dict[int, Place] = dict.fromkeys(batched, 0)
     for step, alike in zip(whole.steps, single.steps, strict=True):
         if isinstance(step, Draw) or isinstance(alike, Draw):
             assert isinstance(step, Draw)
+            assert isinstance(alike, Draw)
             place = places.get(step.logits)
             if not isinstance(place, int):
                 raise ValueError(
                     f"hnca: draw {step.name!r} at {step.line} is one for the whole batch; expected logits with the "
                     "batch as an axis."
                 )
+            _require_shape(whole, single, step, (step.output, alike.output), place)
             places[step.output] = place
             continue
         read = {p: places[a] for p, a in enumerate(step.inputs) if a in places}
         if not read:
             continue
         try:
-            place = _after(whole, single, step, alike, read, size)
+            place = _after(whole, single, step, alike, read, size, of_size)
         except MixedError as reason:
             raise ValueError(
                 f"hnca: {step.name!r} at {step.line} may mix the examples of the batch ({reason}); write the function "
                 "for one example and give in_axes, without whole_batch."
             ) from None
+        for pair in zip(step.outputs, alike.outputs, strict=True):
+            _require_shape(whole, single, step, pair, place)
         places.update(dict.fromkeys(step.outputs, place))
     return places
 
 
 def _after(
-    whole: Program, single: Program, equation: Equation, alike: Equation, read: dict[int, Place], size: int
+    whole: Program,
+    single: Program,
+    equation: Equation,
+    alike: Equation,
+    read: dict[int, Place],
+    size: int,
+    of_size: set[int],
 ) -> Place:
     axes = {argument: place for argument, place in read.items() if isinstance(place, int)}
     if len(axes) == len(read):
-        return _axis(whole, equation, axes, size)
-    return _after_sum(whole, single, equation, alike, read)
+        place = _axis(whole, equation, axes, size)
+        if not of_size.isdisjoint(equation.inputs):
+            raise of_the_size(equation)
+        return place
+    return _after_sum(whole, single, equation, alike, read, of_size)
 
 
-def _after_sum(whole: Program, single: Program, equation: Equation, alike: Equation, read: dict[int, Place]) -> Summed:
+def _require_shape(
+    whole: Program, single: Program, step: Equation | Draw, values: tuple[int, int], place: Place
+) -> None:
+    """Raises a ValueError if a value on a batch of one has another axis that is of another size than the batch's."""
+    shape, of_one = (list(p.avals[v].shape) for p, v in zip((whole, single), values, strict=True))
+    if isinstance(place, int):
+        del shape[place], of_one[place]
+    if shape != of_one:
+        raise of_the_size(step)
+
+
+def _after_sum(
+    whole: Program,
+    single: Program,
+    equation: Equation,
+    alike: Equation,
+    read: dict[int, Place],
+    of_size: set[int],
+) -> Summed:
     """Returns the scale after an equation that has to be linear in what was summed."""
     summed = [place for place in read.values() if isinstance(place, Summed)]
     if len(summed) != len(read):
@@ -92,12 +123,22 @@ def _after_sum(whole: Program, single: Program, equation: Equation, alike: Equat
         return Summed(scale)
     if equation.name in ("mul", "div") and len(read) == 1 and (equation.name == "mul" or 0 in read):
         place = 1 - next(iter(read))
-        number, of_one = whole.known.get(equation.inputs[place]), single.known.get(alike.inputs[place])
-        if number is None or of_one is None or number.size != 1 or of_one.size != 1 or not of_one.item():
+        if equation.inputs[place] not in of_size:
             return Summed(scale)
-        ratio = float(number.item()) / float(of_one.item())
+        number, of_one = _number(whole, equation.inputs[place]), _number(single, alike.inputs[place])
+        if not number or not of_one:
+            raise of_the_size(equation)
+        ratio = number / of_one
         return Summed(scale * ratio if equation.name == "mul" else scale / ratio)
     raise MixedError("it is not linear in a sum over the batch")
+
+
+def _number(program: Program, atom: int) -> float | None:
+    """Returns the one number that a value is, if it is known beforehand."""
+    value = program.known.get(atom, program.constants.get(atom))
+    if value is None or isinstance(value, jax.core.Tracer) or np.size(value) != 1:
+        return None
+    return float(np.asarray(value).item())
 
 
 def _axis(program: Program, equation: Equation, read: dict[int, int], size: int) -> Place:

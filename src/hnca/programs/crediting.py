@@ -16,7 +16,7 @@ from hnca.programs.batch_axis import Summed, places_of
 from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
 from hnca.programs.model import layer_logits, model_of
-from hnca.programs.passes import Pass, run_pass
+from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.soft import finite, with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
@@ -26,7 +26,7 @@ class Credited(NamedTuple):
     """What a credited function returns beside its value.
 
     Attributes:
-        aux: the function's second result, if it has one.
+        aux: the function's second result, if it has one, of every example.
         state: of the estimator.
     """
 
@@ -138,7 +138,7 @@ def _traced(
     """Returns a function of flat arguments as a program, and the structure of its results."""
     structure: list[Any] = []
 
-    def of_arrays(*arrays: Array) -> list[Array]:
+    def of_arrays(*arrays: Array) -> list[Any]:
         positional, named = flat.rebuild(arrays)
         result = function(*positional, **named)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
@@ -181,16 +181,17 @@ def credited_call(
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
     most = most_of(estimator, plan)
-    model = model_of(plan, _held(run), marks, _held(flat.arrays), flat.mapped, flat.batch_shape, most)
+    model = model_of(plan, held(run), marks, held(flat.arrays), flat.mapped, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
-    credits, state = _held((found.credits, found.state))
+    credits, state = held((found.credits, found.state))
     if found.passes is None:
         value = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
     else:
         _require_whole_values(estimator, plan, found.trace)
         value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
-    aux = compiled.structure.unflatten([value, *run.outputs[1:]])[1]
-    return with_derivative_of_its_kind(value), Credited(_held(aux), state)
+    outputs = outputs_of_every_example(run, marks, flat.batch_shape)
+    aux = compiled.structure.unflatten([value, *outputs[1:]])[1]
+    return with_derivative_of_its_kind(value), Credited(held(aux), state)
 
 
 def credited_whole(
@@ -204,17 +205,17 @@ def credited_whole(
         names[output]: jnp.expand_dims(jnp.moveaxis(values, whole.axes[output], 0), whole.axes[output] + 1)
         for output, values in run.values.items()
     }
-    arrays = [jnp.expand_dims(a, 1) if m else a for a, m in zip(_held(flat.arrays), flat.mapped, strict=True)]
+    arrays = [jnp.expand_dims(a, 1) if m else a for a, m in zip(held(flat.arrays), flat.mapped, strict=True)]
     one, marks = run_pass(single, arrays, flat.mapped, given)
     most = most_of(estimator, single)
-    model = model_of(single, _held(one), marks, arrays, flat.mapped, flat.batch_shape, most)
+    model = model_of(single, held(one), marks, arrays, flat.mapped, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     if found.passes is not None:
         raise ValueError(
             f"{type(estimator).__name__}: makes several passes of each example, and the function is of a whole batch; "
             "write it for one example and give in_axes, without whole_batch."
         )
-    credits, state = _held((found.credits, found.state))
+    credits, state = held((found.credits, found.state))
     total = run.outputs[0]
     for output, logits in run.logits.items():
         moved = jnp.moveaxis(logits, whole.axes[output], 0)
@@ -222,10 +223,11 @@ def credited_whole(
         product = jnp.sum(credit * finite(moved)) * jnp.asarray(whole.scale, moved.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = whole.structure.unflatten([total, *run.outputs[1:]])[1]
-    return with_derivative_of_its_kind(total), Credited(_held(aux), state)
+    return with_derivative_of_its_kind(total), Credited(held(aux), state)
 
 
-def _held(tree: PyTree) -> PyTree:
+def held(tree: PyTree) -> PyTree:
+    """Returns the arrays without derivatives; keys have none."""
     return jax.tree.map(lambda a: a if _is_key(jnp.asarray(a)) else jax.lax.stop_gradient(a), tree)
 
 

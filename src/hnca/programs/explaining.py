@@ -11,6 +11,7 @@ from hnca.programs.affordable import CURE
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call, credited_call
 from hnca.programs.model import model_of
+from hnca.programs.no_examples import with_an_example
 from hnca.programs.passes import run_pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in
@@ -58,6 +59,8 @@ def explain(
 
     def call(*arguments: Any, **keywords: Any) -> Explanation:
         compiled = compile_call("explain", function, arguments, keywords, in_axes, has_aux)
+        if 0 in compiled.flat.batch_shape:
+            compiled = with_an_example(compiled)
         components = _component_table(compiled, most)
         if estimator is not None:
             # What it would refuse is refused here, and in the same words.

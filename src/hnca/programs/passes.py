@@ -71,6 +71,14 @@ def run_pass(
     return jax.vmap(one, in_axes=(axes, 0), out_axes=out_axes)(list(arguments), dict(given)), marks
 
 
+def outputs_of_every_example(run: Pass, marks: Pass, batch_shape: tuple[int, ...]) -> list[Array]:
+    """Returns the results, `[*batch, ...]`, also those that are the same for all examples, as `jax.vmap` would."""
+    return [
+        output if mark else jnp.broadcast_to(output, (*batch_shape, *jnp.shape(output)))
+        for output, mark in zip(run.outputs, marks.outputs, strict=True)
+    ]
+
+
 def _unbatched(array: Array, mapped: bool) -> jax.ShapeDtypeStruct:
     shape = jnp.shape(array)
     return jax.ShapeDtypeStruct(shape[1:] if mapped else shape, jnp.asarray(array).dtype)

@@ -76,8 +76,10 @@ class _Writer:
         for variable, constant in zip(jaxpr.constvars, constants, strict=True):
             number = self.program.new_value(variable.aval)
             # A number of the program's text stays one, whatever is traced around it.
-            with jax.ensure_compile_time_eval():
-                self.program.constants[number] = jnp.asarray(constant)
+            if not isinstance(constant, jax.Array):
+                with jax.ensure_compile_time_eval():
+                    constant = jnp.asarray(constant)
+            self.program.constants[number] = constant
             environment[variable] = number
 
         def look_up(atom: Any) -> int:
@@ -170,6 +172,8 @@ class _Writer:
 
     def _write_draw(self, equation: Any, inputs: list[int]) -> int:
         program, params = self.program, equation.params
+        if not math.prod(equation.outvars[0].aval.shape):
+            return self._nothing(equation.outvars[0].aval)  # No unit draws, so that none is credited.
         kind = "categorical" if params["values"] is None else "bernoulli"
         name = params["name"] or kind
         count = self.names[name] = self.names.get(name, -1) + 1
@@ -214,8 +218,14 @@ class _Writer:
             here = [self._computed(lambda a, i=step: a[i], array) for array in stacked]
             results = self.write(inner.jaxpr, inner.consts, [*fixed, *carry, *here])
             carry, rows[step] = results[:carried], results[carried:]
+        if not length:
+            return [*carry, *(self._nothing(variable.aval) for variable in equation.outvars[carried:])]
         columns = zip(*(rows[step] for step in range(length)), strict=True)
         return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
+
+    def _nothing(self, aval: Any) -> int:
+        """Writes an array that has no elements."""
+        return self.program.new_known(np.zeros(aval.shape, aval.dtype))
 
     def _computed(self, function: Callable[..., Array], *values: int) -> int:
         """Writes a small function of ours applied to values."""
@@ -237,7 +247,8 @@ class _Writer:
                 np.asarray(value, program.avals[atom].dtype)
                 for value, atom in zip(inputs, equation.inputs, strict=True)
             ]
-            results = equation.apply_to_numbers(arguments)
+            # It hands a number back as it is, and not as JAX's.
+            results = arguments if equation.name == "stop_gradient" else equation.apply_to_numbers(arguments)
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
 
 

@@ -13,7 +13,9 @@ from jaxtyping import Array, Key, PyTree
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
-from hnca.programs.crediting import compile_call, compile_whole, credited_call, credited_whole
+from hnca.programs.crediting import Compiled, Whole, compile_call, compile_whole, credited_call, credited_whole
+from hnca.programs.no_examples import credited_nothing
+from hnca.programs.once import differentiable_once
 
 
 def credited(
@@ -49,7 +51,7 @@ def credited(
 
     Raises:
         ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
-            it (see `docs/programs.md`); the message gives the line.
+            it (see `docs/programs.md`); the message gives the line. If the derivative is differentiated once more.
     """
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
@@ -62,10 +64,17 @@ def credited(
         if not stateful and estimator_state is None:
             _warn_of_forgotten_state(estimator)
         given = _name(function), function, arguments, keywords, in_axes, has_aux
+        compiled: Compiled | Whole
         if whole_batch:
-            value, rest = credited_whole(estimator, compile_whole(*given), estimator_key, estimator_state)
+            compiled = compile_whole(*given)
+            value, rest = credited_whole(estimator, compiled, estimator_key, estimator_state)
         else:
-            value, rest = credited_call(estimator, compile_call(*given), estimator_key, estimator_state)
+            compiled = compile_call(*given)
+            if 0 in compiled.flat.batch_shape:
+                value, rest = credited_nothing(estimator, compiled, estimator_state)
+            else:
+                value, rest = credited_call(estimator, compiled, estimator_key, estimator_state)
+        value = differentiable_once(_name(function), value, compiled.plan.program, compiled.flat.arrays)
         if stateful:
             return value, ((rest.aux, rest.state) if has_aux else rest.state)
         return (value, rest.aux) if has_aux else value
@@ -115,6 +124,7 @@ def value_and_grad(
 
     Raises:
         ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
+            At once for `argnums` that are names, or none.
     """
     scalar = credited(
         function,
@@ -125,6 +135,10 @@ def value_and_grad(
         whole_batch=whole_batch,
     )
     places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not places or any(isinstance(place, str) for place in places):
+        raise ValueError(
+            f"{_name(function)}: argnums={argnums!r}; expected the place of a positional argument, or several."
+        )
 
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
