@@ -150,7 +150,7 @@ def _axis(program: Program, equation: Equation, read: dict[int, int], size: int)
     if len(equation.outputs) == 1 and (name in primitives.ELEMENTWISE or is_elementwise_call(equation)):
         return _elementwise_axis(shapes, read, len(out))
     if first >= 0 and (name in primitives.REDUCTIONS or name in ("argmax", "argmin")):
-        axes = params["axes"]
+        axes = [int(axis) for axis in params["axes"]]  # Of `jax.vmap` they are numpy's numbers.
         if first in axes:
             if name != "reduce_sum":
                 raise MixedError("it reduces the batch by something else than a sum")
@@ -167,7 +167,7 @@ def _axis(program: Program, equation: Equation, read: dict[int, int], size: int)
     if first >= 0 and name == "transpose":
         return list(params["permutation"]).index(first)
     if first >= 0 and name == "squeeze":
-        return first - sum(axis < first for axis in params["dimensions"])
+        return first - sum(int(axis) < first for axis in params["dimensions"])
     if first >= 0 and name == "slice" and params["start_indices"][first] == 0 and out[first] == size:
         return first
     if name == "concatenate" and params["dimension"] != first and len(read) == len(shapes):

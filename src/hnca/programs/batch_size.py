@@ -96,8 +96,7 @@ def _other_things(step: Equation | Draw | None) -> ValueError:
     """Returns the error for a function that is no longer the same from a step on: of another size other steps."""
     where = "in the end" if step is None else f"from {step.name!r} at {step.line} on"
     return ValueError(
-        f"hnca: the function does other things for a batch of another size, {where}, so it cannot be taken apart; "
-        f"{CURE}."
+        f"hnca: the function does other things for a batch of one, {where}, so it cannot be taken apart; {CURE}."
     )
 
 
