@@ -139,7 +139,7 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
     if name in primitives.ELEMENTWISE or is_elementwise_call(equation):
         return _merged(indices, program.avals[equation.outputs[0]].shape)
     if name in primitives.REDUCTIONS or name in ("argmax", "argmin"):
-        return _reduced(indices[0], tuple(equation.params["axes"]))
+        return _reduced(indices[0], tuple(map(int, equation.params["axes"])))
     if name == "dot_general":
         return _contracted(program, equation, indices)
     if name in ("gather", "dynamic_slice") and indices[0] is None:

@@ -98,7 +98,7 @@ class Polynomials:
             return scaled(arguments[0], -1.0)
         if name == "mul":
             return times(arguments[0], arguments[1])
-        if name == "div" and set(arguments[1]) == {()}:
+        if name == "div" and set(arguments[1]) == {()} and arguments[1][()]:
             return scaled(arguments[0], 1 / arguments[1][()])
         if name == "square" or (name == "integer_pow" and equation.params["y"] == 2):
             return times(arguments[0], arguments[0])
