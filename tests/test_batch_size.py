@@ -59,6 +59,7 @@ BEFORE = {
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("name", BEFORE)
+@pytest.mark.sweep
 def test_a_size_before_the_sum_is_refused(name, jit):
     run = jax.jit(lambda w: gradient_of(loss(BEFORE[name]), w)) if jit else lambda w: gradient_of(loss(BEFORE[name]), w)
     with pytest.raises(ValueError, match=r"test_batch_size\.py:\d+.* computed from the size of the batch.*jnp\.mean"):
@@ -110,6 +111,7 @@ def check(found, factor):
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("name", AFTER)
+@pytest.mark.sweep
 def test_a_size_after_the_sum_is_right(name, jit):
     after, factor = AFTER[name]
 

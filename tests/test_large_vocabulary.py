@@ -94,6 +94,7 @@ def sizes(jaxpr):
 
 @pytest.mark.parametrize("form", ["row", "one-hot"])
 @pytest.mark.parametrize("estimator", [hnca.HNCA(counterfactuals=4), hnca.UnorderedSet(4), hnca.REINFORCE()])
+@pytest.mark.sweep
 def test_no_estimator_makes_a_table_for_every_example(form, estimator):
     """At most twice the embedding, or all probabilities of the four values of an example: not size x size."""
     size, width = 12000, 100

@@ -53,6 +53,7 @@ def of_example(weight, key, x):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
+@pytest.mark.sweep
 def test_of_an_empty_batch_with_data_nothing_is_learned(estimator):
     def loss(weight, key, x):
         return jnp.sin(jnp.sum(hnca.bernoulli(key, x * weight)))

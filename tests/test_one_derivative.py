@@ -66,6 +66,7 @@ SECOND = {
 
 
 @pytest.mark.parametrize("name", SECOND)
+@pytest.mark.sweep
 def test_a_second_derivative_is_refused(name):
     run = SECOND[name]
     with pytest.raises(ValueError, match=r"(drawn|decoded|lambda>): the estimate of its gradient is .* once more"):
@@ -116,6 +117,7 @@ FIRST = {
 
 
 @pytest.mark.parametrize("name", FIRST)
+@pytest.mark.sweep
 def test_a_first_derivative_is_as_before(name):
     function, times = FIRST[name]
     np.testing.assert_allclose(jax.jit(function)(AT, KEY), times * SLOPE, rtol=1e-5)

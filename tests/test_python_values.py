@@ -67,6 +67,7 @@ SLOPE = float(jax.nn.sigmoid(1.0) * jax.nn.sigmoid(-1.0))
         (moded, ("sum", None, jax.nn.relu), {}, SLOPE),
     ],
 )
+@pytest.mark.sweep
 def test_values_stay_what_they_are(function, more, named, slope):
     gradient = hnca.grad(function)(WEIGHT, KEY, *more, **named)
     np.testing.assert_allclose(gradient, np.full(3, slope), rtol=1e-5)
