@@ -186,6 +186,7 @@ def errors(program, dtype):
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.sweep
 def test_it_is_exact(program, float64):
     with jax.numpy_dtype_promotion("standard"):
         assert max(errors(program, jnp.float64)) < 1e-10
