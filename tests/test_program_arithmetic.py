@@ -137,6 +137,27 @@ def masked_by_draws_far_apart(d, p, k, x):
     return jnp.asarray(WORTH)[d.categorical(key, logits)]
 
 
+def masked_by_an_argument(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    return jnp.asarray(WORTH)[d.categorical(key, jnp.where(h > 0, p["bias"], -x[1] * jnp.exp(2000.0 * x[:1])))]
+
+
+def masked_by_an_argument_beside_a_layer(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    logits = h @ p["square"] - p["bias"] + jnp.where(h > 0, 0.0, -x[1] * jnp.exp(2000.0 * x[:1]))
+    return jnp.asarray(WORTH)[d.categorical(key, logits)]
+
+
+def masked_by_the_log_of_draws(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    return jnp.asarray(WORTH)[d.categorical(key, h @ p["square"] + 3.0 * p["bias"] + jnp.log(h))]
+
+
+def masked_by_a_division(d, p, k, x):
+    h, key = mask_and_key(d, p, k, x)
+    return jnp.asarray(WORTH)[d.categorical(key, 2.0 * p["bias"] + h @ p["square"] - 1.0 / h)]
+
+
 def masked_and_bent(d, p, k, x):
     h, key = mask_and_key(d, p, k, x)
     masked = jnp.where(jnp.asarray(MASK), 0.0, -jnp.inf)
@@ -168,6 +189,10 @@ PROGRAMS = [
     cheapest_open_road,
     masked_by_draws,
     masked_by_draws_far_apart,
+    masked_by_an_argument,
+    masked_by_an_argument_beside_a_layer,
+    masked_by_the_log_of_draws,
+    masked_by_a_division,
     masked_and_bent,
 ]
 

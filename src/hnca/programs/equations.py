@@ -66,6 +66,10 @@ class Equation:
         """Returns the jaxpr of a function with a derivative of its own."""
         return self.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr
 
+    def names(self) -> frozenset[str]:
+        """Returns the names of the primitives it applies: those inside, for a function with a derivative of its own."""
+        return _names_in(self.inner()) if self.name in primitives.CALLS else frozenset({self.name})
+
     def without_fill(self) -> "Equation":
         """Returns the linear part of what is affine: what is looked up outside of an array is 0 there."""
         if self.name != "gather" or self.params.get("fill_value", 0) == 0:
@@ -92,6 +96,15 @@ class Equation:
         if not jnp.issubdtype(params.get("preferred_element_type") or dtype, jnp.inexact):
             params["preferred_element_type"] = dtype
         return self.original.primitive.bind(*arguments, **params)
+
+
+def _names_in(jaxpr: Jaxpr) -> frozenset[str]:
+    inside = {**primitives.ALWAYS_INLINED, **primitives.CUSTOM_DERIVATIVES}
+    found: set[str] = set()
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        found |= _names_in(equation.params[inside[name]].jaxpr) if name in inside else {name}
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -153,21 +166,6 @@ class Program:
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
     log_weight: tuple[int, int] | None = None
-
-    @cached_property
-    def has_infinities(self) -> bool:
-        """Whether an infinite number of the program's text goes into it, and not just into a largest or least one."""
-
-        def is_infinite(number: Any) -> bool:
-            told = not isinstance(number, jax.core.Tracer) and jnp.issubdtype(number.dtype, jnp.floating)
-            return told and bool(np.any(np.isinf(np.asarray(number))))
-
-        infinite = {value for numbers in (self.known, self.constants) for value, n in numbers.items() if is_infinite(n)}
-        return any(
-            not infinite.isdisjoint(equation.inputs) and not set(equation.outputs) <= set(self.known)
-            for equation in self.equations
-            if equation.name not in ("max", "min")
-        )
 
     @cached_property
     def large_numbers(self) -> set[int]:

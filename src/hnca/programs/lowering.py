@@ -137,7 +137,7 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
         for draw, name in zip(part.draws, names, strict=True)
     ]
     values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
-    if program.has_infinities:
+    if part.may_be_infinite:
         values = _with_masks(part, saved, features, values, batch_shape)
     wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
     total = wide[0] if len(wide) == 1 else jnp.concatenate(wide, axis=-1)

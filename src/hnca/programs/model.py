@@ -107,7 +107,7 @@ def model_of(
         if draw.values is not None:
             values[draw.name] = values[draw.name].astype(plan.dtype)
         logits[draw.name] = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
-        if lowering.way == DENSE and program.has_infinities:
+        if lowering.way == DENSE and lowering.part.may_be_infinite:
             # What a draw masks has the logit here from which its children's messages take the mask away.
             parents = tuple(features[parent] for parent in layer.conditional.parents)
             masked = jnp.abs(logits[draw.name]) == largest_logit(plan.dtype)

@@ -50,6 +50,7 @@ class Part:
             values: the surroundings, and whatever else is given.
             infinite: as for `soft.evaluate`.
         """
+        infinite = infinite and self.may_be_infinite
         held = evaluate(self.program, self.kinds, self.equations, values, states, infinite)
         return {output: held[output] for output in self.outputs}
 
@@ -117,6 +118,21 @@ class Part:
             return None
         return first, rest
 
+    @cached_property
+    def may_be_infinite(self) -> bool:
+        """Whether a value of a draw may make an infinite number where another does not: a mask, the log of a gate."""
+        return any(self._may_make_infinite(equation) for equation in self.equations)
+
+    def _may_make_infinite(self, equation: Equation) -> bool:
+        program, reads = self.program, [bool(self.kinds.get(value)) for value in equation.inputs]
+        if equation.name == "select_n":
+            floats = [v for v in equation.inputs[1:] if jnp.issubdtype(program.avals[v].dtype, jnp.floating)]
+            # What is not known may be infinite, as may be what an argument brings.
+            return reads[0] and any(np.any(np.isinf(program.known.get(v, np.inf))) for v in floats)
+        if equation.name == "div":
+            return reads[1]
+        return any(reads) and not primitives.POLES.isdisjoint(equation.names())
+
     def is_of_numbers(self) -> bool:
         """Returns whether the part reads nothing beside draws but numbers of the program's text.
 
@@ -136,9 +152,7 @@ class Part:
 def _jumps(equation: Equation) -> bool:
     if equation.name == "convert_element_type":
         return not jnp.issubdtype(equation.params["new_dtype"], jnp.inexact)
-    if equation.name in primitives.CALLS:
-        return any(e.primitive.name in primitives.JUMPING for e in equation.inner().eqns)
-    return equation.name in primitives.JUMPING
+    return not primitives.JUMPING.isdisjoint(equation.names())
 
 
 def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:

@@ -136,6 +136,8 @@ LOOPS = frozenset(["scan", "while"])
 """By what it does so several at a time, or until enough is drawn."""
 JUMPING = DRAWN_FROM_BITS | {"eq", "ne", "floor", "ceil", "round", "sign", "rem"}
 """Whose result may be another one an ulp away."""
+POLES = frozenset(["log", "log1p", "div", "pow", "rsqrt", "atanh", "erf_inv", "lgamma", "digamma", "tan"])
+"""What may make an infinite number of finite ones."""
 RANDOM = frozenset(["random_bits", "threefry2x32", "rng_bit_generator"])
 NOISE = frozenset(["random_bits", "random_gamma"])
 """What takes a key and makes numbers of it."""

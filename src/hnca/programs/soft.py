@@ -106,7 +106,6 @@ def evaluate(
             `[units, categories]`, a point of the simplex.
         infinite: whether what the program makes infinite at a corner is so, or as `finite` has it.
     """
-    infinite = infinite and program.has_infinities
     held: dict[int, Array | Table] = dict(values)
     for output in states:
         held[output] = table_of_draw(program.draws[output], program.avals[output].dtype)
