@@ -44,6 +44,14 @@ def test_a_bias_is_found_and_measured(size):
     assert np.mean([bias.bound > size for bias in found]) > 0.75
 
 
+def test_what_has_no_noise_has_a_bias_or_none():
+    reference = drawn(1.0, 0.0, 1)
+    assert relative_bias(drawn(1.0, 0.0, 0), reference).sureness == 0
+    found = relative_bias(drawn(1.1, 0.0, 0), reference)
+    assert found.sureness > 4
+    assert found.relative == pytest.approx(0.1, rel=1e-3)
+
+
 def test_biases_of_several_networks_are_averaged():
     """The mean square of biases of 0.1 and 0.5, and a bound from noise alone that falls as the root of their number."""
     found = [relative_bias(drawn(1.0 + size, 0.1, s), drawn(1.0, 0.05, 100 + s)) for s, size in enumerate((0.1, 0.5))]

@@ -118,11 +118,13 @@ def relative_bias(drawn: Drawn, reference: Drawn) -> Bias:
     squared = _mean_over_pairs(products)
     without = np.array([_mean_over_pairs(np.delete(np.delete(products, g, 0), g, 1)) for g in range(len(products))])
     count = len(without)
-    error = float(np.sqrt((count - 1) / count * np.sum((without - np.mean(without)) ** 2)))
     of_truth = _products(truth)
     length = _mean_over_pairs(of_truth)
     if length <= 0:  # too few draws to see the true gradient through its noise, which is then all there is
         length = float(np.mean(of_truth))
+    error = float(np.sqrt((count - 1) / count * np.sum((without - np.mean(without)) ** 2)))
+    # An estimator without noise is known no better than the floats that its draws are.
+    error = max(error, length * float(np.finfo(np.float32).eps) ** 2)
     length **= 0.5
     around, bound = max(squared, error) ** 0.5, (max(squared, 0.0) + ONE_SIDED * error) ** 0.5
     return Bias(max(squared, 0.0) ** 0.5 / length, error / (2 * around) / length, bound / length, squared / error)
