@@ -7,7 +7,6 @@ of one simulation, the milliseconds of an update by 16, and the product.
 
 import math
 import runpy
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -15,11 +14,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from updates import milliseconds, settled
 
 import hnca
 
 EPIDEMIC = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "epidemic.py"))
-SIMULATIONS, SETTLING = 16, 300
+SIMULATIONS = 16
 TRUTH = {"infection": jnp.log(1.2), "recovery": jnp.log(0.2)}
 RATES = {"at the start": {"infection": jnp.log(0.3), "recovery": jnp.log(0.5)}, "at the rates in truth": TRUTH}
 ESTIMATORS = {
@@ -50,34 +50,11 @@ def update_of(estimator, counts):
     return update
 
 
-def settled(update, rates):
-    """Returns the state after some updates; None where there is none."""
-    state = update(rates, jax.random.key(1), None)[1]
-    if not jax.tree.leaves(state):
-        return None
-    for key in jax.random.split(jax.random.key(2), SETTLING):
-        state = update(rates, key, state)[1]
-    return state
-
-
 def moments(update, rates, state, draws):
     """Returns the mean by each rate, and the variance by all of them together of what one simulation gives."""
     found = [update(rates, key, state)[0] for key in jax.random.split(jax.random.key(3), draws)]
     values = np.array([jax.tree.leaves(each) for each in found], np.float64)
     return np.mean(values, axis=0), SIMULATIONS * float(np.sum(np.var(values, axis=0, ddof=1)))
-
-
-def milliseconds(updates, rates, states, calls=20, turns=9):
-    """Returns the median over turns for each."""
-    key, times = jax.random.key(4), {name: [] for name in updates}
-    for _ in range(turns):
-        for name, update in updates.items():
-            start = time.perf_counter()
-            for _ in range(calls):
-                out = update(rates, key, states[name])
-            jax.block_until_ready(out)
-            times[name].append((time.perf_counter() - start) / calls * 1e3)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def main(draws, names):
@@ -92,7 +69,7 @@ def main(draws, names):
             states[name] = settled(update, rates)
             found[name] = moments(update, rates, states[name], draws)
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        taken = milliseconds(updates, rates, states)
+        taken = milliseconds(updates, rates, states, calls=20, turns=9)
         print(f"\n{where}\n\n| estimator | mean gradient | ln variance | ms | variance x ms |\n|---|---|---|---|---|")
         for name in sorted(names, key=lambda name: found[name][1] * taken[name]):
             mean, variance = found[name]

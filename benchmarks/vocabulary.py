@@ -7,17 +7,18 @@ likewise, and its z over groups of draws; the milliseconds of an update by 16 ex
 """
 
 import math
-import statistics
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from updates import milliseconds, settled
 
 import hnca
+from hnca.experiments.comparison.moments import Drawn
+from hnca.experiments.comparison.rows import relative_bias
 
-WIDTH, EXAMPLES, DRAWS, SETTLING, OFFSET = 16, 16, 4096, 300, 5.0
+WIDTH, EXAMPLES, DRAWS, GROUPS, OFFSET = 16, 16, 4096, 16, 5.0
 ROUNDING = 1e-9
 """Of 32 bits."""
 SEEN = jax.random.normal(jax.random.key(8), (EXAMPLES, WIDTH))
@@ -65,16 +66,6 @@ def update_of(estimator, size):
     return update
 
 
-def settled(update, logits):
-    """Returns the state after some updates; None where there is none."""
-    state = update(logits, jax.random.key(1), None)[1]
-    if not jax.tree.leaves(state):
-        return None
-    for key in jax.random.split(jax.random.key(2), SETTLING):
-        state = update(logits, key, state)[1]
-    return state
-
-
 def exact(logits, size):
     """Returns the gradient of the expectation, which shares no code with the estimators."""
     embeddings, network = network_of(size)
@@ -87,38 +78,17 @@ def exact(logits, size):
 
 
 def noise(update, logits, state, truth):
-    """Returns the noise of one draw and the bias, in parts of the true gradient, and the bias' z."""
-    groups = []
-    square = 0.0
-    for key in jax.random.split(jax.random.key(3), DRAWS // EXAMPLES):
-        error = np.asarray(update(logits, key, state)[0], np.float64) - truth
-        square += float(error @ error)
-        groups.append(error)
-    sums = np.array(groups).reshape(16, -1, len(truth)).mean(axis=1)
-    products = sums @ sums.T
-    pairs = 16 * 15
-    squared_bias = (products.sum() - np.trace(products)) / pairs
-    left_out = []
-    for g in range(16):
-        rest = np.delete(np.delete(products, g, 0), g, 1)
-        left_out.append((rest.sum() - np.trace(rest)) / (15 * 14))
-    error = math.sqrt(15 / 16 * float(np.sum((np.array(left_out) - np.mean(left_out)) ** 2)))
-    length = float(truth @ truth)
-    per_draw = EXAMPLES * (square / len(groups) - max(squared_bias, 0.0))
-    return per_draw / length, math.sqrt(max(squared_bias, 0.0) / length), squared_bias / max(error, 1e-300)
+    """Returns the noise of one draw, in parts of the true gradient, and the bias."""
+    keys = jax.random.split(jax.random.key(3), DRAWS // EXAMPLES)
+    errors = np.array([np.asarray(update(logits, key, state)[0], np.float64) - truth for key in keys])
+    groups = errors.reshape(GROUPS, -1, len(truth)).mean(axis=1)
+    bias = relative_bias(_of_groups(groups + truth), _of_groups(np.broadcast_to(truth, groups.shape)))
+    square = float(np.mean(np.sum(errors**2, axis=-1))) / float(truth @ truth)
+    return EXAMPLES * (square - bias.relative**2), bias
 
 
-def milliseconds(updates, logits, states, calls=5, turns=7):
-    """Returns the median over turns for each."""
-    key, times = jax.random.key(4), {name: [] for name in updates}
-    for _ in range(turns):
-        for name, update in updates.items():
-            start = time.perf_counter()
-            for _ in range(calls):
-                out = update(logits, key, states[name])
-            jax.block_until_ready(out)
-            times[name].append((time.perf_counter() - start) / calls * 1e3)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+def _of_groups(means):
+    return Drawn({"word": means}, {}, {}, DRAWS)
 
 
 def main(sizes):
@@ -127,19 +97,17 @@ def main(sizes):
         for where, logits_of in LOGITS.items():
             logits = logits_of(size)
             truth = exact(logits, size)
-            # Every value evaluated for every example is what the others are there to save: at 50,000 it is left out.
-            names = [name for name in ESTIMATORS if size <= 5000 or name != "HNCA"]
-            updates = {name: update_of(ESTIMATORS[name], size) for name in names}
+            updates = {name: update_of(estimator, size) for name, estimator in ESTIMATORS.items()}
             states = {name: settled(update, logits) for name, update in updates.items()}
-            found = {name: noise(updates[name], logits, states[name], truth) for name in names}
-            taken = milliseconds(updates, logits, states)
+            found = {name: noise(update, logits, states[name], truth) for name, update in updates.items()}
+            taken = milliseconds(updates, logits, states, calls=5, turns=7)
             print(
                 f"\n{size} values, {where}\n\n| estimator | noise | bias (z) | ms | noise x ms |\n|---|---|---|---|---|"
             )
-            for name in sorted(names, key=lambda name: found[name][0] * taken[name]):
-                variance, bias, z = found[name]
+            for name in sorted(updates, key=lambda name: found[name][0] * taken[name]):
+                variance, bias = found[name]
                 exactly = variance < ROUNDING
-                shown = "none: exact | -" if exactly else f"{variance:.3g} | {bias:.3f} ({z:.1f})"
+                shown = "none: exact | -" if exactly else f"{variance:.3g} | {bias.relative:.3f} ({bias.sureness:.1f})"
                 product = "-" if exactly else f"{variance * taken[name]:.3g}"
                 print(f"| {name} | {shown} | {taken[name]:.2f} | {product} |")
             sys.stdout.flush()
