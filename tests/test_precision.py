@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jaxprs import equations_of
 from networks import NETWORKS
 from objectives import OBJECTIVES
 
@@ -21,16 +22,9 @@ def in_jax(monkeypatch):
 
 def products(jaxpr):
     """Yields the precision of every matrix product and convolution, those of inner programs too."""
-    for equation in jaxpr.eqns:
+    for equation in equations_of(jaxpr):
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             yield equation.params["precision"]
-        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
-            if _is_program(inner):
-                yield from products(getattr(inner, "jaxpr", inner))
-
-
-def _is_program(value):
-    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
 
 
 def all_in_full(function, *args):

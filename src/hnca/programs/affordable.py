@@ -18,16 +18,11 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
     most = estimator.most_counterfactuals()
     if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
         return most
-    draws = plan.program.draws
-    dear = {}
-    for lowering in plan.layers.values():
-        if plan.evaluations_of_messages(lowering, most) > MAXIMUM_EVALUATIONS:
-            dear[lowering.part.draws[0]] = plan.evaluations_of_messages(lowering, most)
-    for term, part in plan.others:
-        if plan.evaluations(term, part, most) > MAXIMUM_EVALUATIONS:
-            dear[term.reads[0]] = plan.evaluations(term, part, most)
+    counts = [(low.part.draws, plan.evaluations_of_messages(low, most)) for low in plan.layers.values()]
+    counts += [(term.reads, plan.evaluations(term, part, most)) for term, part in plan.others]
+    dear = {reads[0]: count for reads, count in counts if count > MAXIMUM_EVALUATIONS}
     for output, count in dear.items():
-        draw = draws[output]
+        draw = plan.program.draws[output]
         cure = "less of it has hnca.UnorderedSet(4)" if draw.categories > MAXIMUM_EVALUATIONS else CURE
         warnings.warn(
             f"hnca: what comes of the draw at {draw.line} would be evaluated anew {count} times, more than "

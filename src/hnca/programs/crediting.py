@@ -18,7 +18,7 @@ from hnca.programs.foreign import warn_of_foreign_draws
 from hnca.programs.model import layer_logits, model_of
 from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
-from hnca.programs.soft import finite, with_derivative_of_its_kind
+from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
 
 
@@ -220,7 +220,7 @@ def credited_whole(
     for output, logits in run.logits.items():
         moved = jnp.moveaxis(logits, whole.axes[output], 0)
         credit = credits[single.program.draws[names[output]].name].reshape(moved.shape).astype(moved.dtype)
-        product = jnp.sum(credit * finite(moved)) * jnp.asarray(whole.scale, moved.dtype)
+        product = jnp.sum(credit * finite_logits(moved)) * jnp.asarray(whole.scale, moved.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = whole.structure.unflatten([total, *run.outputs[1:]])[1]
     return with_derivative_of_its_kind(total), Credited(held(aux), state)

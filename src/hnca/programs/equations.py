@@ -47,12 +47,11 @@ class Equation:
         if self.name not in primitives.CALLS:
             results = primitive.bind(*values, **self.params)
             return list(results) if primitive.multiple_results else [results]
-        inner = self.original
-        variables = list(dict.fromkeys(v for v in inner.invars if not isinstance(v, Literal)))
-        debug = inner.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr.debug_info
-        jaxpr = Jaxpr([], variables, inner.outvars, [inner], inner.effects, debug)
+        call = self.original
+        variables = list(dict.fromkeys(v for v in call.invars if not isinstance(v, Literal)))
+        jaxpr = Jaxpr([], variables, call.outvars, [call], call.effects, self.inner().debug_info)
         known = {
-            v: jnp.asarray(value) for v, value in zip(inner.invars, values, strict=True) if not isinstance(v, Literal)
+            v: jnp.asarray(value) for v, value in zip(call.invars, values, strict=True) if not isinstance(v, Literal)
         }
         return list(jaxpr_as_fun(ClosedJaxpr(jaxpr, []))(*(known[v] for v in variables)))
 

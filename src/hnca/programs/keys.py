@@ -52,11 +52,12 @@ class Keys:
                 f"hnca: draw {draw.name!r} at {draw.line} has one key for several of its units, so that they would not "
                 "be independent; map over keys of their own, jax.random.split(key, n)."
             )
-        parts = [number] if not isinstance(number, _Element) else [number, number.whole]
-        of_part = next((self._draws[part] for part in parts[1:] if part in self._draws), self._of_element.get(number))
-        other = of_part or self._draws.setdefault(number, draw)
-        if isinstance(number, _Element):
+        other = self._draws.setdefault(number, draw)
+        if other is draw:
+            other = self._of_element.get(number, draw)
+        if other is draw and isinstance(number, _Element):
             self._of_element.setdefault(number.whole, draw)
+            other = self._draws.get(number.whole, draw)
         if other is not draw:
             raise ValueError(
                 f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "

@@ -151,17 +151,8 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
 
 def is_elementwise_call(equation: Equation) -> bool:
     """Returns whether an equation is a function with a derivative of its own that is elementwise: it is looked at."""
-    if equation.name not in primitives.CALLS or len(equation.outputs) != 1:
-        return False
-    inner = equation.params[primitives.CUSTOM_DERIVATIVES[equation.name]]
-    return all(_is_elementwise(each) for each in inner.jaxpr.eqns)
-
-
-def _is_elementwise(equation: object) -> bool:
-    name, params = equation.primitive.name, equation.params  # type: ignore[attr-defined]
-    if name in primitives.ALWAYS_INLINED:
-        return all(_is_elementwise(e) for e in params[primitives.ALWAYS_INLINED[name]].jaxpr.eqns)
-    return name in primitives.ELEMENTWISE
+    is_call = equation.name in primitives.CALLS and len(equation.outputs) == 1
+    return is_call and equation.names() <= primitives.ELEMENTWISE
 
 
 def _merged(indices: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray | None:

@@ -177,8 +177,9 @@ def _components(
 
 def _has_logits(draw: Draw, likelihood: Likelihood) -> bool:
     """Returns whether a likelihood is of the logits of a draw, and these are laid out as its layer's."""
-    alike = draw.units == 1 if likelihood.logsumexp is not None else True
-    return draw.logits == likelihood.value and alike and (draw.values is None) == (likelihood.logsumexp is not None)
+    if draw.logits != likelihood.value:
+        return False
+    return draw.values is not None if likelihood.logsumexp is None else draw.values is None and draw.units == 1
 
 
 def _term(

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program
 from hnca.programs.kinds import NONLINEAR, Kinds
 
@@ -208,8 +207,7 @@ def _is_softplus(program: Program, equation: Equation) -> bool:
 
 def _is_logaddexp(equation: Equation) -> bool:
     """Returns whether it is JAX's own, by its name and the file it is of: a user's may do something else."""
-    inner = equation.params[primitives.CUSTOM_DERIVATIVES[equation.name]]
-    debug = getattr(inner.jaxpr, "debug_info", None)
+    debug = getattr(equation.inner(), "debug_info", None)
     if debug is None or debug.func_name != "logaddexp":
         return False
     return Path(debug.func_filename or "").is_relative_to(Path(jax.__file__).parent)

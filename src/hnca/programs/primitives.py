@@ -99,7 +99,7 @@ REDUCTIONS = frozenset(
     ["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor"]
 )
 
-# Of which the result has other elements than the arguments.
+# Adds up or multiplies numbers, which booleans and narrow integers are not.
 ARITHMETIC = frozenset(
     ["add", "sub", "neg", "add_any", "mul", "div", "dot_general", "conv_general_dilated", "reduce_sum", "cumsum"]
 )
