@@ -32,7 +32,7 @@ class TestOwn:
         data, facts = load_dataset(name), facts_of(name)
         assert [a.shape for a in data] == [(40, 6, 7), (40,), (14, 6, 7), (14,)]
         digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-        assert facts == ("own.npz", f"sha256:{digest}", 40, (6, 7), 3)
+        assert facts == ("own.npz", f"sha256:{digest}", 40, (6, 7), 3, 0)
         unlabelled = own(tmp_path / "unlabelled.npz", train_labels=None, test_labels=None)
         assert facts_of(unlabelled).classes is None
 
@@ -116,7 +116,7 @@ class TestTraining:
         ("changes", "options", "problem"),
         [
             ({"train_labels": None, "test_labels": None}, [], "own.npz: has no labels; expected labels"),
-            ({}, ["--batch-size", "41"], "--batch-size 41: expected at most 40, the number of images in own.npz"),
+            ({}, ["--batch-size", "41"], "--batch-size 41: expected at most 40, the number of images of own.npz that are"),
             (
                 {"train_images": np.full((9, 4, 8), 9, np.uint8), "test_images": np.full((9, 4, 8), 9, np.uint8)}
                 | {"train_labels": np.ones(9, int), "test_labels": np.ones(9, int)},

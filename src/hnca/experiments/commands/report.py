@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hnca.experiments.data import titled
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.figures.curves import paper_figure
 from hnca.experiments.figures.tables import final_cells
@@ -105,7 +106,7 @@ def report(directory: str, runs: Mapping[Path, Configuration], rows: Sequence[Ro
 
 
 def _figures(experiment: type[Experiment], rows: Sequence[Row], runs: Mapping[Path, Configuration]) -> str:
-    data = ", ".join(dict.fromkeys(run["data"]["name"] for run in runs.values()))
+    data = ", ".join(dict.fromkeys(_data(run) for run in runs.values()))
     panels = [experiment.panels[number] for number in experiment.figures(rows)]
     with page_style():
         drawn = [figure(as_svg(paper_figure(each, experiment.units, rows, data))) for each in panels]
@@ -158,7 +159,7 @@ def _settings(runs: Mapping[Path, Configuration]) -> str:
     groups: dict[str, list[str]] = {}
     for directory, run in runs.items():
         machine = _flat(run.get("environment", {}))
-        about = {"experiment": run["experiment"], "dataset": run["data"]["name"]}
+        about = {"experiment": run["experiment"], "dataset": _data(run)}
         described = json.dumps({**about, **run["settings"], **machine})
         groups.setdefault(described, []).append(directory.name)
     parts = []
@@ -166,6 +167,10 @@ def _settings(runs: Mapping[Path, Configuration]) -> str:
         lines = [[name, _shown(value)] for name, value in json.loads(described).items()]
         parts += [note(", ".join(names)), table(["setting", "value"], lines, numbers=False)]
     return section("Settings and machine", *parts)
+
+
+def _data(run: Configuration) -> str:
+    return titled(run["data"]["name"], run["data"].get("validation_images", 0))
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Facts(NamedTuple):
         train_images: how many.
         image_shape: height and width.
         classes: how many, of the labels; None where there are none.
+        validation_images: how many others of the training images are measured on, in place of the test images.
     """
 
     name: str
@@ -41,3 +42,9 @@ class Facts(NamedTuple):
     train_images: int
     image_shape: tuple[int, int]
     classes: int | None
+    validation_images: int = 0
+
+
+def titled(name: str, validation_images: int) -> str:
+    """Returns what a figure's caption says of the data."""
+    return f"{name}, measured on {validation_images} validation images" if validation_images else name

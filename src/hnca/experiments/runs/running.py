@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from hnca.experiments.data import Facts
+from hnca.experiments.data import Facts, titled
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.figures.curves import draw_figure
 from hnca.experiments.figures.tables import final_table
@@ -37,7 +37,8 @@ class Drawing(NamedTuple):
 
     def on(self, facts: Facts) -> "Drawing":
         """Returns the same, with a remark that names the data too."""
-        return self._replace(remark=lambda rows: ", ".join(filter(None, (facts.name, self.remark(rows)))))
+        data = titled(facts.name, facts.validation_images)
+        return self._replace(remark=lambda rows: ", ".join(filter(None, (data, self.remark(rows)))))
 
 
 EVERYTHING = Drawing()

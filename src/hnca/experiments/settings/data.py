@@ -23,10 +23,14 @@ class DataSettings:
     """Where data sets are looked for first, before $HNCA_DATA and the user's cache."""
     training_images: int | None = None
     """Learn from the first so many of the training images; by default from all."""
+    validation_images: int | None = None
+    """Keep the last so many of the training images back, and measure on them in place of the test images: what
+    settings are chosen by should not be what results are told of."""
 
     def __post_init__(self):
-        if self.training_images is not None:
-            check_count("training_images", self.training_images)
+        for name in ("training_images", "validation_images"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
         if self.dataset not in CATALOGUE and not self.dataset.endswith(".npz"):
             raise SettingsError(f"--dataset {self.dataset}: expected {', '.join(CATALOGUE)}, or a file PATH.npz")
 
@@ -38,21 +42,31 @@ class DataSettings:
             DataError: if a file of the user's own is not there, or damaged.
         """
         facts = facts_of(self.dataset)
-        if self.training_images is not None:
-            if self.training_images > facts.train_images:
-                expected = f"expected at most {facts.train_images}, the number of images in {facts.name}"
-                raise SettingsError(f"--training-images {self.training_images}: {expected}")
-            facts = facts._replace(train_images=self.training_images)
-        if batch_size > facts.train_images:
-            expected = f"expected at most {facts.train_images}, the number of images in {facts.name}"
+        there, kept_back = facts.train_images, self.validation_images or 0
+        if kept_back >= there:
+            expected = f"expected fewer than {there}, the number of images in {facts.name}"
+            raise SettingsError(f"--validation-images {kept_back}: {expected}")
+        left = there - kept_back
+        images = left if self.training_images is None else self.training_images
+        others = f" but --validation-images {kept_back}" if kept_back else ""
+        if images > left:
+            expected = f"expected at most {left}, the number of images in {facts.name}{others}"
+            raise SettingsError(f"--training-images {images}: {expected}")
+        if batch_size > images:
+            expected = f"expected at most {images}, the number of images of {facts.name} that are learned from"
             raise SettingsError(f"--batch-size {batch_size}: {expected}")
-        return facts
+        return facts._replace(train_images=images, validation_images=kept_back)
 
     def load(self) -> Dataset:
-        """Returns the images that are learned from, and those for testing."""
-        whole, first = load_dataset(self.dataset, self.data_dir), self.training_images
-        labels = None if whole.train_labels is None else whole.train_labels[:first]
-        return whole._replace(train_images=whole.train_images[:first], train_labels=labels)
+        """Returns the images that are learned from, and those that are measured on."""
+        whole = load_dataset(self.dataset, self.data_dir)
+        there, kept_back = len(whole.train_images), self.validation_images or 0
+        first = there - kept_back if self.training_images is None else self.training_images
+        images, labels = whole.train_images, whole.train_labels
+        if kept_back:
+            tested = None if labels is None else labels[-kept_back:]
+            whole = whole._replace(test_images=images[-kept_back:], test_labels=tested)
+        return whole._replace(train_images=images[:first], train_labels=None if labels is None else labels[:first])
 
     def require(self) -> None:
         """Makes sure that the images are there, without reading them.

@@ -17,6 +17,8 @@ Configuration = dict[str, Any]
 _COMPARED = ("experiment", "layers", "estimator", "data", "settings")
 _IMAGES = "training_images"
 """What the number of images that are learned from is called, as the setting is."""
+_KEPT_BACK = "validation_images"
+"""Likewise of those that are measured on in place of the test images; earlier versions had none."""
 _KINDS = {
     **dict.fromkeys(("experiment", "estimator"), str),
     **dict.fromkeys(("layers", "epochs"), int),
@@ -54,6 +56,7 @@ def odd_parts(found: Mapping[str, Any]) -> list[str]:
     checks: dict[str, Callable[[Any], bool]] = {
         "name": lambda value: isinstance(value, str),
         "train_images": _is_count,
+        _KEPT_BACK: lambda value: value == 0 or _is_count(value),
         "image_shape": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_size, value)),
         "classes": lambda value: value is None or _is_size(value),
         "width": _is_size,
@@ -157,7 +160,8 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON would give it back, so that a tuple is a list."""
     chosen = json.loads(json.dumps({name: configuration[name] for name in _COMPARED}))
     of_the_run = {name: chosen[name] for name in ("experiment", "layers", "estimator")}
-    data = {"dataset": chosen["data"].get("content"), _IMAGES: chosen["data"].get("train_images")}
+    facts = chosen["data"]
+    data = {"dataset": facts.get("content"), _IMAGES: facts.get("train_images"), _KEPT_BACK: facts.get(_KEPT_BACK, 0)}
     return {**of_the_run, **data, **chosen["settings"]}
 
 
