@@ -116,7 +116,7 @@ class TestTraining:
         ("changes", "options", "problem"),
         [
             ({"train_labels": None, "test_labels": None}, [], "own.npz: has no labels; expected labels"),
-            ({}, ["--batch-size", "41"], "--batch-size 41: expected at most 40, the number of images of own.npz that are"),
+            ({}, ["--batch-size", "41"], "--batch-size 41: expected at most 40, the number of images of own"),
             (
                 {"train_images": np.full((9, 4, 8), 9, np.uint8), "test_images": np.full((9, 4, 8), 9, np.uint8)}
                 | {"train_labels": np.ones(9, int), "test_labels": np.ones(9, int)},

@@ -194,22 +194,6 @@ def test_a_function_of_a_whole_batch_is_credited_by_example(float64):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (lambda p, k, x: jnp.mean((hnca.bernoulli(k, x @ p) - jnp.mean(x)) ** 2), "'sub' at .* may mix the examples"),
-        (lambda p, k, x: jnp.log(jnp.mean(hnca.bernoulli(k, x @ p))), "'log' at .* not linear in a sum"),
-        (lambda p, k, x: jnp.sum(hnca.bernoulli(k, jnp.sum(x, axis=0) @ p)), "'dot_general' at .*sum over the batch"),
-        (lambda p, k, x: jnp.mean(hnca.bernoulli(k, x @ x.T)), "multiplies every example with every other"),
-    ],
-)
-def test_a_function_that_mixes_examples_is_refused(function, says):
-    with pytest.raises(ValueError, match=says):
-        hnca.grad(function, in_axes=(None, None, 0), whole_batch=True)(
-            jnp.ones((3, 3)), jax.random.key(0), jnp.ones((3, 3))
-        )
-
-
 KEY = jax.random.key(0)
 
 

@@ -12,13 +12,12 @@ from hnca.estimators._estimate import Combined
 from hnca.network import Trace
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, check_value, flatten
-from hnca.programs.batch_axis import Summed, places_of
 from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
 from hnca.programs.model import layer_logits, model_of
 from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
-from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
+from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
 
 
@@ -48,26 +47,6 @@ class Compiled(NamedTuple):
     structure: Any
 
 
-class Whole(NamedTuple):
-    """A call of a function of a whole batch.
-
-    Attributes:
-        plan: of the function on the whole batch: values and derivatives are its.
-        single: of the function on a batch of one: layers and components, and with them credits, are its.
-        flat: the arguments, as the function takes them.
-        axes: the batch axis of every draw, by its output in the whole program.
-        scale: what an example's own value is multiplied with in the result: `1 / batch` for a mean.
-        structure: of the results.
-    """
-
-    plan: Plan
-    single: Plan
-    flat: Flat
-    axes: dict[int, int]
-    scale: float
-    structure: Any
-
-
 def compile_call(
     owner: str,
     function: Callable[..., Any],
@@ -78,8 +57,8 @@ def compile_call(
 ) -> Compiled:
     """Returns a call of a function of one example, traced and planned; errors as for `hnca.value_and_grad`."""
     flat = flatten(owner, arguments, keywords, in_axes)
-    examples = [_shape(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
-    program, structure = _traced(owner, function, flat, examples, has_aux)
+    examples = [shape_of(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
+    program, structure = traced(owner, function, flat, examples, has_aux)
     mapped = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
     shared = [
         number
@@ -90,49 +69,12 @@ def compile_call(
     return Compiled(Plan(program, mapped), flat, structure)
 
 
-def compile_whole(
-    owner: str,
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
-    in_axes: InAxes,
-    has_aux: bool,
-) -> Whole:
-    """Returns a call of a function of a whole batch, traced and planned.
-
-    Raises:
-        ValueError: as for `hnca.value_and_grad`; for no batch axis, a batch of one, an axis that is not the first, or a
-            function that is not known to keep the examples apart.
-    """
-    flat = flatten(owner, arguments, keywords, in_axes)
-    if not flat.batch_shape or flat.batch_shape[0] < 2:
-        raise ValueError(
-            f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples."
-        )
-    if flat.moved:
-        raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected the batch as the first axis, 0.")
-    (size,) = flat.batch_shape
-    program, structure = _traced(owner, function, flat, [_shape(a, 0) for a in flat.arrays], has_aux)
-    ones = [
-        jax.ShapeDtypeStruct((1, *a.shape[1:]) if m else a.shape, a.dtype)
-        for a, m in zip(flat.arrays, flat.mapped, strict=True)
-    ]
-    single, _ = _traced(owner, function, flat, ones, has_aux)
-    batched = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
-    places = places_of(program, single, batched, size)
-    result = places.get(program.outputs[0]) if isinstance(program.outputs[0], int) else None
-    if not isinstance(result, Summed):
-        raise ValueError(f"{owner}: whole_batch=True, but the function returned no sum or mean over the batch.")
-    axes = {output: place for output in program.draws if isinstance(place := places[output], int)}
-    mapped = [number for number, mark in zip(single.inputs, flat.mapped, strict=True) if mark]
-    return Whole(Plan(program, ()), Plan(single, mapped, keyed=False), flat, axes, result.scale, structure)
-
-
-def _shape(array: Array, start: int) -> jax.ShapeDtypeStruct:
+def shape_of(array: Array, start: int) -> jax.ShapeDtypeStruct:
+    """Returns an array's shape, without the first `start` axes, and dtype."""
     return jax.ShapeDtypeStruct(array.shape[start:], array.dtype)
 
 
-def _traced(
+def traced(
     owner: str, function: Callable[..., Any], flat: Flat, examples: Sequence[jax.ShapeDtypeStruct], has_aux: bool
 ) -> tuple[Program, Any]:
     """Returns a function of flat arguments as a program, and the structure of its results."""
@@ -192,38 +134,6 @@ def credited_call(
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)
     aux = compiled.structure.unflatten([value, *outputs[1:]])[1]
     return with_derivative_of_its_kind(value), Credited(held(aux), state)
-
-
-def credited_whole(
-    estimator: Estimator, whole: Whole, key: Key[Array, ""] | None, state: PyTree
-) -> tuple[Float[Array, ""], Credited]:
-    """As `credited_call`, for a function of a whole batch: its own forward pass, credited example by example."""
-    plan, single, flat = whole.plan, whole.single, whole.flat
-    run, _ = run_pass(plan, flat.arrays, [False] * len(flat.arrays))
-    names = dict(zip(plan.program.draws, single.program.draws, strict=True))
-    given = {
-        names[output]: jnp.expand_dims(jnp.moveaxis(values, whole.axes[output], 0), whole.axes[output] + 1)
-        for output, values in run.values.items()
-    }
-    arrays = [jnp.expand_dims(a, 1) if m else a for a, m in zip(held(flat.arrays), flat.mapped, strict=True)]
-    one, marks = run_pass(single, arrays, flat.mapped, given)
-    most = most_of(estimator, single)
-    model = model_of(single, held(one), marks, arrays, flat.mapped, flat.batch_shape, most)
-    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
-    if found.passes is not None:
-        raise ValueError(
-            f"{type(estimator).__name__}: makes several passes of each example, and the function is of a whole batch; "
-            "write it for one example and give in_axes, without whole_batch."
-        )
-    credits, state = held((found.credits, found.state))
-    total = run.outputs[0]
-    for output, logits in run.logits.items():
-        moved = jnp.moveaxis(logits, whole.axes[output], 0)
-        credit = credits[single.program.draws[names[output]].name].reshape(moved.shape).astype(moved.dtype)
-        product = jnp.sum(credit * finite_logits(moved)) * jnp.asarray(whole.scale, moved.dtype)
-        total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
-    aux = whole.structure.unflatten([total, *run.outputs[1:]])[1]
-    return with_derivative_of_its_kind(total), Credited(held(aux), state)
 
 
 def held(tree: PyTree) -> PyTree:

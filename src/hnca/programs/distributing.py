@@ -26,7 +26,7 @@ def parts_of(program: Program, name: str, inputs: Sequence[int], random: set[int
     for atom in inputs:
         equation = program.producers.get(atom)
         if equation is not None and atom in random and equation.name == "concatenate":
-            axis = equation.params["dimension"]
+            axis = int(equation.params["dimension"])
             sizes = [program.avals[part].shape[axis] for part in equation.inputs]
             return (axis, sizes) if 1 < len(sizes) <= _MOST_PARTS else None
     return None

@@ -88,9 +88,22 @@ def _marks(tree: Pass, mark: bool) -> Pass:
     return jax.tree.map(lambda _: mark, tree)
 
 
-def _one_example(plan: Plan, arguments: Sequence[Array], given: Mapping[int, Array] | None) -> Pass:
-    """Runs the program on one example; gradients are stopped at what is drawn."""
-    program = plan.program
+class Execution(NamedTuple):
+    """All that one run of a program has computed.
+
+    Attributes:
+        held: every value, by number.
+        logits: of every draw, by output.
+        values: of every draw, likewise.
+    """
+
+    held: dict[int, Array]
+    logits: dict[int, Array]
+    values: dict[int, Array]
+
+
+def execute(program: Program, arguments: Sequence[Array], given: Mapping[int, Array] | None = None) -> Execution:
+    """Runs a program as it is, without a batch axis beside its own; gradients are stopped at what is drawn."""
     held: dict[int, Array] = {**program.constants, **dict(zip(program.inputs, arguments, strict=True))}
     logits, values = {}, {}
     for step in program.steps:
@@ -101,6 +114,12 @@ def _one_example(plan: Plan, arguments: Sequence[Array], given: Mapping[int, Arr
         else:
             inputs = [read(program, held, atom) for atom in step.inputs]
             held.update(zip(step.outputs, step.apply(inputs), strict=True))
+    return Execution(held, logits, values)
+
+
+def _one_example(plan: Plan, arguments: Sequence[Array], given: Mapping[int, Array] | None) -> Pass:
+    program = plan.program
+    held, logits, values = execute(program, arguments, given)
     saved = {v: jax.lax.stop_gradient(_read(program, held, v)) for v in plan.saved}
     weights = {
         place: jax.lax.stop_gradient(as_array(term.weight, held, term.shape, plan.dtype))

@@ -48,21 +48,21 @@ class Plan:
         by_example: the values that differ by example.
         dtype: of the network: the widest of the draws' logits.
         batch_axes: 1, or 0 for a program of one example.
+        weight: what its result is multiplied with.
     """
 
-    def __init__(self, program: Program, mapped: Sequence[int], *, keyed: bool = True):
+    def __init__(self, program: Program, mapped: Sequence[int], weight: float = 1.0):
         """Args:
         program: the program.
-        mapped: the inputs that have a batch axis outside.
-        keyed: whether its draws are made, so that each example needs a key of its own; else they are given.
+        mapped: the inputs that have a batch axis outside; keys too that are none, of draws that are given.
+        weight: what its result is multiplied with.
         """
-        self.program = program
+        self.program, self.weight = program, weight
         self.by_example: frozenset[int] = frozenset(depends_on(program, set(mapped), through_draws=True))
         self.batch_axes = int(bool(mapped))
         self.dtype = jnp.result_type(*(program.avals[draw.logits].dtype for draw in program.draws.values()))
         self.kinds: Kinds = kinds_of(program, depends_on(program, set(mapped), through_draws=False))
-        if keyed:
-            self._check_keys(set(mapped))
+        self._check_keys(set(mapped))
 
     def _check_keys(self, mapped: set[int]) -> None:
         if not self.batch_axes:
@@ -128,7 +128,7 @@ class Plan:
         result = self.program.outputs[0]
         if not isinstance(result, int):
             return []
-        return split(self.program, self.kinds, polynomials, result, self.opaque)
+        return split(self.program, self.kinds, polynomials, result, self.weight, self.opaque)
 
     @cached_property
     def likelihoods(self) -> list[Likelihood]:

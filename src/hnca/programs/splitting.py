@@ -58,7 +58,9 @@ class Term:
     observed: bool
 
 
-def split(program: Program, kinds: Kinds, polynomials: Polynomials, result: int, opaque: set[int]) -> list[Term]:
+def split(
+    program: Program, kinds: Kinds, polynomials: Polynomials, result: int, weight: float, opaque: set[int]
+) -> list[Term]:
     """Returns the terms of a scalar result that read draws; what reads none is left out.
 
     Args:
@@ -66,10 +68,11 @@ def split(program: Program, kinds: Kinds, polynomials: Polynomials, result: int,
         kinds: how its values answer to draws.
         polynomials: of its values.
         result: the value that is taken apart.
+        weight: what it is multiplied with.
         opaque: the values that cannot be known for other values of the draws.
     """
     splitter = _Splitter(program, kinds, polynomials, opaque)
-    splitter.give(result, 1.0)
+    splitter.give(result, weight)
     for step in reversed(program.steps):
         for output in (step.output,) if isinstance(step, Draw) else step.outputs:
             if output in splitter.weights:

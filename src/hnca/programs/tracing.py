@@ -52,6 +52,14 @@ def trace_program(function: Callable[..., Any], examples: Sequence[jax.ShapeDtyp
     return program
 
 
+def written_out(jaxpr: Any, constants: Sequence[Any]) -> Program:
+    """Returns a jaxpr without draws as a program; arrays it closes over are constants."""
+    program = Program()
+    program.inputs = [program.new_value(variable.aval) for variable in jaxpr.invars]
+    program.outputs = _Writer(program).write(jaxpr, constants, list(program.inputs))
+    return program
+
+
 def _instead(program: Program) -> str:
     floats = [number for number in program.inputs if jnp.issubdtype(program.avals[number].dtype, jnp.floating)]
     lines = lines_of_foreign_draws(program, [*floats, *program.constants])

@@ -13,9 +13,10 @@ from jaxtyping import Array, Key, PyTree
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
-from hnca.programs.crediting import Compiled, Whole, compile_call, compile_whole, credited_call, credited_whole
+from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.no_examples import credited_nothing
 from hnca.programs.once import differentiable_once
+from hnca.programs.whole_batch import compile_whole, credited_whole
 
 
 def credited(
@@ -64,17 +65,18 @@ def credited(
         if not stateful and estimator_state is None:
             _warn_of_forgotten_state(estimator)
         given = _name(function), function, arguments, keywords, in_axes, has_aux
-        compiled: Compiled | Whole
         if whole_batch:
-            compiled = compile_whole(*given)
-            value, rest = credited_whole(estimator, compiled, estimator_key, estimator_state)
+            whole = compile_whole(*given)
+            program, flat = whole.program, whole.flat
+            value, rest = credited_whole(estimator, whole, estimator_key, estimator_state)
         else:
             compiled = compile_call(*given)
+            program, flat = compiled.plan.program, compiled.flat
             if 0 in compiled.flat.batch_shape:
                 value, rest = credited_nothing(estimator, compiled, estimator_state)
             else:
                 value, rest = credited_call(estimator, compiled, estimator_key, estimator_state)
-        value = differentiable_once(_name(function), value, compiled.plan.program, compiled.flat.arrays)
+        value = differentiable_once(_name(function), value, program, flat.arrays)
         if stateful:
             return value, ((rest.aux, rest.state) if has_aux else rest.state)
         return (value, rest.aux) if has_aux else value

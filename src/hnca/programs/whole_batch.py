@@ -1,0 +1,112 @@
+"""A function of a whole batch: its own forward pass, credited example by example."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from hnca.estimators import Estimator
+from hnca.programs.affordable import most_of
+from hnca.programs.arguments import Flat, InAxes, flatten
+from hnca.programs.batch_of_one import BatchOfOne, batch_of_one
+from hnca.programs.crediting import Credited, held, shape_of, traced
+from hnca.programs.equations import Program, read
+from hnca.programs.model import model_of
+from hnca.programs.passes import execute, run_pass
+from hnca.programs.plan import Plan
+from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
+
+
+class Whole(NamedTuple):
+    """A call of a function of a whole batch.
+
+    Attributes:
+        program: of the whole batch: values and derivatives are its.
+        one: of one example: layers and components, and with them credits, are its.
+        plan: of the program of one example. An example's own value is its share of the result times the batch's size,
+            so that the result is the mean of them.
+        flat: the arguments, as the function takes them.
+        structure: of the results.
+    """
+
+    program: Program
+    one: BatchOfOne
+    plan: Plan
+    flat: Flat
+    structure: Any
+
+
+def compile_whole(
+    owner: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    in_axes: InAxes,
+    has_aux: bool,
+) -> Whole:
+    """Returns a call of a function of a whole batch, traced and planned.
+
+    Raises:
+        ValueError: as for `hnca.value_and_grad`; for no batch axis, a batch of one, an axis that is not the first, or a
+            function that is not known to keep the examples apart.
+    """
+    flat = flatten(owner, arguments, keywords, in_axes)
+    if not flat.batch_shape or flat.batch_shape[0] < 2:
+        raise ValueError(
+            f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples."
+        )
+    if flat.moved:
+        raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected the batch as the first axis, 0.")
+    (size,) = flat.batch_shape
+    program, structure = traced(owner, function, flat, [shape_of(a, 0) for a in flat.arrays], has_aux)
+
+    def trace_one() -> Program:
+        ones = [
+            jax.ShapeDtypeStruct((1, *a.shape[1:]) if m else a.shape, a.dtype)
+            for a, m in zip(flat.arrays, flat.mapped, strict=True)
+        ]
+        return traced(owner, function, flat, ones, has_aux)[0]
+
+    one = batch_of_one(program, size, trace_one)
+    if one is None:
+        raise ValueError(f"{owner}: whole_batch=True, but the function returned no sum or mean over the batch.")
+    rows = [number for number, of in zip(one.program.inputs, one.inputs, strict=True) if of.axis is not None]
+    keys = [draw.key for draw in one.program.draws.values()]
+    return Whole(program, one, Plan(one.program, [*rows, *keys], float(size)), flat, structure)
+
+
+def credited_whole(
+    estimator: Estimator, whole: Whole, key: Key[Array, ""] | None, state: PyTree
+) -> tuple[Float[Array, ""], Credited]:
+    """As `credited_call`, for a function of a whole batch: its own forward pass, credited example by example."""
+    program, one, plan, flat = whole.program, whole.one, whole.plan, whole.flat
+    run = execute(program, flat.arrays)
+    given = {output: _rows(run.values[output], axis) for output, axis in one.axes.items()}
+    read_of_whole = [held(read(program, run.held, of.value)) for of in one.inputs]
+    arrays = [a if of.axis is None else _rows(a, of.axis) for a, of in zip(read_of_whole, one.inputs, strict=True)]
+    own, marks = run_pass(plan, arrays, [of.axis is not None for of in one.inputs], given)
+    most = most_of(estimator, plan)
+    model = model_of(plan, held(own), marks, held(flat.arrays), flat.mapped, flat.batch_shape, most)
+    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
+    if found.passes is not None:
+        raise ValueError(
+            f"{type(estimator).__name__}: makes several passes of each example, and the function is of a whole batch; "
+            "write it for one example and give in_axes, without whole_batch."
+        )
+    credits, state = held((found.credits, found.state))
+    outputs = [read(program, run.held, atom) for atom in program.outputs]
+    total = jnp.asarray(outputs[0])
+    for output, axis in one.axes.items():
+        logits = jnp.moveaxis(run.logits[output], axis, 0)
+        credit = credits[one.program.draws[output].name].reshape(logits.shape).astype(logits.dtype)
+        product = jnp.sum(credit * finite_logits(logits)) / jnp.asarray(len(logits), logits.dtype)
+        total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
+    aux = whole.structure.unflatten([total, *outputs[1:]])[1]
+    return with_derivative_of_its_kind(total), Credited(held(aux), state)
+
+
+def _rows(array: Array, axis: int) -> Array:
+    """Returns what each example has of an array, in front, with an axis of 1 in place of the batch's."""
+    return jnp.expand_dims(jnp.moveaxis(array, axis, 0), axis + 1)
