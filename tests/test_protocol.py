@@ -57,6 +57,30 @@ def test_it_is_mixed_with_nothing(given, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--protocol", "rodeo", "--batch-size", "50"],
+        ["--batch-size=50", "--protocol", "rodeo"],
+        ["--protocol", "rodeo", "--prior", "trained"],
+        ["--protocol", "disarm", "--no-centred"],
+        ["--protocol", "rodeo", "--encoder", "nonlinear", "--learning_rate", "0.0001"],
+    ],
+)
+def test_an_option_that_is_given_is_not_overridden_though_it_be_the_usual_one(given, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["vae", *given])
+    assert end.value.code == 2
+    assert "the protocol has" in capsys.readouterr().err
+
+
+def test_an_option_that_the_protocol_has_too_may_be_given():
+    settings = VAESettings(protocol="rodeo")
+    settings.refuse_overridden(
+        ["--protocol", "rodeo", "--batch-size", "100", "--prior=fixed", "--learning-rate", "1e-4"]
+    )
+
+
 def test_what_is_centred_reads_differences_and_learns_no_means():
     dense = hnca.Dense("image", 3, 2, key=jax.random.key(0))
     means, image = jnp.asarray([0.2, 0.5, 0.0]), jnp.asarray([[1.0, 0.0, 1.0]])

@@ -142,8 +142,12 @@ def test_what_is_damaged_is_computed_again(tmp_path, capsys):
     main(command)
     assert numbers(run) == before
     (run / "config.json").unlink()
-    main(command)
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "1-hnca+baseline has results but no config.json" in capsys.readouterr().err
     assert numbers(run) == before
+    main([*command, "--overwrite"])
+    assert (run / "config.json").exists()
 
 
 def test_settings_that_differ_are_refused_with_the_difference(tmp_path, capsys):

@@ -105,7 +105,10 @@ def _parse(arguments: Sequence[str]) -> Settings:
         return _parsed(tyro.extras.subcommand_cli_from_dict, commands(), "hnca", ["--help"])
     if name not in commands():
         raise SettingsError(f"{name}: no such command; expected {', '.join(commands())}, --help or --version")
-    return _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
+    settings = _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
+    if isinstance(settings, TrainingSettings):
+        settings.refuse_overridden(arguments[1:])
+    return settings
 
 
 def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments: Sequence[str]) -> Settings:

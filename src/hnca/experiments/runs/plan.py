@@ -8,7 +8,15 @@ from hnca.experiments.data import Facts
 from hnca.experiments.registry import settings_class
 from hnca.experiments.runs.failures import refused
 from hnca.experiments.settings import SettingsError, TrainingSettings
-from hnca.experiments.store import Configuration, StoredRunError, differences, newest_epoch, progress, stored_runs
+from hnca.experiments.store import (
+    Configuration,
+    StoredRunError,
+    differences,
+    has_results,
+    newest_epoch,
+    progress,
+    stored_runs,
+)
 
 
 class Run(NamedTuple):
@@ -87,6 +95,12 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
         except StoredRunError as error:
             remedy = "its directory removed" if overwrite else "--overwrite to begin it anew, or its directory removed"
             raise SettingsError(f"{error}; expected {remedy}") from None
+    for directory in wanted:
+        if directory not in runs_there and not overwrite and has_results(directory):
+            raise SettingsError(
+                f"--out {out}: {directory.name} has results but no config.json, which says what they are of; expected "
+                "it put back, another directory, or --overwrite to begin anew"
+            )
     for directory, stored in runs_there.items():
         # Of a run with another name only what it shares with these can be asked.
         own = {"layers": stored["layers"], "estimator": stored["estimator"]}

@@ -1,6 +1,6 @@
 """What every experiment lets a user set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -91,6 +91,9 @@ class TrainingSettings(OptimiserSettings):
     def is_tested(self, epoch: int) -> bool:
         """Returns whether the test images are measured after this epoch (1, 2, ...)."""
         return True
+
+    def refuse_overridden(self, arguments: Sequence[str]) -> None:
+        """Raises a SettingsError for an option among the arguments of the command line that another one overrides."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The settings of the variational auto-encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -12,7 +12,7 @@ from hnca.experiments.methods import ablations, described, names
 from hnca.experiments.settings._base import Scale, SeldomTestedSettings, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_names, check_widths
 from hnca.experiments.settings.data import DataSettings
-from hnca.experiments.settings.protocol import Protocol, said_by
+from hnca.experiments.settings.protocol import Protocol, determined_by, refuse_overridden, said_by
 from hnca.experiments.settings.recipe import RecipeSettings
 
 ABLATIONS = ablations("hnca")
@@ -107,6 +107,12 @@ class VAESettings(RecipeSettings, SeldomTestedSettings):
             if not any(name.startswith("hnca") for name in self.estimators):
                 raise SettingsError(f"--ablations {' '.join(self.ablations)}: expected hnca among the --estimators")
         check_count("bound_samples", self.bound_samples)
+
+    def refuse_overridden(self, arguments: Sequence[str]) -> None:
+        """Raises a SettingsError for an option among the arguments of the command line that the protocol overrides."""
+        if self.protocol is not None:
+            usual = {field.name: field.default for field in fields(self)} | vars(DataSettings())
+            refuse_overridden(arguments, determined_by(vars(self) | vars(self.data)), usual)
 
     def _follow(self, protocol: Protocol) -> None:
         """Sets what the protocol says; what is written of a run is then the same as if each had been given."""

@@ -22,6 +22,7 @@ from .metrics import read_rows as read_rows
 from .resuming import Progress as Progress
 from .resuming import begin_anew as begin_anew
 from .resuming import continue_after as continue_after
+from .resuming import has_results as has_results
 from .resuming import progress as progress
 from .rows import Row as Row
 from .rows import as_json as as_json

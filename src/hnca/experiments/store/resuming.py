@@ -62,6 +62,12 @@ def progress(directory: Path, seeds: int) -> Progress:
     return Progress(0, None, tuple(damaged))
 
 
+def has_results(directory: Path) -> bool:
+    """Returns whether anything was measured or kept of a run, whatever else is there."""
+    rows = directory / metrics.NAME
+    return bool(checkpoints(directory)) or (rows.is_file() and rows.stat().st_size > 0)
+
+
 def continue_after(directory: Path, epoch: int) -> None:
     """Removes what will not be continued: checkpoints of later epochs, and files that were never finished.
 
