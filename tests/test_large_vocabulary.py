@@ -99,3 +99,17 @@ def test_hnca_says_that_it_credits_by_the_score():
         match=r"the draw at .*test_large_vocabulary.* evaluated anew 11999 times, .* less of it has hnca.UnorderedSet",
     ):
         largest_array("row", 12000, 100, hnca.HNCA())
+
+
+def test_no_estimator_is_recommended_to_itself(nothing_tabulated):
+    def loss(p, key):
+        first, second = jax.random.split(key)
+        word = hnca.categorical(first, p["words"])
+        return hnca.categorical(second, jnp.tanh(p["table"][word]) @ p["table"].T).astype(jnp.float32)
+
+    p = {"words": jnp.zeros(5000), "table": jnp.ones((5000, 2))}
+    for estimator in (hnca.HNCA(), hnca.HNCA(counterfactuals=4)):
+        with pytest.warns(UserWarning, match=r"less of it has hnca.UnorderedSet\(4\)"):
+            told = hnca.explain(loss, estimator=estimator)(p, KEY)
+        assert "not so by hnca.HNCA(counterfactuals=4)" not in told
+        assert "less of it has hnca.UnorderedSet(4)" in told

@@ -129,6 +129,28 @@ class NNXPolicy(nnx.Module):
         self.head = nnx.Linear(HIDDEN, ACTIONS, rngs=rngs)
 
 
+def test_python_floats_of_a_module_are_no_parameters():
+    """As under Equinox's own gradients: a rate of dropout has none, so that an optimiser has nothing to do with it."""
+
+    class Dropped(eqx.Module):
+        weight: jax.Array
+        dropout: eqx.nn.Dropout
+
+    def loss(module, key, x):
+        first, second = jax.random.split(key)
+        code = hnca.bernoulli(first, module.dropout(module.weight * x, key=second))
+        return jnp.sum(code * x)
+
+    module, keys = Dropped(jnp.ones(3), eqx.nn.Dropout(0.2)), jax.random.split(jax.random.key(0), 2)
+    gradient = hnca.grad(loss, in_axes=(None, 0, None))(module, keys, jnp.ones(3))
+    assert gradient.dropout.p is None
+    assert jax.tree.structure(gradient) == jax.tree.structure(eqx.filter(module, eqx.is_inexact_array))
+    of_a_dict = hnca.grad(lambda p, key: p["scale"] * hnca.bernoulli(key, p["logit"]))(
+        {"scale": 2.0, "logit": 0.5}, keys[0]
+    )
+    assert all(leaf.shape == () for leaf in of_a_dict.values())
+
+
 def test_flax_nnx_modules():
     graph, state = nnx.split(NNXPolicy(nnx.Rngs(0)))
 

@@ -198,6 +198,28 @@ def test_what_cannot_be_scored_has_no_gradient(whole):
     assert jnp.all(jnp.isfinite(gradient(jnp.ones(3), keys, data, labels % 3)))
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_draw_cannot_have_taken_is_not_learned_from(whole):
+    """An action of a stored episode that there is not, of one example."""
+
+    def loss(w, x, action, unit):
+        logits = w[None] * x if whole else w * x
+        chosen = hnca.categorical(None, logits, given=action)
+        sign = hnca.bernoulli(None, logits[..., 0], values=(-1, 1), given=unit)
+        return jnp.sum(chosen.astype(w.dtype) + sign) / 2
+
+    step = jax.jit(hnca.value_and_grad(loss, in_axes=(None, 0, 0, 0), whole_batch=whole))
+    actions, units = jnp.asarray([0, 2]), jnp.asarray([-1.0, 1.0])
+
+    def numbers(*episode):
+        value, gradient = step(jnp.ones(3), jnp.ones((2, 3)), *episode)
+        return jnp.append(gradient, value)
+
+    assert jnp.all(jnp.isfinite(numbers(actions, units)))
+    for wrong in ((actions.at[1].set(3), units), (actions.at[0].set(-1), units), (actions, units.at[1].set(0.0))):
+        assert jnp.all(jnp.isnan(numbers(*wrong)))
+
+
 @pytest.mark.parametrize(
     "estimator", [hnca.HNCA(hnca.RunningMean()), hnca.REINFORCE(hnca.LearnedBaseline()), hnca.NVIL()]
 )

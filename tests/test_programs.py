@@ -206,6 +206,40 @@ def test_explain_names_lines_and_ways():
     assert "evaluated anew" not in hnca.explain(loss_of("elbo_two_layers"))(p, KEY, x)
 
 
+def test_what_is_only_added_makes_no_layer_dear(float64):
+    """An offset that differs by example, or that other draws make, is no part of a weight."""
+
+    def words(p, key, x):
+        keys = jax.random.split(key, 3)
+        first = hnca.categorical(keys[0], p["in"][0])
+        second = hnca.categorical(keys[1], x @ p["in"] + p["square"][first])
+        last = hnca.bernoulli(keys[2], p["square"][second, 0] - p["square"][first, 1] + x[0])
+        return (second.astype(x.dtype) - 1.0) ** 2 * last
+
+    def walk(p, key, x):
+        place = x[0]
+        for step_key in jax.random.split(key, 4):
+            place += hnca.bernoulli(step_key, p["in"][0, 0] + p["in"][1, 1] * place, values=(-1, 1))
+        return place**2
+
+    p, xs = programs.parameters(), jnp.stack([programs.example(), 0.5 * programs.example()])
+    for function in (words, walk):
+        told = hnca.explain(function, in_axes=(None, 0, 0))(p, jax.random.split(KEY, 2), xs)
+        assert "run again" not in told
+        assert hnca.check_unbiased(function, (p, KEY, xs[0])).error < 1e-10
+
+
+def test_a_share_whose_log_is_taken_is_computed_as_the_program_does():
+    """What is added up unit by unit may be an ulp below 0 where nobody is ill, and a logarithm of it none."""
+
+    def loss(rate, key):
+        first, second = jax.random.split(key)
+        share = jnp.sum(hnca.bernoulli(first, jnp.full(20, rate))) / 20
+        return jnp.sum(hnca.bernoulli(second, jnp.full(20, jnp.log(1 - jnp.exp(-rate * share) + 1e-20))))
+
+    assert "Dense" not in hnca.explain(loss)(jnp.float32(0.5), KEY)
+
+
 def test_a_likelihood_has_a_message_of_its_own(float64):
     """What is linear in its logits is no component beside it, which would cost a matrix product more."""
     told = hnca.explain(loss_of("weighted_likelihoods"))(programs.parameters(), jax.random.key(0), programs.example())

@@ -156,7 +156,8 @@ class Network(eqx.Module):
     @property
     def dtype(self) -> jnp.dtype:
         """The dtype of the parameters, and with them of logits and credits."""
-        floats = [leaf.dtype for leaf in jax.tree.leaves(self.layers) if eqx.is_inexact_array(leaf)]
+        arrays = [leaf for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf)]
+        floats = [array.dtype for array in arrays if jnp.issubdtype(array.dtype, jnp.floating)]
         return jnp.result_type(*floats) if floats else jnp.result_type(float)
 
     def layer_logits(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> Array:

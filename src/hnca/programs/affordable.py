@@ -1,11 +1,24 @@
 """What is too dear to be evaluated anew for other values of the draws it reads, and so is credited by the score."""
 
 import warnings
+from collections.abc import Iterable
 
 from hnca.estimators import HNCA, Estimator, LeaveOneOutHNCA
+from hnca.programs.equations import Draw
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 
-CURE = "not so by hnca.HNCA(counterfactuals=4), which takes a few, or hnca.CoupledAlternatives(4), which takes none"
+
+def cure_of(draws: Iterable[Draw], most: int | None) -> str:
+    """Returns what helps against crediting by the score.
+
+    Args:
+        draws: whose values are too many.
+        most: how many of them the estimator evaluates already; None for all.
+    """
+    if any(draw.categories > MAXIMUM_EVALUATIONS for draw in draws):
+        return "less of it has hnca.UnorderedSet(4)"
+    some = "" if most is not None else "hnca.HNCA(counterfactuals=4), which takes a few, or "
+    return f"not so by {some}hnca.CoupledAlternatives(4), which takes none"
 
 
 def most_of(estimator: Estimator, plan: Plan) -> int | None:
@@ -23,11 +36,10 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
     dear = {reads[0]: count for reads, count in counts if count > MAXIMUM_EVALUATIONS}
     for output, count in dear.items():
         draw = plan.program.draws[output]
-        cure = "less of it has hnca.UnorderedSet(4)" if draw.categories > MAXIMUM_EVALUATIONS else CURE
         warnings.warn(
             f"hnca: what comes of the draw at {draw.line} would be evaluated anew {count} times, more than "
             f"{MAXIMUM_EVALUATIONS}, and is credited by the score, as REINFORCE does: unbiased, with its variance; "
-            f"{cure}. hnca.explain tells more.",
+            f"{cure_of([draw], most)}. hnca.explain tells more.",
             stacklevel=2,
         )
     return most

@@ -13,7 +13,7 @@ from hnca.objectives import Component
 from hnca.programs.equations import Program
 from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
-from hnca.programs.splitting import Term, is_linear_in
+from hnca.programs.splitting import Term, is_linear_in, weighed
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical
 
@@ -134,10 +134,11 @@ class TermComponent(Component):
         return jnp.sum(self._product(arrays, self.term.atoms, values))
 
     def _product(self, arrays: Mapping[int, Array], atoms: Sequence[Atom], values: Mapping[int, Array]) -> Array:
-        product = jnp.broadcast_to(arrays[WEIGHT], self.term.shape)
+        weight = jnp.broadcast_to(arrays[WEIGHT], self.term.shape)
+        product = jnp.ones_like(weight)
         for atom in atoms:
             product = product * evaluated(atom, values, self.term.shape).astype(product.dtype)
-        return product
+        return weighed(weight, product)
 
     def __str__(self) -> str:
         return f"{described(self.term)}({', '.join(self.arguments)})"

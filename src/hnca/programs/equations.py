@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -13,9 +12,6 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from hnca.programs import primitives
-
-_EXACT = 2**24
-"""Up to it every whole number is a float of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +149,7 @@ class Program:
         producers: the equation that makes a value, by number.
         steps: equations and draws, in an order in which they can be computed.
         log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
+        bounds: of its values, by number, once `magnitudes` has found them.
     """
 
     avals: list[jax.core.ShapedArray] = field(default_factory=list)
@@ -165,20 +162,7 @@ class Program:
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
     log_weight: tuple[int, int] | None = None
-
-    @cached_property
-    def large_numbers(self) -> set[int]:
-        """The whole numbers that are large, or come of such, so that not every float is one; once all is written."""
-
-        def is_large(number: ArrayLike) -> bool:
-            whole = not isinstance(number, jax.core.Tracer) and jnp.issubdtype(jnp.result_type(number), jnp.integer)
-            return whole and bool(np.any(np.abs(np.asarray(number, np.float64)) >= _EXACT))
-
-        found = {value for numbers in (self.known, self.constants) for value, n in numbers.items() if is_large(n)}
-        for equation in self.equations:
-            if not found.isdisjoint(equation.inputs):
-                found.update(o for o in equation.outputs if jnp.issubdtype(self.avals[o].dtype, jnp.integer))
-        return found
+    bounds: dict[int, tuple[int | float, int | float]] | None = None
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:
         """Returns the number of a new value."""

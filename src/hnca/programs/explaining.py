@@ -7,7 +7,7 @@ import jax
 
 from hnca.estimators import Estimator
 from hnca.objectives.explanation import Explanation
-from hnca.programs.affordable import CURE
+from hnca.programs.affordable import cure_of
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import Compiled, compile_call, credited_call
 from hnca.programs.model import model_of
@@ -81,9 +81,10 @@ def _draw_table(plan: Plan, most: int | None) -> str:
         count = plan.evaluations_of_messages(lowering, most)
         lines.append([draw.name, kind, str(shape), reads, lowering.way, str(count) if count else "-", draw.line])
         if count > MAXIMUM_EVALUATIONS:
+            cure = cure_of((plan.program.draws[d] for d in lowering.part.draws), most)
             notes.append(
                 f"{draw.name}: {lowering.reason}; {count} evaluations are more than {MAXIMUM_EVALUATIONS}, so "
-                f"what comes of {reads} through it is credited by the score, as REINFORCE does; {CURE}."
+                f"what comes of {reads} through it is credited by the score, as REINFORCE does; {cure}."
             )
         elif lowering.reason:
             notes.append(f"{draw.name}: {lowering.reason}.")
@@ -99,9 +100,10 @@ def _component_table(compiled: Compiled, most: int | None) -> Explanation:
         count = plan.evaluations(term, part, most)
         dear = ", ".join(plan.program.draws[d].name for d in part.draws if not is_linear_in(term, part.kinds, d))
         if count > MAXIMUM_EVALUATIONS:
+            cure = cure_of((plan.program.draws[d] for d in part.draws), most)
             notes.append(
                 f"{_where(plan, term)}: not linear in {dear}; {count} evaluations are more than "
-                f"{MAXIMUM_EVALUATIONS}, so it is credited by the score, as REINFORCE does; {CURE}."
+                f"{MAXIMUM_EVALUATIONS}, so it is credited by the score, as REINFORCE does; {cure}."
             )
         elif count:
             notes.append(f"{_where(plan, term)}: not linear in {dear}; evaluated anew {count} times.")

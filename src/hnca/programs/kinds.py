@@ -14,6 +14,7 @@ import numpy as np
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.magnitudes import are_exact_floats
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def kinds_of(program: Program, by_example: Collection[int] = ()) -> Kinds:
 
 
 def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds, own: bool) -> Kind:
-    if len(equation.outputs) != 1:
+    if len(equation.outputs) != 1 or _has_complex_numbers(program, equation):
         return NONLINEAR
     of_inputs = [kinds.get(value, {}).get(draw) for value in equation.inputs]
     if _may_be_tabulated(program, equation, draw, own) and all(
@@ -75,6 +76,12 @@ def _kind(program: Program, equation: Equation, draw: int, kinds: Kinds, own: bo
     if NONLINEAR not in of_inputs and is_linear(program, equation, [kind is not None for kind in of_inputs]):
         return LINEAR
     return NONLINEAR
+
+
+def _has_complex_numbers(program: Program, equation: Equation) -> bool:
+    """Returns whether it reads or makes numbers for which the real ones that stand for units cannot."""
+    values = (*equation.inputs, *equation.outputs)
+    return any(jax.numpy.issubdtype(program.avals[value].dtype, np.complexfloating) for value in values)
 
 
 def _may_be_tabulated(program: Program, equation: Equation, draw: int, own: bool) -> bool:
@@ -115,12 +122,12 @@ def _keeps_numbers(before: np.dtype, after: np.dtype) -> bool:
 def _adds_up(program: Program, equation: Equation) -> bool:
     """Returns whether sums and products are those of numbers: of booleans they are not, and narrow integers wrap.
 
-    Nor are they of whole numbers for which floats of 32 bits cannot stand.
+    Nor are they of whole numbers for which floats of 32 bits cannot stand, as far as the program's text says.
     """
     dtype = program.avals[equation.outputs[0]].dtype
     if jax.numpy.issubdtype(dtype, np.inexact):
         return not jax.numpy.issubdtype(dtype, np.complexfloating)
-    return dtype in _WIDE and program.large_numbers.isdisjoint(equation.inputs)
+    return dtype in _WIDE and are_exact_floats(program, (*equation.inputs, *equation.outputs))
 
 
 def _divides_whole_numbers(program: Program, equation: Equation) -> bool:

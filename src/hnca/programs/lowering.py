@@ -68,6 +68,8 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
     if not part.draws:
         return Lowering(value, FREE, "", part)
     if part.is_linear():
+        if part.masks(dtype):
+            return Lowering(value, REPLAY, "a draw masks it by a number beside which others are lost", part)
         if part.has_fixed_rows(by_example, dtype):
             return Lowering(value, DENSE, "", part)
         return Lowering(value, REPLAY, "its weight differs by example or depends on another draw", part)
@@ -77,7 +79,7 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
         if cut is not None:
             first, rest = cut
             return Lowering(value, SEQUENTIAL, reason, part, first, rest)
-        reason += ", and what is affine before that differs by example, depends on another draw, or is compared"
+        reason += ", and what is affine before that differs by example, depends on another draw, is masked or compared"
     else:
         reason += " from the start"
     return Lowering(value, REPLAY, reason, part)

@@ -18,7 +18,7 @@ from hnca.programs.parts import Part
 from hnca.programs.passes import Pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Likelihood, Plan
 from hnca.programs.soft import finite_logits, largest_logit
-from hnca.programs.splitting import Term
+from hnca.programs.splitting import Term, weighed
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical, Conditional, Layer
 
@@ -215,7 +215,7 @@ def _observed(plan: Plan, run: Pass, marks: Pass, term: Term, batch_shape: tuple
     def one(arrays: Mapping[int, Array]) -> Array:
         product = arrays[WEIGHT]
         for atom in term.atoms:
-            product = product * evaluated(atom, arrays, term.shape).astype(product.dtype)
+            product = weighed(product, evaluated(atom, arrays, term.shape).astype(product.dtype))
         return jnp.sum(product)
 
     return held.over_batch(one, batch_shape)

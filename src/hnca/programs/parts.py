@@ -13,9 +13,15 @@ from hnca.programs import primitives
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program, needed, run
 from hnca.programs.kinds import NONLINEAR, Kinds
+from hnca.programs.magnitudes import are_exact_floats, largest_brought
 from hnca.programs.rows import rows_of
 from hnca.programs.soft import evaluate
 from hnca.programs.surroundings import Surroundings
+
+LARGE = {2: 200.0, 4: 3e4, 8: 1e9}
+"""From where on a number of the program's text stands for an infinity, by the size of the dtype: a mask."""
+_FEW = 64
+"""How many other values of units are evaluated rather than to have a stand-in for an infinity."""
 
 
 class Part:
@@ -104,19 +110,58 @@ class Part:
     def cut(self, by_example: frozenset[int], dtype: jnp.dtype) -> tuple["Part", "Part"] | None:
         """Returns the part up to where everything is linear, and the part after it.
 
-        None where nothing comes before it, or its rows depend on a draw or differ by example; or where numbers alone
-        are added up and then compared, as what `rows` add up to is an ulp beside what the program computes.
+        None where nothing comes before it, or its rows depend on a draw or differ by example; where it masks, or whole
+        numbers are too large for floats; or, as what `rows` add up to is an ulp beside what the program computes, where
+        numbers alone are added up and then compared, or, of few units, where a logarithm may be none then.
         """
         if not self.frontier:
             return None
         first = Part(self.program, self.kinds, self.frontier)
+        if first.masks(dtype) or not first.is_of_exact_floats():
+            return None
         if set(first.draws) != set(self.draws) or not first.has_fixed_rows(by_example, dtype):
             return None
         rest = Part(self.program, self.kinds, self.outputs, given=self.frontier)
         rest.draws = ()
-        if first.is_of_numbers() and rest.jumps():
+        if (first.is_of_numbers() and rest.jumps()) or (self.is_small() and rest.ends()):
             return None
         return first, rest
+
+    def masks(self, dtype: jnp.dtype) -> bool:
+        """Returns whether a draw brings, or takes away, a number beside which others are lost: `-1e9`, infinity.
+
+        What one unit adds is then no difference of two results. An infinity that nothing but sums is made of is left
+        to `soft.finite` where there are many units, since all evaluations would be dear; so is one of an argument.
+        """
+        few = self.is_small()
+        brought, scaled = self._largest_brought
+        if np.isinf(brought):
+            return few or scaled
+        return brought >= LARGE[dtype.itemsize] or (few and self.may_be_infinite)
+
+    def is_small(self) -> bool:
+        """Returns whether all other values of the units that it reads are few enough to be evaluated at no price."""
+        draws = [self.program.draws[draw] for draw in self.draws]
+        return sum(draw.units * (draw.categories - 1) for draw in draws) <= _FEW
+
+    @cached_property
+    def _largest_brought(self) -> tuple[float, bool]:
+        """The largest number of the text that a draw decides about, and whether anything is scaled after such a one."""
+        largest, scaled, brought = 0.0, False, set[int]()
+        for equation in self.equations:
+            reads = [bool(self.kinds.get(value)) for value in equation.inputs]
+            scaled |= equation.name in ("mul", "div") and not brought.isdisjoint(equation.inputs)
+            here = largest_brought(self.program, equation, reads)
+            if np.isinf(here) or not brought.isdisjoint(equation.inputs):
+                brought.update(equation.outputs)
+            largest = max(largest, here)
+        values = [abs(v) for draw in self.draws for v in self.program.draws[draw].values or ()]
+        return max(largest, *values, 0.0), scaled
+
+    def is_of_exact_floats(self) -> bool:
+        """Returns whether floats of 32 bits can stand for all whole numbers among its outputs."""
+        whole = [o for o in self.outputs if jnp.issubdtype(self.program.avals[o].dtype, jnp.integer)]
+        return are_exact_floats(self.program, whole)
 
     @cached_property
     def may_be_infinite(self) -> bool:
@@ -143,6 +188,10 @@ class Part:
     def jumps(self) -> bool:
         """Returns whether an ulp may make another result."""
         return any(_jumps(equation) for equation in self.equations)
+
+    def ends(self) -> bool:
+        """Returns whether an ulp may make a result none: the logarithm of less than nothing."""
+        return any(not primitives.EDGED.isdisjoint(equation.names()) for equation in self.equations)
 
     def _shape(self, value: int) -> jax.ShapeDtypeStruct:
         aval = self.program.avals[value]

@@ -96,12 +96,19 @@ class Polynomials:
         if name == "neg":
             return scaled(arguments[0], -1.0)
         if name == "mul":
-            return times(arguments[0], arguments[1])
+            return self._product(*equation.inputs)
         if name == "div" and set(arguments[1]) == {()} and arguments[1][()]:
             return scaled(arguments[0], 1 / arguments[1][()])
         if name == "square" or (name == "integer_pow" and equation.params["y"] == 2):
-            return times(arguments[0], arguments[0])
+            return self._product(equation.inputs[0], equation.inputs[0])
         return None
+
+    def _product(self, left: int, right: int) -> Polynomial:
+        """Returns a product. Of differences that read one draw it is not multiplied out, lest large numbers cancel."""
+        product = times(self.of(left), self.of(right))
+        if not self._squares(product) or any(kind != VALUE for monomial in product for kind, _ in monomial):
+            return product
+        return times(*(self.of(v) if len(self.of(v)) == 1 else Polynomial({((VALUE, v),): 1.0}) for v in (left, right)))
 
     def _signed(self, value: int) -> tuple[int, int]:
         """Returns the sign and the value that another is, up to sign."""

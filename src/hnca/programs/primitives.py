@@ -138,6 +138,8 @@ JUMPING = DRAWN_FROM_BITS | {"eq", "ne", "floor", "ceil", "round", "sign", "rem"
 """Whose result may be another one an ulp away."""
 POLES = frozenset(["log", "log1p", "div", "pow", "rsqrt", "atanh", "erf_inv", "lgamma", "digamma", "tan"])
 """What may make an infinite number of finite ones."""
+EDGED = frozenset(["log", "log1p", "sqrt", "rsqrt", "pow", "asin", "acos", "acosh", "atanh", "erf_inv"])
+"""Which are no numbers an ulp beside where they end."""
 RANDOM = frozenset(["random_bits", "threefry2x32", "rng_bit_generator"])
 NOISE = frozenset(["random_bits", "random_gamma"])
 """What takes a key and makes numbers of it."""

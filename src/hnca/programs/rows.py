@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from hnca._precision import in_full_precision
 from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program, read
-from hnca.programs.kinds import ByUnit, Kinds
+from hnca.programs.kinds import ByUnit, Kinds, is_linear
 from hnca.programs.soft import Table, apply_to_tables, finite, table_of_draw
 
 MAXIMUM_ROWS = 2**26
@@ -45,6 +45,8 @@ def rows_of(
         dtype: of the rows.
     """
     held: dict[int, Table | Array] = {draw: table_of_draw(program.draws[draw], program.avals[draw].dtype)}
+    # The same without what is added and does not read the draw: it is no part of a weight, and may differ by example.
+    added = dict(held)
     for equation in equations:
         if len(equation.outputs) != 1 or draw not in kinds[equation.outputs[0]]:
             continue
@@ -57,15 +59,36 @@ def rows_of(
                 held[a] if p in places else read(program, values, a) for p, a in enumerate(equation.inputs)
             ]
             if all(isinstance(operands[p], Table) for p in places):
-                held[equation.outputs[0]] = Table(draw, kind.index, apply_to_tables(equation, operands))
+                made = held[equation.outputs[0]] = Table(draw, kind.index, apply_to_tables(equation, operands))
+                if is_linear(program, equation, [p in places for p in range(len(operands))]):
+                    operands = [
+                        added[a] if p in places else o
+                        for p, (a, o) in enumerate(zip(equation.inputs, operands, strict=True))
+                    ]
+                    operands = _without_offsets(equation, operands)
+                    made = Table(draw, kind.index, apply_to_tables(equation, operands))
+                added[equation.outputs[0]] = made
                 continue
         if kind == "nonlinear":
             continue
-        rows = _contracted(program, equation, held, values, places, draw, dtype)
+        rows = _contracted(program, equation, added, values, places, draw, dtype)
         if rows is None:
-            rows = _pushed(program, equation, held, values, places, draw, dtype)
-        held[equation.outputs[0]] = rows
-    return {value: _as_rows(program, held[value], draw, dtype) for value in wanted if value in held}
+            rows = _pushed(program, equation, added, values, places, draw, dtype)
+        held[equation.outputs[0]] = added[equation.outputs[0]] = rows
+    return {value: _as_rows(program, added[value], draw, dtype) for value in wanted if value in added}
+
+
+def _without_offsets(
+    equation: Equation, operands: list[Array | np.ndarray | Table]
+) -> list[Array | np.ndarray | Table]:
+    """Returns the arguments of an equation that is linear in those that are tables, with 0 for what is only added."""
+    first = 1 if equation.name == "select_n" else 0
+    if equation.name not in primitives.ADDITIVE and not first:
+        return operands
+    return [
+        o if isinstance(o, Table) or place < first else np.zeros(np.shape(o), jnp.result_type(o))
+        for place, o in enumerate(operands)
+    ]
 
 
 def _as_rows(program: Program, held: Table | Array, draw: int, dtype: jnp.dtype) -> Array:

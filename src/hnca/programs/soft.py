@@ -57,10 +57,11 @@ def finite(array: Array) -> Array:
 
 
 def finite_logits(array: Array) -> Array:
-    """Returns logits with infinities of either sign replaced by `FORBIDDEN`, or what 16 bits can hold of it."""
+    """Returns logits with those beyond `FORBIDDEN`, or what 16 bits can hold of it, replaced by it."""
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return array
-    return jnp.where(jnp.isinf(array), jnp.sign(array) * largest_logit(array.dtype), array)
+    largest = largest_logit(array.dtype)
+    return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest, array)
 
 
 def largest_logit(dtype: jnp.dtype) -> Array:
@@ -113,12 +114,24 @@ def evaluate(
         operands = [_operand(program, held, atom) for atom in equation.inputs]
         made = _by_unit(program, kinds, equation, operands, states, infinite)
         if made is None:
-            arrays = [at_state(o, states, infinite) if isinstance(o, Table) else o for o in operands]
+            dependent = [bool(kinds.get(a)) for a in equation.inputs]
+            linear = len(equation.outputs) == 1 and is_linear(program, equation, dependent)
+            arrays = [_read(o, states, infinite, soft=linear) if isinstance(o, Table) else o for o in operands]
             results = _apply(program, kinds, equation, arrays)
             held.update(zip(equation.outputs, results, strict=True))
         else:
             held[equation.outputs[0]] = made
     return {number: at_state(v, states, infinite) if isinstance(v, Table) else v for number, v in held.items()}
+
+
+def _read(table: Table, states: Mapping[int, Array], infinite: bool, *, soft: bool) -> Array:
+    """Returns a table read at a state; whole numbers that are not to be soft are the nearest alternative's own."""
+    if soft or jnp.issubdtype(table.entries.dtype, jnp.inexact):
+        return at_state(table, states, infinite)
+    state, entries = states[table.draw][np.maximum(table.index, 0)], jnp.asarray(table.entries)
+    if state.ndim == table.index.ndim:
+        return jnp.where(state > 0.5, entries[1], entries[0])
+    return jnp.take_along_axis(entries, jnp.argmax(state, axis=-1)[None], axis=0)[0]
 
 
 def at_state(table: Table, states: Mapping[int, Array], infinite: bool) -> Array:
@@ -194,10 +207,11 @@ def _by_unit(
         whole = all(isinstance(o, Table) and o.draw == draw for o, r in zip(operands, reading, strict=True) if r)
         if not isinstance(kind, ByUnit) or not whole:
             continue
-        others = [
-            _cast(program, atom, at_state(o, states, infinite)) if isinstance(o, Table) and o.draw != draw else o
-            for atom, o in zip(equation.inputs, operands, strict=True)
-        ]
+        others = []
+        for atom, operand in zip(equation.inputs, operands, strict=True):
+            if isinstance(operand, Table) and operand.draw != draw:
+                operand = _cast(program, atom, _read(operand, states, infinite, soft=False))
+            others.append(operand)
         if any(_is_stand_in(program, a, o) for a, o in zip(equation.inputs, others, strict=True)):
             others = [
                 o if isinstance(o, Table) else _cast(program, a, o)
@@ -233,4 +247,18 @@ def _apply(program: Program, kinds: Kinds, equation: Equation, arrays: Sequence[
         arrays = [_cast(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
     elif equation.name == "stop_gradient":
         return [jnp.asarray(arrays[0])]
-    return equation.apply(arrays)
+    # States have the dtype of the network, and the program may have another one.
+    arrays = [_cast(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
+    results = equation.apply(arrays)
+    if equation.name in ("mul", "div") and not all(kinds.get(a) for a in equation.inputs):
+        return [_with_finite_slope(results[0], equation, arrays)]
+    return results
+
+
+def _with_finite_slope(result: Array, equation: Equation, arrays: Sequence[Array | np.ndarray]) -> Array:
+    """Returns a product or quotient with a derivative of 0 where it has none, as of what is divided by 0 in vain."""
+    if not jnp.issubdtype(result.dtype, jnp.floating):
+        return result
+    finite = jnp.isfinite(result)
+    safe = [jnp.where(finite, jnp.broadcast_to(array, result.shape), jnp.ones_like(result)) for array in arrays]
+    return jnp.where(finite, equation.apply(safe)[0], jax.lax.stop_gradient(result))

@@ -180,6 +180,12 @@ def _sum_of(weights: list[Weight]) -> Weight:
     return total
 
 
+def weighed(weight: Array, value: Array) -> Array:
+    """Returns the product, which is 0 where the weight is, though the value be none: it has been selected away."""
+    counts = weight != 0
+    return weight * jnp.where(counts, value, jnp.ones_like(value))
+
+
 def _product(
     weight: Weight, coefficient: float, factors: list[int], program: Program, shape: tuple[int, ...]
 ) -> Weight:
@@ -188,12 +194,11 @@ def _product(
         return weight * coefficient
 
     def product(values: Mapping[int, Array]) -> Array:
-        arrays = [jnp.broadcast_to(read(program, values, factor), shape) for factor in factors]
-        if not isinstance(weight, float):
-            arrays.append(jnp.broadcast_to(weight(values), shape))
+        arrays = [] if isinstance(weight, float) else [jnp.broadcast_to(weight(values), shape)]
+        arrays += [jnp.broadcast_to(read(program, values, factor), shape) for factor in factors]
         total = arrays[0]
         for array in arrays[1:]:
-            total = total * array.astype(total.dtype)
+            total = weighed(total, array.astype(total.dtype))
         number = coefficient * weight if isinstance(weight, float) else coefficient
         return total * jnp.asarray(number, total.dtype)
 
@@ -230,6 +235,16 @@ def _transposed(program: Program, equation: Equation, dependent: list[bool], pla
         if equation.name == "sub" and aval.shape == result.shape:
             return weight if place == 0 else -weight
     dtype = result.dtype if jnp.issubdtype(result.dtype, jnp.inexact) else jnp.result_type(float)
+
+    if equation.name == "div":
+
+        def divided(values: Mapping[int, Array]) -> Array:
+            of_result = as_array(weight, values, result.shape, dtype)
+            divisor = jnp.broadcast_to(read(program, values, equation.inputs[1]).astype(dtype), result.shape)
+            quotient = of_result / jnp.where(of_result == 0, jnp.ones_like(divisor), divisor)
+            return quotient if aval.shape == result.shape else jnp.sum(quotient)
+
+        return divided
 
     def pulled_back(values: Mapping[int, Array]) -> Array:
         additive = equation.name in primitives.ADDITIVE

@@ -207,7 +207,7 @@ def _divided(function: Callable[..., Any], arguments: tuple[Any, ...], place: in
         raise ValueError(
             f"{_name(function)}: argnums has {place}; expected a place among the {len(arguments)} positional arguments."
         )
-    argument = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, arguments[place])
+    argument = jax.tree.map(_as_array, arguments[place], is_leaf=lambda leaf: isinstance(leaf, eqx.Module))
     floats, rest = eqx.partition(argument, eqx.is_inexact_array)
     if not jax.tree.leaves(floats):
         raise ValueError(
@@ -215,6 +215,11 @@ def _divided(function: Callable[..., Any], arguments: tuple[Any, ...], place: in
             "argument with some."
         )
     return floats, rest
+
+
+def _as_array(leaf: Any) -> Any:
+    """Returns a Python float as an array; those in an Equinox module are settings, such as a rate of dropout."""
+    return jnp.asarray(leaf) if isinstance(leaf, float) else leaf
 
 
 def _name(function: Callable[..., Any]) -> str:

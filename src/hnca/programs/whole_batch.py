@@ -11,7 +11,7 @@ from hnca.estimators import Estimator
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, flatten
 from hnca.programs.batch_of_one import BatchOfOne, batch_of_one
-from hnca.programs.crediting import Credited, held, shape_of, traced
+from hnca.programs.crediting import Credited, held, one_if_possible, shape_of, traced
 from hnca.programs.equations import Program, read
 from hnca.programs.model import model_of
 from hnca.programs.passes import execute, run_pass
@@ -98,6 +98,7 @@ def credited_whole(
     credits, state = held((found.credits, found.state))
     outputs = [read(program, run.held, atom) for atom in program.outputs]
     total = jnp.asarray(outputs[0])
+    total *= one_if_possible(program, run.values).astype(total.dtype)
     for output, axis in one.axes.items():
         logits = jnp.moveaxis(run.logits[output], axis, 0)
         credit = credits[one.program.draws[output].name].reshape(logits.shape).astype(logits.dtype)
