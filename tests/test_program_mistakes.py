@@ -233,6 +233,33 @@ def test_a_baseline_that_cannot_learn_is_told(estimator):
     hnca.grad(loss, estimator=estimator)(jnp.ones(3), KEY, estimator_state=state)
 
 
+@pytest.mark.parametrize("estimator", [hnca.REBAR(), hnca.RELAX()])
+def test_a_relaxation_that_meets_a_jump_is_told(estimator, recwarn):
+    def compared(p, key):
+        units = hnca.categorical(key, p)
+        return jnp.where(units[0] == units[1], 1.0, 0.0)
+
+    def counted(p, key):
+        return jnp.sum(jnp.where(hnca.categorical(key, p) == 1, 1.0, 0.0)) ** 2
+
+    hnca.grad(counted, estimator=estimator)(jnp.zeros((2, 3)), KEY, estimator_key=KEY)
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"test_program_mistakes\.py:\d+.* jumps there: it is biased"):
+        hnca.grad(compared, estimator=estimator)(jnp.zeros((2, 3)), KEY, estimator_key=KEY)
+
+
+def test_slips_in_a_call_are_told():
+    def loss(w, key):
+        return jnp.sum(hnca.bernoulli(key, w))
+
+    with pytest.raises(ValueError, match=r"loss: in_axes='abc'; expected None, a number, or a tuple"):
+        hnca.grad(loss, in_axes="abc")(jnp.ones(3), KEY)
+    with pytest.raises(ValueError, match="the function returned an array; expected a pair of the value and the aux"):
+        hnca.grad(loss, has_aux=True)(jnp.ones(3), KEY)
+    with pytest.raises(ValueError, match="argnums=2; expected a place among the 2 arguments"):
+        hnca.check_unbiased(loss, (jnp.ones(3), KEY), argnums=2)
+
+
 def test_a_batch_axis_that_is_missing_is_told():
     def loss(params, keys, x):
         first, second = jax.random.split(keys)

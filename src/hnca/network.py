@@ -70,13 +70,19 @@ class Network(eqx.Module):
             inputs: for every input its shape for one example; a number stands for a vector of that size.
 
         Raises:
-            ValueError: for a name given twice, a parent that is neither a layer nor an input, a cycle, a parent
-                whose size is not what the child's conditional expects, or an `Apply` that returns another shape than
-                it says. The message names the layers.
+            ValueError: for what is no layer, a name given twice, a parent that is neither a layer nor an input, a
+                cycle, a parent whose size is not what the child's conditional expects, or an `Apply` that returns
+                another shape than it says. The message names the layers.
         """
         pairs = list(layers.items() if isinstance(layers, Mapping) else layers)
         shapes = {k: (s,) if isinstance(s, int) else tuple(s) for k, s in (inputs or {}).items()}
         check_names([name for name, _ in pairs], list(shapes))
+        for name, layer in pairs:
+            if not isinstance(layer, Layer):
+                kind = type(layer).__name__
+                raise ValueError(
+                    f"Network: layer {name!r} is a {kind}; expected a layer, such as hnca.Bernoulli({kind.lower()})."
+                )
         self.layers = dict(pairs)
         self.inputs = tuple(shapes.items())
         parents = {name: layer.conditional.parents for name, layer in pairs}

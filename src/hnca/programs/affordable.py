@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable
 
-from hnca.estimators import HNCA, Estimator, LeaveOneOutHNCA
+from hnca.estimators import HNCA, REBAR, RELAX, Estimator, LeaveOneOutHNCA
 from hnca.programs.equations import Draw
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 
@@ -29,6 +29,8 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
         plan: the program.
     """
     most = estimator.most_counterfactuals()
+    if isinstance(estimator, REBAR | RELAX):
+        _warn_of_jumps(estimator, plan)
     if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
         return most
     counts = [(low.part.draws, plan.evaluations_of_messages(low, most)) for low in plan.layers.values()]
@@ -43,3 +45,15 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
             stacklevel=2,
         )
     return most
+
+
+def _warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
+    """Warns of an objective that jumps between relaxed values of units, where these control variates are biased."""
+    parts = [low.part for low in plan.layers.values()] + [part for _, part in plan.others]
+    line = next((line for part in parts if (line := part.where_it_jumps())), None)
+    if line is not None:
+        warnings.warn(
+            f"hnca: {type(estimator).__name__} evaluates the program between the values of units, and what is compared "
+            f"at {line} jumps there: it is biased. DoubleControlVariates, DisARM and HNCA are not.",
+            stacklevel=3,
+        )

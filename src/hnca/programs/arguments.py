@@ -90,6 +90,10 @@ def _named(path: tuple[Any, ...]) -> str:
 
 def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> list[int | None]:
     whole = in_axes is None or isinstance(in_axes, int)
+    if not whole and not isinstance(in_axes, list | tuple):
+        raise ValueError(
+            f"{owner}: in_axes={in_axes!r}; expected None, a number, or a tuple of such, one an argument: (None, 0, 0)."
+        )
     each: Sequence[PyTree] = [in_axes] * len(arguments) if whole else list(in_axes)  # type: ignore[arg-type]
     if len(each) != len(arguments):
         raise ValueError(

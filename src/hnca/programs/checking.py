@@ -77,6 +77,12 @@ def check_unbiased(
             values; if the estimator needs a key.
     """
     estimator = HNCA() if estimator is None else estimator
+    if not isinstance(estimator, Estimator):
+        raise ValueError(f"check_unbiased: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
+    if not -len(arguments) <= argnums < len(arguments):
+        raise ValueError(
+            f"check_unbiased: argnums={argnums}; expected a place among the {len(arguments)} arguments of the function."
+        )
     try:
         return _checked(function, arguments, argnums, estimator, tolerance)
     except MissingKeyError:

@@ -84,8 +84,9 @@ def traced(
         positional, named = flat.rebuild(arrays)
         result = function(*positional, **named)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            kind = "an array" if isinstance(result, Array) else f"a {type(result).__name__}"
             raise ValueError(
-                f"{owner}: has_aux=True, but the function returned {type(result).__name__}; expected a pair."
+                f"{owner}: has_aux=True, but the function returned {kind}; expected a pair of the value and the aux."
             )
         check_value(owner, result[0] if has_aux else result)
         leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))

@@ -14,7 +14,14 @@ def observed(value: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
 
     Whatever a program returns that depends on it is credited without counterfactuals. What a callback returns counts as
     observed by itself. Derivatives pass through it.
+
+    Raises:
+        ValueError: for a dictionary, list or tuple of values.
     """
+    if isinstance(value, dict | list | tuple):
+        raise ValueError(
+            f"hnca.observed: a {type(value).__name__}; expected one array, such as a reward; of several, each."
+        )
     return observed_p.bind(jnp.asarray(value))
 
 

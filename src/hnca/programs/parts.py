@@ -189,6 +189,14 @@ class Part:
         """Returns whether an ulp may make another result."""
         return any(_jumps(equation) for equation in self.equations)
 
+    def where_it_jumps(self) -> str | None:
+        """Returns the line of an equation that jumps between values of units; what one unit decides is looked up."""
+        for equation in self.equations:
+            kinds = [kind for output in equation.outputs for kind in self.kinds.get(output, {}).values()]
+            if _jumps(equation) and NONLINEAR in kinds:
+                return equation.line
+        return None
+
     def ends(self) -> bool:
         """Returns whether an ulp may make a result none: the logarithm of less than nothing."""
         return any(not primitives.EDGED.isdisjoint(equation.names()) for equation in self.equations)
