@@ -172,6 +172,15 @@ def test_an_nnx_module_under_its_own_gradient():
     np.testing.assert_allclose(ravel_pytree(ours)[0], ravel_pytree(theirs)[0], atol=1e-6)
 
 
+def test_lines_are_the_users_and_no_frameworks():
+    def loss(model, key, x):
+        return jnp.sum(jnp.tanh(model.head(hnca.bernoulli(key, model.encoder(x)))))
+
+    told = hnca.explain(loss)(NNXPolicy(nnx.Rngs(0)), jax.random.key(0), X)
+    assert "test_program_frameworks.py" in told
+    assert "flax" not in told
+
+
 def test_flax_linen_modules_that_draw_inside():
     class Policy(nn.Module):
         def setup(self):

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import source_info_util
 from jax.extend.core import Literal
 from jaxtyping import Array
 
@@ -18,6 +17,7 @@ from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import lines_of_foreign_draws
 from hnca.programs.keys import Keys
+from hnca.programs.lines import line_of
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -100,7 +100,7 @@ class _Writer:
         for equation in jaxpr.eqns:
             inputs = [look_up(atom) for atom in equation.invars]
             # What a library has compiled before tells no line: then it is that of the call.
-            self.line = source_info_util.summarize(equation.source_info) or around
+            self.line = line_of(equation.source_info) or around
             results = self._write_equation(equation, inputs)
             self.line = around
             environment.update(zip(equation.outvars, results, strict=True))

@@ -1,0 +1,21 @@
+"""Where in the user's text an equation stands."""
+
+from typing import Any
+
+from jax.extend import source_info_util
+
+_FRAMES = 32
+"""How far out the user's line is looked for."""
+
+
+def line_of(source: Any) -> str:
+    """Returns the user's line: the innermost one that is in no installed package, if there is such a one."""
+    innermost = source_info_util.summarize(source)
+    if not _is_installed(innermost):
+        return innermost
+    lines = source_info_util.summarize(source, num_frames=_FRAMES).splitlines()
+    return next((line for line in lines if not _is_installed(line)), innermost)
+
+
+def _is_installed(line: str) -> bool:
+    return "site-packages" in line or "dist-packages" in line
