@@ -242,10 +242,14 @@ def test_a_relaxation_that_meets_a_jump_is_told(estimator, recwarn):
     def counted(p, key):
         return jnp.sum(jnp.where(hnca.categorical(key, p) == 1, 1.0, 0.0)) ** 2
 
-    hnca.grad(counted, estimator=estimator)(jnp.zeros((2, 3)), KEY, estimator_key=KEY)
+    def traced(function):
+        step = hnca.grad(function, estimator=estimator)
+        jax.eval_shape(lambda p: step(p, KEY, estimator_key=KEY), jnp.zeros((2, 3)))
+
+    traced(counted)
     assert not recwarn
     with pytest.warns(UserWarning, match=r"test_program_mistakes\.py:\d+.* jumps there: it is biased"):
-        hnca.grad(compared, estimator=estimator)(jnp.zeros((2, 3)), KEY, estimator_key=KEY)
+        traced(compared)
 
 
 def test_slips_in_a_call_are_told():

@@ -68,7 +68,7 @@ def test_what_is_not_there_cannot_be_kept_back(tmp_path, given, batch, message):
         DataSettings(numbered(tmp_path), **given).facts(batch)
 
 
-def test_runs_figures_and_reports_say_so_and_go_on_only_with_the_same(tmp_path, monkeypatch, capsys):
+def test_runs_and_figures_say_so_and_go_on_only_with_the_same(tmp_path, monkeypatch, capsys):
     remarks = []
     monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", lambda *args: remarks.append(args) or [])
     out = tmp_path / "runs"
@@ -81,5 +81,3 @@ def test_runs_figures_and_reports_say_so_and_go_on_only_with_the_same(tmp_path, 
         with pytest.raises(SystemExit):
             main([*command, *other, "--epochs", "2"])
         assert "validation_images 10, now" in capsys.readouterr().err
-    main(["report", str(out)])
-    assert "own.npz, measured on 10 validation images" in (out / "report.html").read_text()
