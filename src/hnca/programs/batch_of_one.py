@@ -105,7 +105,7 @@ class _Writer:
         if isinstance(step, Draw):
             self._write_draw(step)
             return
-        read = {place: axis for place, atom in enumerate(step.inputs) if (axis := self.axes.get(atom, -1)) != -1}
+        read = {place: self.axes[atom] for place, atom in enumerate(step.inputs) if atom in self.axes}
         if not read:
             return
         try:
@@ -117,12 +117,12 @@ class _Writer:
             ) from None
 
     def _write_draw(self, draw: Draw) -> None:
-        axis = self.axes.get(draw.logits, -1)
         logits = draw.logits
-        if axis == -1:
-            # Any axis is right along which no example meets another from here on, and the batch's is the first one.
-            sizes = self.whole.avals[draw.output].shape
-            axis = next((a for a, length in enumerate(sizes) if length == self.size), None)
+        if logits in self.axes:
+            axis = self.axes[logits]
+        else:
+            # Any axis is right along which no example meets another from here on; of several it is the first one.
+            axis = draw.shape.index(self.size) if self.size in draw.shape else None
             logits = logits if axis is None else self._row(logits, axis)
         if axis is None or axis == len(draw.shape):
             raise ValueError(

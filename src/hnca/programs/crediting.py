@@ -60,13 +60,18 @@ def compile_call(
     examples = [shape_of(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
     program, structure = traced(owner, function, flat, examples, has_aux)
     mapped = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
+    warn_of_draws_by_jax(program, flat)
+    return Compiled(Plan(program, mapped), flat, structure)
+
+
+def warn_of_draws_by_jax(program: Program, flat: Flat) -> None:
+    """Warns of draws of `jax.random` that depend on what all examples share, and so may be learned."""
     shared = [
         number
         for number, mark in zip(program.inputs, flat.mapped, strict=True)
         if not mark and jnp.issubdtype(program.avals[number].dtype, jnp.floating)
     ]
     warn_of_foreign_draws(program, [*shared, *program.constants])
-    return Compiled(Plan(program, mapped), flat, structure)
 
 
 def shape_of(array: Array, start: int) -> jax.ShapeDtypeStruct:
