@@ -215,6 +215,16 @@ def test_other_mistakes_are_told():
     refused(lambda w, k, x: jnp.sum(by_size(hnca.bernoulli(k, x @ w))), "is another one for a batch of one")
 
 
+def test_draws_that_are_none_of_hnca_s_are_reported():
+    def loss(w, k, x):
+        first, second = jax.random.split(k)
+        gates = jax.random.bernoulli(second, jax.nn.sigmoid(x @ w)).astype(x.dtype)
+        return jnp.mean(hnca.bernoulli(first, x @ w) * gates)
+
+    with pytest.warns(UserWarning, match=r"test_whole_batch\.py:\d+"):
+        hnca.grad(loss, in_axes=(None, None, 0), whole_batch=True)(jnp.ones((2, 2)), KEY, jnp.ones((3, 2)))
+
+
 ESTIMATORS = [
     hnca.HNCA(hnca.RunningMean(), control=hnca.FirstOrder()),
     hnca.HNCA(hnca.LearnedBaseline()),

@@ -11,7 +11,7 @@ from hnca.estimators import Estimator
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, flatten
 from hnca.programs.batch_of_one import BatchOfOne, batch_of_one
-from hnca.programs.crediting import Credited, held, one_if_possible, shape_of, traced
+from hnca.programs.crediting import Credited, held, one_if_possible, shape_of, traced, warn_of_draws_by_jax
 from hnca.programs.equations import Program, read
 from hnca.programs.model import model_of
 from hnca.programs.passes import execute, run_pass
@@ -61,6 +61,7 @@ def compile_whole(
         raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected the batch as the first axis, 0.")
     (size,) = flat.batch_shape
     program, structure = traced(owner, function, flat, [shape_of(a, 0) for a in flat.arrays], has_aux)
+    warn_of_draws_by_jax(program, flat)
 
     def trace_one() -> Program:
         ones = [
