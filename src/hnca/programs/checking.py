@@ -1,7 +1,7 @@
 """Whether an estimator's gradient of a program is unbiased: by enumeration of everything its draws can be."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,11 +13,10 @@ from jaxtyping import Array, Float, PyTree
 from hnca.estimators import HNCA, Estimator
 from hnca.estimators._requirements import MissingKeyError
 from hnca.joint_states import MAXIMUM_STATES
-from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.draws import family_of
+from hnca.programs.enumerable import Enumerable, Places, enumerable_call
 from hnca.programs.equations import Draw
-from hnca.programs.passes import run_pass
-from hnca.programs.plan import Plan
+from hnca.programs.loops.crediting import check_estimator
 
 
 class Unbiasedness(NamedTuple):
@@ -48,6 +47,7 @@ def check_unbiased(
     argnums: int = 0,
     estimator: Estimator | None = None,
     tolerance: float | None = None,
+    unroll: bool = True,
 ) -> Unbiasedness:
     """Compares an estimator's expected gradient of one example with the exact one, by enumeration.
 
@@ -71,6 +71,7 @@ def check_unbiased(
         estimator: one that needs no key of its own; by default `hnca.HNCA()`.
         tolerance: the largest `Unbiasedness.error` that passes; by default the square root of the epsilon of the
             coarsest dtype, of the parameters or the value, for 64 bits, and ten times that for fewer.
+        unroll: as for `hnca.value_and_grad`.
 
     Raises:
         ValueError: if the error is larger than the tolerance; if there are more than `hnca.exact.MAXIMUM_STATES` joint
@@ -79,12 +80,14 @@ def check_unbiased(
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
         raise ValueError(f"check_unbiased: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
+    if not unroll:
+        check_estimator("check_unbiased", estimator)
     if not -len(arguments) <= argnums < len(arguments):
         raise ValueError(
             f"check_unbiased: argnums={argnums}; expected a place among the {len(arguments)} arguments of the function."
         )
     try:
-        return _checked(function, arguments, argnums, estimator, tolerance)
+        return _checked(function, arguments, argnums, estimator, tolerance, unroll)
     except MissingKeyError:
         raise ValueError(
             f"check_unbiased: {type(estimator).__name__} draws samples of its own with a key, and they are not "
@@ -99,34 +102,33 @@ def _checked(
     argnums: int,
     estimator: Estimator,
     tolerance: float | None,
+    unroll: bool,
 ) -> Unbiasedness:
     floats, rest = eqx.partition(arguments[argnums], eqx.is_inexact_array_like)
     floats = jax.tree.map(jnp.asarray, floats)
 
-    def compiled(floats: PyTree) -> Any:
+    def compiled(floats: PyTree) -> Enumerable:
         whole = [*arguments]
         whole[argnums] = eqx.combine(floats, rest)
-        return compile_call("check_unbiased", function, tuple(whole), {}, None, False)
+        return enumerable_call(function, tuple(whole), unroll)
 
-    plan = compiled(floats).plan
-    states = joint_values(plan)
+    call = compiled(floats)
+    states = joint_values(call.draws)
 
     def exact(floats: PyTree) -> Float[Array, ""]:
-        def one(given: dict[int, Array]) -> Array:
+        def one(given: dict[Any, Array]) -> Array:
             call = compiled(floats)
-            run, _ = run_pass(call.plan, call.flat.arrays, call.flat.mapped, given)
-            return jnp.exp(log_probability(call.plan, run.logits, given)) * run.outputs[0]
+            logits, value = call.run(given)
+            return jnp.exp(log_probability(call.draws, logits, given)).astype(value.dtype) * value
 
         return jnp.sum(jax.vmap(one)(states))
 
-    def estimate(floats: PyTree, given: dict[int, Array]) -> PyTree:
-        def scalar(floats: PyTree) -> Array:
-            return credited_call(estimator, compiled(floats), None, None, given)[0]
-
+    def estimate(floats: PyTree, given: dict[Any, Array]) -> PyTree:
         call = compiled(floats)
-        run, _ = run_pass(call.plan, call.flat.arrays, call.flat.mapped, given)
-        weight = jnp.exp(log_probability(call.plan, run.logits, given))
-        return jax.tree.map(lambda leaf: weight * leaf, jax.grad(scalar)(floats))
+        logits, _ = call.run(given)
+        weight = jnp.exp(log_probability(call.draws, logits, given))
+        gradient = jax.grad(lambda floats: compiled(floats).credited(estimator, given))(floats)
+        return jax.tree.map(lambda leaf: weight.astype(leaf.dtype) * leaf, gradient)
 
     gradient = jax.jit(jax.grad(exact))(floats)
     summed = jax.jit(lambda f, s: jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), jax.vmap(estimate, (None, 0))(f, s)))
@@ -134,7 +136,7 @@ def _checked(
     error = _largest(jax.tree.map(lambda a, b: a - b, gradient, expected)) / max(_largest(gradient), 1e-30)
     if tolerance is None:
         # Of float32 parameters made before 64 bits were enabled no more can be expected than they hold.
-        dtypes = [plan.dtype, *(leaf.dtype for leaf in jax.tree.leaves(floats))]
+        dtypes = [call.dtype, *(leaf.dtype for leaf in jax.tree.leaves(floats))]
         epsilon = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
         tolerance = math.sqrt(epsilon) * (1 if epsilon < 1e-10 else 10)
     found = Unbiasedness(error, gradient, expected, len(next(iter(states.values()))))
@@ -146,19 +148,18 @@ def _checked(
     return found
 
 
-def joint_values(plan: Plan) -> dict[int, Array]:
+def joint_values(draws: Places) -> dict[Any, Array]:
     """Returns every joint value of a program's draws, stacked along a first axis."""
-    draws = plan.program.draws
-    count = math.prod(draw.categories**draw.units for draw in draws.values())
+    count = math.prod(place.draw.categories**place.units for place in draws.values())
     if count > MAXIMUM_STATES:
         raise ValueError(f"check_unbiased: the draws have {count} joint values; expected at most {MAXIMUM_STATES}.")
-    sizes = [draw.categories for draw in draws.values() for _ in range(draw.units)]
+    sizes = [place.draw.categories for place in draws.values() for _ in range(place.units)]
     indices = np.stack(np.unravel_index(np.arange(count), sizes), axis=-1) if sizes else np.zeros((1, 0), int)
-    found, place = {}, 0
-    for output, draw in draws.items():
-        taken = indices[:, place : place + draw.units].reshape(count, *draw.shape)
-        found[output] = _values(draw, taken, plan.program.avals[output].dtype)
-        place += draw.units
+    found, start = {}, 0
+    for where, place in draws.items():
+        taken = indices[:, start : start + place.units].reshape(count, *place.lengths, *place.draw.shape)
+        found[where] = _values(place.draw, taken, place.dtype)
+        start += place.units
     return found
 
 
@@ -168,14 +169,14 @@ def _values(draw: Draw, taken: np.ndarray, dtype: jnp.dtype) -> Array:
     return family_of(draw.values, 2).alternative_values(dtype)[taken]
 
 
-def log_probability(plan: Plan, logits: dict[int, Array], given: dict[int, Array]) -> Float[Array, ""]:
+def log_probability(draws: Places, logits: Mapping[Any, Array], given: Mapping[Any, Array]) -> Float[Array, ""]:
     """Returns the log-probability of some values of all draws, each given its logits."""
-    total = jnp.zeros((), plan.dtype)
-    for output, draw in plan.program.draws.items():
-        family = family_of(draw.values, draw.categories)
-        shape = (draw.units,) if draw.values is not None else (draw.units, draw.categories)
-        scored = family.log_prob(logits[output].reshape(shape), given[output].reshape(draw.units))
-        total += jnp.sum(scored.astype(plan.dtype))
+    total = jnp.zeros((), jnp.result_type(float))
+    for where, place in draws.items():
+        family = family_of(place.draw.values, place.draw.categories)
+        shape = (place.units,) if place.draw.values is not None else (place.units, place.draw.categories)
+        scored = family.log_prob(logits[where].reshape(shape), given[where].reshape(place.units))
+        total += jnp.sum(scored.astype(total.dtype))
     return total
 
 

@@ -12,10 +12,11 @@ from hnca.estimators._estimate import Combined
 from hnca.network import Trace
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, check_value, flatten
+from hnca.programs.beforehand import seen
 from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
 from hnca.programs.model import layer_logits, model_of
-from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
+from hnca.programs.passes import Pass, can_be_taken, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
@@ -80,7 +81,12 @@ def shape_of(array: Array, start: int) -> jax.ShapeDtypeStruct:
 
 
 def traced(
-    owner: str, function: Callable[..., Any], flat: Flat, examples: Sequence[jax.ShapeDtypeStruct], has_aux: bool
+    owner: str,
+    function: Callable[..., Any],
+    flat: Flat,
+    examples: Sequence[jax.ShapeDtypeStruct],
+    has_aux: bool,
+    unroll: bool = True,
 ) -> tuple[Program, Any]:
     """Returns a function of flat arguments as a program, and the structure of its results."""
     structure: list[Any] = []
@@ -99,7 +105,7 @@ def traced(
         return leaves
 
     try:
-        return trace_program(of_arrays, examples), structure[0]
+        return trace_program(of_arrays, examples, unroll), structure[0]
     except Exception as error:
         keys = next((e.shape for e in examples if _is_key(e) and e.shape), None)
         if keys is not None:
@@ -129,7 +135,8 @@ def credited_call(
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
     most = most_of(estimator, plan)
-    model = model_of(plan, held(run), marks, held(flat.arrays), flat.mapped, flat.batch_shape, most)
+    example = seen(plan.program, flat, plan.dtype)
+    model = model_of(plan, held(run), marks, example, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     credits, state = held((found.credits, found.state))
     if found.passes is None:
@@ -147,12 +154,7 @@ def one_if_possible(program: Program, values: Mapping[int, Array]) -> Float[Arra
     """Returns 1, or NaN where a draw is given what it cannot take: such an episode is not to be learned from unseen."""
     possible = jnp.ones((), bool)
     for output, draw in program.draws.items():
-        if draw.given is not None:
-            taken = values[output]
-            if draw.values is None:
-                possible &= jnp.all((taken >= 0) & (taken < draw.categories))
-            else:
-                possible &= jnp.all(jnp.isin(taken, jnp.asarray(draw.values, taken.dtype)))
+        possible &= can_be_taken(draw, values[output])
     return jnp.where(possible, 1.0, jnp.nan)
 
 

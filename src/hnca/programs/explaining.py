@@ -9,6 +9,7 @@ from hnca.estimators import Estimator
 from hnca.objectives.explanation import Explanation
 from hnca.programs.affordable import cure_of
 from hnca.programs.arguments import InAxes
+from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Compiled, compile_call, credited_call
 from hnca.programs.model import model_of
 from hnca.programs.no_examples import with_an_example
@@ -94,7 +95,8 @@ def _draw_table(plan: Plan, most: int | None) -> str:
 def _component_table(compiled: Compiled, most: int | None) -> Explanation:
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped)
-    model = model_of(plan, run, marks, flat.arrays, flat.mapped, flat.batch_shape, most)
+    example = seen(plan.program, flat, plan.dtype)
+    model = model_of(plan, run, marks, example, flat.batch_shape, most)
     notes = []
     for term, part in plan.others:
         count = plan.evaluations(term, part, most)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Equation, Program
+from hnca.programs.loop import Loop, loops_of
 
 
 def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
@@ -41,11 +42,26 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[
         if (equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned))
         or (equation.name in primitives.LOOPS and _loops(program, equation, random, learned))
     ]
+    for loop in loops_of(program):
+        begun, ended = loop.places
+        inside = [i for i, outer in zip(loop.body.inputs, loop.inputs, strict=True) if outer in learned]
+        found += lines_of_foreign_draws(loop.body, [*inside, *loop.body.inputs[begun:ended], *loop.body.constants])
     return list(dict.fromkeys(found))
+
+
+def instead_of_draws(program: Program) -> str:
+    """Returns what a function without draws of hnca's has in place of them, for an error."""
+    floats = [number for number in program.inputs if jnp.issubdtype(program.avals[number].dtype, jnp.floating)]
+    lines = lines_of_foreign_draws(program, [*floats, *program.constants])
+    if lines:
+        return f"in place of what is drawn otherwise at {', '.join(lines)}, through which JAX's gradient is zero"
+    return "without any, jax.grad is right"
 
 
 def _loops(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
     """Whether a loop draws from something learned: one that has a derivative makes floats, and is no `while`."""
+    if isinstance(equation, Loop):
+        return False  # It is looked into.
     if equation.name == "scan" and any(jnp.issubdtype(program.avals[o].dtype, jnp.floating) for o in equation.outputs):
         return False
     has_key = any(jnp.issubdtype(program.avals[a].dtype, jax.dtypes.prng_key) for a in equation.inputs)

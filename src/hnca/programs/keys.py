@@ -1,6 +1,7 @@
 """Notices a key that is used twice, however it was reached."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -39,6 +40,21 @@ class Keys:
         self._draws: dict[Any, Draw] = {}
         self._of_element: dict[Any, Draw] = {}
         self._noise: dict[Any, str] = {}
+
+    def of_steps(self, body: Program, inputs: Sequence[int], stacked: int) -> "Keys":
+        """Returns the same for the steps of a loop, whose keys come of those that it is given.
+
+        Args:
+            body: one step.
+            inputs: what the loop is given for the step's inputs.
+            stacked: from where on these have a row for each step.
+        """
+        inside = Keys(body)
+        numbers = [self._number(value) for value in inputs]
+        rows = [_Element(number, "a step's") for number in numbers[stacked:]]
+        inside._numbers = dict(zip(body.inputs, [*numbers[:stacked], *rows], strict=True))
+        inside._draws, inside._of_element, inside._noise = self._draws, self._of_element, self._noise
+        return inside
 
     def of_draw(self, draw: Draw) -> None:
         """Takes note of a draw's key.
@@ -102,7 +118,7 @@ class Keys:
         known = self.program.known.get(value)
         if known is not None:
             return known.dtype.str, known.tobytes()
-        return self._numbers.get(value, value)
+        return self._numbers.get(value, (self, value))
 
 
 def _shared(draw: Draw, line: str) -> ValueError:

@@ -71,8 +71,7 @@ def model_of(
     plan: Plan,
     run: Pass,
     marks: Pass,
-    arguments: Sequence[Array],
-    mapped: Sequence[bool],
+    example: Float[Array, "*batch size"] | None,
     batch_shape: tuple[int, ...],
     most: int | None = None,
 ) -> Model:
@@ -82,8 +81,7 @@ def model_of(
         plan: of the program.
         run: the pass.
         marks: which of its arrays differ by example.
-        arguments: the flat arguments: those with a batch axis are the network's input, for baselines to read.
-        mapped: which have one.
+        example: the network's input, for baselines to read (see `beforehand.seen`).
         batch_shape: `[batch]`, or nothing.
         most: how many counterfactuals the estimator evaluates; None for all, where that is not too dear.
 
@@ -93,8 +91,7 @@ def model_of(
     program = plan.program
     by_example = frozenset(v for v, mark in marks.saved.items() if mark)
     saved = Surroundings(run.saved, by_example, plan.batch_axes)
-    seen = _seen(arguments, mapped, plan.dtype)
-    values: dict[str, Array] = {} if seen is None else {"example": seen}
+    values: dict[str, Array] = {} if example is None else {"example": example}
     logits: dict[str, Array] = {}
     features: dict[str, Array] = {}
     layers: dict[str, Layer] = {}
@@ -113,7 +110,7 @@ def model_of(
             masked = jnp.abs(logits[draw.name]) == largest_logit(plan.dtype)
             logits[draw.name] = jnp.where(masked, layer.logits(parents, batch_shape), logits[draw.name])
         features[draw.name] = layer.encode(values[draw.name], plan.dtype)
-    network = Network(layers, inputs={} if seen is None else {"example": seen.shape[-1]})
+    network = Network(layers, inputs={} if example is None else {"example": example.shape[-1]})
     logits = jax.lax.stop_gradient(logits)
     components = _components(plan, run, marks, saved, features, batch_shape, most)
     if not components:
@@ -129,16 +126,6 @@ def _layer(draw: Draw, conditional: Conditional) -> Layer:
     if draw.values is None:
         return Categorical(conditional, draw.categories)
     return Bernoulli(conditional, draw.values)
-
-
-def _seen(arguments: Sequence[Array], mapped: Sequence[bool], dtype: jnp.dtype) -> Float[Array, "batch size"] | None:
-    """Returns all numbers that differ by example side by side, for baselines that read the example."""
-    numbers = [
-        jnp.reshape(jax.lax.stop_gradient(a), (a.shape[0], -1)).astype(dtype)
-        for a, m in zip(arguments, mapped, strict=True)
-        if m and not jnp.issubdtype(a.dtype, jax.dtypes.prng_key) and a.dtype != jnp.uint32
-    ]
-    return jnp.concatenate(numbers, axis=-1) if numbers else None
 
 
 def _components(

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from hnca.estimators import Estimator
+from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Compiled, Credited, held
 from hnca.programs.model import model_of
 from hnca.programs.passes import outputs_of_every_example, run_pass
@@ -36,7 +37,8 @@ def with_an_example(compiled: Compiled) -> Compiled:
 def _first_state(estimator: Estimator, compiled: Compiled) -> PyTree:
     plan, flat = compiled.plan, with_an_example(compiled).flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped)
-    model = model_of(plan, held(run), marks, held(flat.arrays), flat.mapped, flat.batch_shape)
+    example = seen(plan.program, flat, plan.dtype)
+    model = model_of(plan, held(run), marks, example, flat.batch_shape)
     return estimator.init(model.network, model.objective)
 
 

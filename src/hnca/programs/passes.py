@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.draws import draw_p
@@ -88,6 +88,15 @@ def _marks(tree: Pass, mark: bool) -> Pass:
     return jax.tree.map(lambda _: mark, tree)
 
 
+def can_be_taken(draw: Draw, taken: Array) -> Bool[Array, ""]:
+    """Returns whether a draw can take what it is given; what it draws itself, it can."""
+    if draw.given is None:
+        return jnp.ones((), bool)
+    if draw.values is None:
+        return jnp.all((taken >= 0) & (taken < draw.categories))
+    return jnp.all(jnp.isin(taken, jnp.asarray(draw.values, taken.dtype)))
+
+
 class Execution(NamedTuple):
     """All that one run of a program has computed.
 
@@ -109,8 +118,8 @@ def execute(program: Program, arguments: Sequence[Array], given: Mapping[int, Ar
     for step in program.steps:
         if isinstance(step, Draw):
             logits[step.output] = _read(program, held, step.logits)
-            drawn = given[step.output] if given is not None else _drawn(program, held, step)
-            held[step.output] = values[step.output] = jax.lax.stop_gradient(drawn)
+            taken = given[step.output] if given is not None else drawn(program, held, step)
+            held[step.output] = values[step.output] = jax.lax.stop_gradient(taken)
         else:
             inputs = [read(program, held, atom) for atom in step.inputs]
             held.update(zip(step.outputs, step.apply(inputs), strict=True))
@@ -134,7 +143,8 @@ def _read(program: Program, held: Mapping[int, Array], value: int) -> Array:
     return jnp.asarray(read(program, held, value))
 
 
-def _drawn(program: Program, held: Mapping[int, Array], draw: Draw) -> Array:
+def drawn(program: Program, held: Mapping[int, Array], draw: Draw) -> Array:
+    """Returns what a draw draws, or is given."""
     if draw.given is not None:
         return _read(program, held, draw.given)
     # The primitive, whose rule for a batch draws for all examples at once.

@@ -12,12 +12,14 @@ from jax.extend.core import Literal
 from jaxtyping import Array
 
 from hnca.programs import primitives
+from hnca.programs.counting import count_draws
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.programs.foreign import lines_of_foreign_draws
+from hnca.programs.foreign import instead_of_draws
 from hnca.programs.keys import Keys
 from hnca.programs.lines import line_of
+from hnca.programs.loop import Loop, addends, places_of
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -26,12 +28,15 @@ MAXIMUM_DRAWS = 512
 _KNOWN_SIZE = 2**16
 
 
-def trace_program(function: Callable[..., Any], examples: Sequence[jax.ShapeDtypeStruct]) -> Program:
+def trace_program(
+    function: Callable[..., Any], examples: Sequence[jax.ShapeDtypeStruct], unroll: bool = True
+) -> Program:
     """Returns the program that a function of flat arguments, returning flat results, is.
 
     Args:
         function: of one example.
         examples: shape and dtype of every argument.
+        unroll: whether scans with draws in them are unrolled; else they are `Loop`s.
 
     Raises:
         ValueError: for a draw inside `cond` or `while` (draw unconditionally and select), a scan that would unroll
@@ -40,14 +45,14 @@ def trace_program(function: Callable[..., Any], examples: Sequence[jax.ShapeDtyp
     """
     closed = jax.make_jaxpr(function)(*examples)
     program = Program()
-    writer = _Writer(program)
+    writer = _Writer(program, unroll)
     program.inputs = [program.new_value(v.aval) for v in closed.jaxpr.invars]
     outputs = writer.write(closed.jaxpr, closed.consts, list(program.inputs))
     program.outputs = outputs
-    if not program.draws:
+    if not program.draws and not any(isinstance(step, Loop) for step in program.steps):
         raise ValueError(
             "hnca: the function has no draws in it; expected at least one hnca.bernoulli or hnca.categorical "
-            f"({_instead(program)})."
+            f"({instead_of_draws(program)})."
         )
     return program
 
@@ -60,19 +65,11 @@ def written_out(jaxpr: Any, constants: Sequence[Any]) -> Program:
     return program
 
 
-def _instead(program: Program) -> str:
-    floats = [number for number in program.inputs if jnp.issubdtype(program.avals[number].dtype, jnp.floating)]
-    lines = lines_of_foreign_draws(program, [*floats, *program.constants])
-    if lines:
-        return f"in place of what is drawn otherwise at {', '.join(lines)}, through which JAX's gradient is zero"
-    return "without any, jax.grad is right"
-
-
 class _Writer:
     """Writes jaxprs into a program."""
 
-    def __init__(self, program: Program):
-        self.program = program
+    def __init__(self, program: Program, unroll: bool = True):
+        self.program, self.unroll = program, unroll
         self.names: dict[str, int] = {}
         self.keys = Keys(program)
         self.random: set[int] = set()
@@ -136,7 +133,7 @@ class _Writer:
             jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
             return self.write(jaxpr, constants, inputs)
         if name == "scan":
-            return self._unroll(equation, inputs, draws, line)
+            return self._unroll(equation, inputs, draws, line) if self.unroll else self._keep(equation, inputs)
         if name in primitives.CONDITIONAL:
             raise ValueError(
                 f"hnca: a draw stands inside jax.lax.{name} at {line}; draw unconditionally and select with jnp.where "
@@ -146,7 +143,7 @@ class _Writer:
 
     def _write_plain(self, equation: Any, inputs: list[int]) -> list[int]:
         program = self.program
-        together = parts_of(program, equation.primitive.name, inputs, self.random)
+        together = parts_of(program, equation.primitive.name, inputs, self.random) if self.unroll else None
         if together is not None:
             return [self._distributed(equation, inputs, *together)]
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
@@ -212,13 +209,11 @@ class _Writer:
         if length * draws > MAXIMUM_DRAWS:
             raise ValueError(
                 f"hnca: the scan at {line} has {draws} draw(s) in each of {length} steps, and is unrolled; expected at "
-                f"most {MAXIMUM_DRAWS} draws in all. Draw a vector at once instead of a number in each step, or use "
-                "fewer steps."
+                f"most {MAXIMUM_DRAWS} draws in all. With unroll=False it stays a loop; or draw a vector at once "
+                "instead of a number in each step, or use fewer steps."
             )
-        # What is stacked has one axis more outside than in a step: no other mark of it is the same in every JAX.
-        stacks = sum(_rank(o) > _rank(i) for o, i in zip(equation.invars, inner.jaxpr.invars, strict=True))
-        carried = sum(_rank(o) == _rank(i) for o, i in zip(equation.outvars, inner.jaxpr.outvars, strict=True))
-        begun, ended = len(inputs) - stacks - carried, len(inputs) - stacks
+        begun, ended = places_of(equation)
+        carried = ended - begun
         fixed, carry, stacked = inputs[:begun], inputs[begun:ended], inputs[ended:]
         order = range(length)[::-1] if params["reverse"] else range(length)
         rows: dict[int, list[int]] = {}
@@ -230,6 +225,41 @@ class _Writer:
             return [*carry, *(self._nothing(variable.aval) for variable in equation.outvars[carried:])]
         columns = zip(*(rows[step] for step in range(length)), strict=True)
         return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
+
+    def _keep(self, equation: Any, inputs: list[int]) -> list[int]:
+        inner, places = equation.params["jaxpr"], places_of(equation)
+        body = Program()
+        body.inputs = [body.new_value(variable.aval) for variable in inner.jaxpr.invars]
+        writer = _Writer(body, unroll=False)
+        writer.names, writer.line = self.names, self.line
+        writer.keys = self.keys.of_steps(body, inputs, places.ended)
+        body.outputs = list(writer.write(inner.jaxpr, inner.consts, list(body.inputs)))
+        program = self.program
+        outputs = [program.new_value(variable.aval) for variable in equation.outvars]
+        added: dict[int, int] = {}
+        for place, start in enumerate(body.inputs[places.begun : places.ended]):
+            if (step := writer.addition(body.outputs[place], start)) is not None:
+                aval = body.avals[step]
+                body.outputs.append(step)
+                added[place] = program.new_value(aval.update(shape=(equation.params["length"], *aval.shape)))
+        outputs += added.values()
+        program.add(Loop("scan", tuple(inputs), tuple(outputs), equation, self.line, body, places, added))
+        self.random.update(outputs)
+        self.keys.of_equation(program.equations[-1])
+        return outputs[: len(equation.outvars)]
+
+    def addition(self, total: int, start: int) -> int | None:
+        """Writes what has been added to one value to make another; None where that is nothing, or not all."""
+        added = addends(self.program, total, start)
+        if not added:
+            return None
+        shape, signs = self.program.avals[start].shape, [addend.sign for addend in added]
+
+        def together(*parts: Array) -> Array:
+            terms = [jnp.broadcast_to(-p if sign < 0 else p, shape) for p, sign in zip(parts, signs, strict=True)]
+            return sum(terms[1:], terms[0])
+
+        return self._computed(together, *(addend.value for addend in added))
 
     def _nothing(self, aval: Any) -> int:
         """Writes an array that has no elements."""
@@ -260,32 +290,6 @@ class _Writer:
         program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
 
 
-def _rank(atom: Any) -> int:
-    return len(atom.aval.shape)
-
-
 def _put_together(arrays: Sequence[Array], axis: int) -> Array:
     """Stacks, by equations that `distributing` knows."""
     return jax.lax.concatenate([jax.lax.expand_dims(array, (axis,)) for array in arrays], axis)
-
-
-def count_draws(equation: Any) -> int:
-    """Returns how many draws stand inside an equation (in a step of its, if it is a scan)."""
-    if equation.primitive is draw_p:
-        return 1
-    total = 0
-    for inner in _inner_jaxprs(equation.params):
-        for each in inner.eqns:
-            count = count_draws(each)
-            total += count * (each.params["length"] if each.primitive.name == "scan" else 1)
-    return total
-
-
-def _inner_jaxprs(params: dict[str, Any]) -> list[Any]:
-    found = []
-    for value in params.values():
-        for candidate in value if isinstance(value, tuple | list) else (value,):
-            candidate = getattr(candidate, "jaxpr", candidate)
-            if hasattr(candidate, "eqns"):
-                found.append(candidate)
-    return found

@@ -14,6 +14,7 @@ from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import compile_call, credited_call
+from hnca.programs.loops.crediting import check_estimator, compile_loops, credited_loops
 from hnca.programs.no_examples import credited_nothing
 from hnca.programs.once import differentiable_once
 from hnca.programs.whole_batch import compile_whole, credited_whole
@@ -27,6 +28,7 @@ def credited(
     estimator: Estimator | None = None,
     stateful: bool = False,
     whole_batch: bool = False,
+    unroll: bool = True,
 ) -> Callable[..., Any]:
     """Returns a function whose ordinary derivative is an unbiased estimate of the gradient of `function`'s expectation.
 
@@ -45,6 +47,10 @@ def credited(
         whole_batch: whether `function` is of the whole batch, with `in_axes` saying which arguments have it as their
             first axis, and returns a sum or mean over it; one key may draw for all. It is credited example by example,
             and refused where it is not certain that no step mixes examples.
+        unroll: whether a `jax.lax.scan` with draws in it is written out step by step, at a compile time that grows with
+            the square of its length where each step reads all before it. False leaves loops as they are, for
+            `hnca.HNCA` and `hnca.REINFORCE`: HNCA runs the whole function anew for every other value of every unit,
+            side by side, and no message has a closed form then.
 
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
@@ -57,6 +63,10 @@ def credited(
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
         raise ValueError(f"{_name(function)}: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
+    if not unroll:
+        if whole_batch:
+            raise ValueError(f"{_name(function)}: whole_batch=True and unroll=False; expected one of the two.")
+        check_estimator(_name(function), estimator)
 
     @wraps(function)
     def call(
@@ -66,7 +76,11 @@ def credited(
         if not stateful and estimator_state is None:
             _warn_of_forgotten_state(estimator)
         given = _name(function), function, arguments, keywords, in_axes, has_aux
-        if whole_batch:
+        if not unroll:
+            looped = compile_loops(*given)
+            program, flat = looped.program, looped.flat
+            value, rest = credited_loops(estimator, looped, estimator_state)
+        elif whole_batch:
             whole = compile_whole(*given)
             program, flat = whole.program, whole.flat
             value, rest = credited_whole(estimator, whole, estimator_key, estimator_state)
@@ -94,6 +108,7 @@ def value_and_grad(
     estimator: Estimator | None = None,
     stateful: bool = False,
     whole_batch: bool = False,
+    unroll: bool = True,
 ) -> Callable[..., Any]:
     """Returns a function that gives the value of `function` and an unbiased estimate of its expectation's gradient.
 
@@ -118,6 +133,7 @@ def value_and_grad(
         estimator: how credits are estimated; by default `hnca.HNCA()`.
         stateful: whether the estimator's state is returned beside the value.
         whole_batch: whether `function` is of the whole batch, as for `hnca.credited`.
+        unroll: whether scans with draws in them are written out step by step, as for `hnca.credited`.
 
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
@@ -136,6 +152,7 @@ def value_and_grad(
         estimator=estimator,
         stateful=stateful,
         whole_batch=whole_batch,
+        unroll=unroll,
     )
     places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not places or any(isinstance(place, str) for place in places):
@@ -168,6 +185,7 @@ def grad(
     estimator: Estimator | None = None,
     stateful: bool = False,
     whole_batch: bool = False,
+    unroll: bool = True,
 ) -> Callable[..., Any]:
     """Returns a function that gives an unbiased estimate of the gradient of `function`'s expectation.
 
@@ -182,6 +200,7 @@ def grad(
         estimator=estimator,
         stateful=stateful,
         whole_batch=whole_batch,
+        unroll=unroll,
     )
 
     @wraps(function)

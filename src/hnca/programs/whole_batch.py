@@ -11,6 +11,7 @@ from hnca.estimators import Estimator
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, flatten
 from hnca.programs.batch_of_one import BatchOfOne, batch_of_one
+from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Credited, held, one_if_possible, shape_of, traced, warn_of_draws_by_jax
 from hnca.programs.equations import Program, read
 from hnca.programs.model import model_of
@@ -89,7 +90,8 @@ def credited_whole(
     arrays = [a if of.axis is None else _rows(a, of.axis) for a, of in zip(read_of_whole, one.inputs, strict=True)]
     own, marks = run_pass(plan, arrays, [of.axis is not None for of in one.inputs], given)
     most = most_of(estimator, plan)
-    model = model_of(plan, held(own), marks, held(flat.arrays), flat.mapped, flat.batch_shape, most)
+    example = seen(program, flat, plan.dtype)
+    model = model_of(plan, held(own), marks, example, flat.batch_shape, most)
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     if found.passes is not None:
         raise ValueError(

@@ -1,0 +1,172 @@
+"""From a call whose loops stay loops to the estimate of its expectation's gradient."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from hnca.baselines import Baseline
+from hnca.estimators import HNCA, REINFORCE, Estimator
+from hnca.estimators._centring import centred
+from hnca.programs.arguments import InAxes, flatten
+from hnca.programs.beforehand import seen
+from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_draws_by_jax
+from hnca.programs.equations import Program, read
+from hnca.programs.loop import Loop
+from hnca.programs.loops.compiled import Looped
+from hnca.programs.loops.credits import Example, by_score, evaluations, hindsight
+from hnca.programs.loops.keys import require_moving_keys
+from hnca.programs.loops.reach import reach_of, sites_of
+from hnca.programs.loops.running import Record, Site, run_loops
+from hnca.programs.loops.terms import terms_of
+from hnca.programs.plan import MAXIMUM_EVALUATIONS
+from hnca.programs.primitives import OBSERVING
+from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
+from hnca.units._noise import at_least_float32
+
+
+def compile_loops(
+    owner: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    in_axes: InAxes,
+    has_aux: bool,
+) -> Looped:
+    """Returns a call of a function of one example, traced with its loops as they are.
+
+    Raises:
+        ValueError: as for `hnca.value_and_grad`; for a loop whose steps draw with one key.
+    """
+    flat = flatten(owner, arguments, keywords, in_axes)
+    examples = [shape_of(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
+    program, structure = traced(owner, function, flat, examples, has_aux, unroll=False)
+    require_moving_keys(program)
+    warn_of_draws_by_jax(program, flat)
+    terms, sites = terms_of(program), sites_of(program)
+    if not terms.leaves:
+        names = ", ".join(place.draw.name for place in sites.values())
+        raise ValueError(f"hnca: what the function returns depends on none of its draws, {names}.")
+    return Looped(program, terms, reach_of(program, terms), sites, flat, structure)
+
+
+def check_estimator(owner: str, estimator: Estimator) -> None:
+    """Raises a ValueError for an estimator that does not know loops, or an option that has no meaning there."""
+    if not isinstance(estimator, HNCA | REINFORCE):
+        raise ValueError(
+            f"{owner}: unroll=False and estimator {type(estimator).__name__}; expected hnca.HNCA or hnca.REINFORCE, "
+            "which know loops, or unroll=True."
+        )
+    if isinstance(estimator, HNCA):
+        plain = HNCA(estimator.baseline)
+        for option in ("control", "counterfactuals", "marginalise", "prune_children", "prune_upstream"):
+            if (found := getattr(estimator, option)) != getattr(plain, option):
+                raise ValueError(
+                    f"{owner}: unroll=False and HNCA({option}={found!r}); expected no option but a baseline, or "
+                    "unroll=True."
+                )
+
+
+def credited_loops(
+    estimator: Estimator, looped: Looped, state: PyTree, given: Mapping[Site, Array] | None = None
+) -> tuple[Float[Array, ""], Credited]:
+    """As `credited_call`, for a function whose loops stay loops.
+
+    A baseline is of each term and step: what is subtracted is the sum of all that come after a draw.
+
+    Args:
+        estimator: HNCA or REINFORCE.
+        looped: the call.
+        state: of the baselines; None to begin.
+        given: values the draws of one example are to take, where there is no batch; None to draw them.
+    """
+    flat, program = looped.flat, looped.program
+    _check_observed(estimator, program)
+
+    def one(arrays: list[Array]) -> tuple[list[Array], Record, dict[int, Array], list[Array]]:
+        values, record = run_loops(program, arrays, given)
+        coefficients = looped.terms.coefficients(values)
+        outputs = [jnp.asarray(read(program, values, atom)) for atom in program.outputs]
+        return outputs, record, coefficients, looped.terms.values(held(values), coefficients)
+
+    axes = [0 if mark else None for mark in flat.mapped]
+    over_batch = partial(jax.vmap, in_axes=(axes,)) if flat.batch_shape else (lambda function: function)
+    outputs, record, coefficients, terms = over_batch(one)(flat.arrays)
+    terms = held(terms)
+    left, state = _centred(estimator, looped, terms, state)
+    batch = max((1, *flat.batch_shape))
+    is_hindsight = isinstance(estimator, HNCA)
+    if is_hindsight:
+        _warn_of_dear_draws(looped)
+
+    def credits_of(example: Example) -> dict:
+        return hindsight(looped, example, batch) if is_hindsight else by_score(looped, example)
+
+    example = Example(held(flat.arrays), held(record), held(coefficients), terms, left)
+    in_axes = Example(axes, *(0 for _ in range(4)))  # type: ignore[arg-type]
+    credits = jax.vmap(credits_of, in_axes=(in_axes,))(example) if flat.batch_shape else credits_of(example)
+    total = jnp.mean(outputs[0])
+    total *= jnp.where(jnp.all(record.possible), 1.0, jnp.nan).astype(total.dtype)
+    for site, credit in credits.items():
+        logits = finite_logits(record.logits[site])
+        product = jnp.sum(held(credit).reshape(logits.shape) * logits) / jnp.asarray(batch, logits.dtype)
+        total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
+    aux = looped.structure.unflatten([total, *outputs[1:]])[1]
+    return with_derivative_of_its_kind(total), Credited(held(aux), held(state))
+
+
+def _centred(estimator: Estimator, looped: Looped, terms: list[Array], state: PyTree) -> tuple[list[Array], PyTree]:
+    """Returns the terms less their baselines, one for each step, and the baselines' state."""
+    baseline = getattr(estimator, "baseline", None)
+    if not isinstance(baseline, Baseline):
+        return terms, {}
+    program, flat, dtype = looped.program, looped.flat, at_least_float32(terms[0].dtype)
+    inputs = seen(program, flat, dtype)
+    if inputs is None:
+        inputs = jnp.zeros((*flat.batch_shape, 0), dtype)
+    found, after = [], []
+    for place, term in enumerate(terms):
+        steps = term.shape[len(flat.batch_shape) :]
+        if state is None:
+            first = baseline.init(inputs.shape[-1], dtype)
+            before = jax.tree.map(lambda a, s=steps: jnp.broadcast_to(a, (*s, *a.shape)), first)
+        else:
+            before = state[place]
+        one = partial(centred, baseline)
+        if steps:
+            one = jax.vmap(one, in_axes=(0, None, -1), out_axes=(-1, 0))
+        left, new = one(before, inputs, term)
+        found.append(left)
+        after.append(new)
+    return found, tuple(after)
+
+
+def _check_observed(estimator: Estimator, program: Program) -> None:
+    """Raises a ValueError where HNCA would ask again what is observed once."""
+    if not isinstance(estimator, HNCA):
+        return
+    for equation in program.equations:
+        if isinstance(equation, Loop):
+            _check_observed(estimator, equation.body)
+        elif equation.name in (*OBSERVING, "hnca_observed"):
+            raise ValueError(
+                f"hnca: what is observed at {equation.line} cannot be asked again, and with unroll=False HNCA runs the "
+                "whole program anew for other values of its draws; expected hnca.REINFORCE(hnca.RunningMean()), or "
+                "unroll=True."
+            )
+
+
+def _warn_of_dear_draws(looped: Looped) -> None:
+    for place in looped.sites.values():
+        count = evaluations(place)
+        if count > MAXIMUM_EVALUATIONS:
+            warnings.warn(
+                f"hnca: with unroll=False the program would be run anew {count} times for the draw at "
+                f"{place.draw.line}, more than {MAXIMUM_EVALUATIONS}, and it is credited by the score, as REINFORCE "
+                "does: unbiased, with its variance.",
+                stacklevel=3,
+            )

@@ -1,0 +1,118 @@
+"""Which draws can change which terms, step by step: no draw changes what came before it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hnca.programs.dependence import depends_on
+from hnca.programs.equations import Draw, Program
+from hnca.programs.loop import Loop, loops_of
+from hnca.programs.loops.running import Site
+from hnca.programs.loops.terms import Leaf, Terms
+
+NEVER, WHOLE, FROM_HERE, FROM_NEXT = "never", "whole", "from here", "from next"
+"""How a draw reaches a term: not; as a whole; in its own step of their loop and all later ones; in later ones alone."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How every draw reaches every term.
+
+    Attributes:
+        ways: by site, one for each leaf in order. What is said of a draw in loops has an axis of steps, those of the
+            outermost loop.
+    """
+
+    ways: Mapping[Site, tuple[str, ...]]
+
+    def after(self, site: Site, terms: list[Float[Array, "..."]]) -> Float[Array, "..."]:
+        """Returns the sum of all that a draw can change, `[steps]` or `[]`, in the order of steps."""
+        total = jnp.zeros((), terms[0].dtype)
+        for way, term in zip(self.ways[site], terms, strict=True):
+            if way == NEVER:
+                continue
+            if way == WHOLE:
+                total += jnp.sum(term)
+                continue
+            later = jnp.flip(jnp.cumsum(jnp.flip(term)))
+            total = total + (later if way == FROM_HERE else later - term)
+        return total
+
+    def before(self, leaf: int, term: Array, by_site: Mapping[Site, Array]) -> Float[Array, "..."]:
+        """Returns, in the shape of a term, the sum of what is said of all draws that can change it.
+
+        Args:
+            leaf: the number of the term among all.
+            term: `[steps]` or `[]`.
+            by_site: what is said of every draw, `[steps]` or `[]`, in the order of steps.
+        """
+        total = jnp.zeros_like(term)
+        for site, said in by_site.items():
+            way = self.ways[site][leaf]
+            if way == WHOLE:
+                total += jnp.sum(said)
+            elif way != NEVER:
+                sofar = jnp.cumsum(said)
+                total += sofar if way == FROM_HERE else sofar - said
+        return total
+
+
+def reach_of(program: Program, terms: Terms) -> Reach:
+    """Returns how every draw of a program reaches every term."""
+    ways: dict[Site, tuple[str, ...]] = {}
+    for site in sites_of(program):
+        first = site[0]
+        loop = next((loop for loop in loops_of(program) if loop.outputs[0] == first), None)
+        after = depends_on(program, {first} if loop is None else {*loop.outputs}, through_draws=True)
+        ways[site] = tuple(_way(program, loop, site, leaf, after) for leaf in terms.leaves)
+    return Reach(ways)
+
+
+class Place(NamedTuple):
+    """A draw, where it stands.
+
+    Attributes:
+        draw: the draw.
+        lengths: how many steps each loop around it has, from the outermost on.
+        dtype: of what it draws.
+    """
+
+    draw: Draw
+    lengths: tuple[int, ...]
+    dtype: jnp.dtype
+
+    @property
+    def units(self) -> int:
+        """How many units it has in all steps together."""
+        return math.prod(self.lengths) * self.draw.units
+
+
+def sites_of(program: Program) -> dict[Site, Place]:
+    """Returns every draw of a program, those inside loops too."""
+    found: dict[Site, Place] = {}
+    for step in program.steps:
+        if isinstance(step, Draw):
+            found[(step.output,)] = Place(step, (), program.avals[step.output].dtype)
+        elif isinstance(step, Loop):
+            for site, inside in sites_of(step.body).items():
+                lengths = (step.length, *inside.lengths)
+                found[(step.outputs[0], *site)] = inside._replace(lengths=lengths)
+    return found
+
+
+def _way(program: Program, loop: Loop | None, site: Site, leaf: Leaf, after: set[int]) -> str:
+    if leaf.value not in after:
+        return NEVER
+    if loop is None or leaf.loop is not loop:
+        return WHOLE
+    # Within a step, what does not come after the draw is changed from the next one on.
+    root = next((e.outputs for e in loops_of(loop.body) if e.outputs[0] == site[1]), (site[1],))
+    within = depends_on(loop.body, {*root}, through_draws=True)
+    rows = loop.outputs[loop.places.carried :]
+    of_step = loop.body.outputs[loop.places.carried :]
+    changed = {row for row, value in zip(rows, of_step, strict=True) if value in within}
+    return FROM_HERE if leaf.value in depends_on(program, changed, through_draws=True) else FROM_NEXT

@@ -1,0 +1,90 @@
+"""What goes wrong in loops that stay loops, and what is said of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from loops import X, chain, of_loops, parameters, walk
+
+import hnca
+
+
+def test_actions_that_cannot_have_been_taken_are_not_learned_from():
+    value, gradient = jax.jit(hnca.value_and_grad(walk, in_axes=(None, 0, None), unroll=False))(
+        parameters(), jnp.asarray([[1.0, 0.5], [1.0, 0.0]]), jnp.ones(2)
+    )
+    assert np.isnan(value)
+    assert np.isnan(gradient["a"])
+
+
+def test_what_is_observed_is_credited_by_the_score(float64):
+    def observed(p, key, x):
+        return of_loops(chain)(p, key, x) + hnca.observed(of_loops(chain)(p, jax.random.fold_in(key, 1), x))
+
+    arguments = parameters(), jax.random.key(0), jnp.asarray(X)
+    with pytest.raises(ValueError, match=r"observed at .* cannot be asked again.*REINFORCE"):
+        hnca.grad(observed, unroll=False)(*arguments)
+    hnca.check_unbiased(observed, arguments, estimator=hnca.REINFORCE(), unroll=False)
+
+
+def one_key(p, key, x):
+    return jax.lax.scan(lambda s, _: (hnca.bernoulli(key, p["a"] * s), None), x[0], None, length=3)[0]
+
+
+def carried_unchanged(p, key, x):
+    def step(carry, _):
+        key, state = carry
+        return (key, hnca.bernoulli(key, p["a"] * state)), None
+
+    return jax.lax.scan(step, (key, x[0]), None, length=3)[0][1]
+
+
+def once_more_in_each_outer_step(p, key, x):
+    keys = jax.random.split(key, 2)
+
+    def outer(state, _):
+        return jax.lax.scan(lambda s, k: (hnca.bernoulli(k, p["a"] * s), None), state, keys)[0], None
+
+    return jax.lax.scan(outer, x[0], None, length=2)[0]
+
+
+def two_loops_of_the_same_keys(p, key, x):
+    def step(state, key):
+        return hnca.bernoulli(key, p["a"] * state), None
+
+    keys = jax.random.split(key, 2)
+    return jax.lax.scan(step, jax.lax.scan(step, x[0], keys)[0], keys)[0]
+
+
+@pytest.mark.parametrize(
+    "program", [one_key, carried_unchanged, once_more_in_each_outer_step, two_loops_of_the_same_keys]
+)
+def test_keys_that_are_used_again(program):
+    with pytest.raises(ValueError, match="one key"):
+        hnca.grad(program, unroll=False)(parameters(), jax.random.key(0), jnp.ones(2))
+
+
+def test_a_draw_of_jax_in_a_loop_is_warned_of():
+    def mixed(p, key, x):
+        def step(state, key):
+            first, second = jax.random.split(key)
+            noise = jax.random.bernoulli(first, jax.nn.sigmoid(p["a"])).astype(state.dtype)
+            return hnca.bernoulli(second, p["a"] * state) + noise, None
+
+        return jax.lax.scan(step, x[0], jax.random.split(key, 3))[0]
+
+    with pytest.warns(UserWarning, match="is none of hnca's"):
+        jax.eval_shape(hnca.grad(mixed, unroll=False), parameters(), jax.random.key(0), jnp.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"estimator": hnca.DisARM()}, "estimator DisARM; expected hnca.HNCA or hnca.REINFORCE"),
+        ({"estimator": hnca.HNCA(counterfactuals=4)}, r"HNCA\(counterfactuals=4\); expected no option"),
+        ({"whole_batch": True}, "whole_batch=True and unroll=False"),
+    ],
+)
+def test_what_loops_do_not_know(settings, message):
+    with pytest.raises(ValueError, match=message):
+        hnca.grad(of_loops(chain), unroll=False, **settings)

@@ -1,0 +1,57 @@
+"""A baseline must not read what was drawn: of a stored episode neither actions nor what they were worth."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hnca
+
+PAYS = (0.7, -1.3)
+
+
+def given(p, observation, action, reward):
+    taken = hnca.bernoulli(None, p["a"] * observation + p["b"], given=action)
+    return hnca.observed(reward + 0.0 * taken)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "unroll"),
+    [
+        (hnca.REINFORCE(hnca.LearnedBaseline(0.1)), True),
+        (hnca.REINFORCE(hnca.LearnedBaseline(0.1)), False),
+        (hnca.NVIL(), True),
+    ],
+)
+def test_stored_actions_and_rewards_are_not_read(float64, estimator, unroll):
+    p, observation = {"a": jnp.asarray(0.4), "b": jnp.asarray(-0.2)}, jnp.asarray(1.5)
+    both = jax.jit(
+        hnca.value_and_grad(given, in_axes=(None, 0, 0, 0), estimator=estimator, stateful=True, unroll=unroll)
+    )
+    actions = jnp.asarray([0.0, 1.0, 1.0, 0.0])
+    rewards = jnp.asarray([PAYS[0], PAYS[1], PAYS[1], PAYS[0]])
+    state = None
+    for _ in range(20):
+        (_, state), _ = both(p, jnp.full(4, observation), actions, rewards, estimator_state=state)
+    up = jax.nn.sigmoid(p["a"] * observation + p["b"])
+    found = [
+        both(p, observation[None], actions[i : i + 1], rewards[i : i + 1], estimator_state=state)[1] for i in (0, 1)
+    ]
+    slope = up * (1 - up) * (PAYS[1] - PAYS[0])
+    for name, exact in {"a": slope * observation, "b": slope}.items():
+        np.testing.assert_allclose((1 - up) * found[0][name] + up * found[1][name], exact, rtol=0, atol=1e-10)
+
+
+def test_observations_are_read(float64):
+    """What logits are made of was there beforehand, though the reward is computed from it too."""
+
+    def loss(p, observation, key):
+        action = hnca.bernoulli(key, p * observation)
+        return hnca.observed(action * observation)
+
+    estimator = hnca.REINFORCE(hnca.LearnedBaseline(0.1))
+    both = jax.jit(hnca.value_and_grad(loss, in_axes=(None, 0, 0), estimator=estimator, stateful=True))
+    observations, keys = jnp.asarray([-1.0, 2.0]), jax.random.split(jax.random.key(0), 2)
+    (_, state), _ = both(jnp.asarray(0.3), observations, keys, estimator_state=None)
+    read = [leaf.shape for leaf in jax.tree.leaves(state) if leaf.ndim == 2]
+    assert (1, 100) in read or (100, 1) in read
