@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from loops import X, chain, of_loops, parameters, walk
+from mistakes import MISTAKES
 
 import hnca
 
@@ -25,6 +26,24 @@ def test_what_is_observed_is_credited_by_the_score(float64):
     with pytest.raises(ValueError, match=r"observed at .* cannot be asked again.*REINFORCE"):
         hnca.grad(observed, unroll=False)(*arguments)
     hnca.check_unbiased(observed, arguments, estimator=hnca.REINFORCE(), unroll=False)
+
+
+OF_LOOPS = {"a scanned key": "one key for several of its units", "feedback": "cannot be asked again"}
+
+
+@pytest.mark.parametrize("name", [name for name in MISTAKES if name != "too long"])
+def test_mistakes_are_told_where_loops_stay_loops(name):
+    function, says = MISTAKES[name]
+    with pytest.raises(ValueError, match=OF_LOOPS.get(name, says)):
+        hnca.grad(function, unroll=False)(jnp.ones(3))
+
+
+def test_a_batch_needs_a_key_an_example():
+    def walk(p, key, x):
+        return jax.lax.scan(lambda s, k: (hnca.bernoulli(k, p * s), None), x, jax.random.split(key, 3))[0]
+
+    with pytest.raises(ValueError, match="uses one key for the whole batch"):
+        hnca.grad(walk, in_axes=(None, None, 0), unroll=False)(jnp.ones(()), jax.random.key(0), jnp.ones(2))
 
 
 def one_key(p, key, x):

@@ -120,7 +120,34 @@ def spread(offset):
     return program
 
 
+def of_few_units(bend):
+    """What is steep, or none, where nothing but an exact 0 is left of what units add up to."""
+
+    def program(d, p, k, x):
+        weights = jax.nn.softplus(p["bias"] * 1.371)
+        return bend(d.bernoulli(k, p["bias"]) * weights, jnp.asarray(WORTH, x.dtype)) * p["bias"][0]
+
+    return program
+
+
+def votes(scale):
+    """Ties of counts that are learned or data by their scale."""
+
+    def program(d, p, k, x):
+        z = d.categorical(k, jnp.outer(jnp.ones(4, x.dtype), p["bias"]))
+        return p["bias"][jnp.argmax(jnp.sum(jax.nn.one_hot(z, 3, dtype=x.dtype), axis=0) * scale(p, x))]
+
+    return program
+
+
 PROGRAMS = {
+    "a weighted mean": of_few_units(lambda a, x: jnp.sum(a * x) / (jnp.sum(a) + 1e-8)),
+    "shares": of_few_units(lambda a, x: jnp.sum(a / (jnp.sum(a) + 1e-8) * x)),
+    "a ratio": of_few_units(lambda a, x: jnp.mean(a * x**2) / (jnp.mean(a * x**2) + 0.37 * jnp.mean(a) + 1e-9)),
+    "an inverse": of_few_units(lambda a, x: 1e-7 / (jnp.mean(a) + 1e-7)),
+    "normalised": of_few_units(lambda a, x: jnp.sum(a * x) * jax.lax.rsqrt(jnp.mean(a**2) + 1e-12)),
+    "votes, learned": votes(lambda p, x: 0.1 + 0 * p["bias"][0]),
+    "votes, data": votes(lambda p, x: jnp.abs(x[0]) * 0.1),
     **{f"{use.__name__}, {n:g}": masked(n, use) for n in (-1e9, LOWEST) for use in (worth, attended, later_units)},
     "logsumexp": masked(-1e9, lambda d, k, p, scores: jax.nn.logsumexp(scores)),
     "the largest": masked(-1e9, lambda d, k, p, scores: jnp.max(scores)),
@@ -156,3 +183,17 @@ def test_it_is_as_exact_as_32_bits_can_be(name, quick_compilation):
     for mean, leaf in zip(jax.tree.leaves(found.expected), jax.tree.leaves(truth), strict=True):
         # Of 16 bits a product of weights has three digits at most.
         np.testing.assert_allclose(mean, leaf, atol=(4e-2 if name == "two dtypes" else 2e-4) * largest)
+
+
+def test_a_root_of_what_many_units_add_up_to():
+    """More than are evaluated at no price; a root, too, of what may not be an ulp below 0."""
+    w = jnp.asarray(np.random.default_rng(0).uniform(0.1, 1, 70), jnp.float32)
+
+    def loss(logits, key):
+        first, second = jax.random.split(key)
+        share = jnp.sum(hnca.bernoulli(second, logits + 7) * w) / jnp.sum(w)
+        return jnp.sqrt(jnp.mean(hnca.bernoulli(first, logits) * w) + 1e-12) + jnp.sqrt(1 + 1e-6 - share)
+
+    keys = jax.random.split(jax.random.key(0), 300)
+    gradients = jax.jit(jax.vmap(hnca.grad(loss), in_axes=(None, 0)))(jnp.full(70, -3.5), keys)
+    assert np.all(np.isfinite(gradients))

@@ -9,6 +9,7 @@ import optax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from hnca._numbers import is_number
 from hnca.baselines import _regression as regression
 from hnca.baselines._base import Baseline
 from hnca.baselines._regression import Regression
@@ -54,9 +55,9 @@ class LearnedBaseline(Baseline):
     decay: float = eqx.field(static=True, default=0.99)
 
     def __check_init__(self):
-        if not 0 < self.learning_rate < math.inf:
+        if not is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"LearnedBaseline: learning_rate={self.learning_rate!r}; expected a positive number.")
-        if not 0 <= self.decay < 1:
+        if not is_number(self.decay) or not 0 <= self.decay < 1:
             raise ValueError(f"LearnedBaseline: decay={self.decay!r}; expected a number in [0, 1).")
 
     def init(self, size: int, dtype: DTypeLike) -> LearnedState:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from hnca._numbers import is_number
 from hnca.baselines._base import Baseline
 
 
@@ -47,7 +48,7 @@ class RunningMean(Baseline):
     debias: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
-        if not 0 <= self.decay < 1:
+        if not is_number(self.decay) or not 0 <= self.decay < 1:
             raise ValueError(f"RunningMean: decay={self.decay!r}; expected a number in [0, 1).")
 
     def init(self, size: int, dtype: DTypeLike) -> Average | Float[Array, ""]:

@@ -15,6 +15,7 @@ from hnca.estimators._estimate import Combined as Combined
 from hnca.estimators._estimate import Credits as Credits
 from hnca.estimators._estimate import Estimate as Estimate
 from hnca.estimators._estimate import Passes as Passes
+from hnca.estimators._requirements import require_state
 from hnca.estimators._surrogate import direct_credits as direct_credits
 from hnca.estimators._surrogate import gradient_of, held_fixed, with_inputs_of
 from hnca.network import Network, Trace
@@ -135,7 +136,10 @@ class Estimator(eqx.Module):
         state: PyTree = None,
     ) -> Attribution:
         """Returns the credits alone, for a caller that does its own backpropagation; arguments as for `__call__`."""
-        state = self.init(network, objective) if state is None else state
+        if state is None:
+            state = self.init(network, objective)
+        else:
+            require_state(self, jax.eval_shape(lambda: self.init(network, objective)), state)
         network, objective, trace = held_fixed((network, objective, trace))
         key = None if key is None else jax.random.fold_in(key, OWN_KEYS)
         passes = self.passes(network, trace, key)

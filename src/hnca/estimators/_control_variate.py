@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._numbers import is_number
 from hnca.estimators._adaptation import AdaptationState, adapted, mean_square
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
@@ -49,10 +50,10 @@ class RelaxedControlVariate(Estimator):
     def __check_init__(self):
         for name, value in (("temperature", self.temperature), ("learning_rate", self.learning_rate)):
             least = 0 if name == "learning_rate" else math.ulp(0.0)
-            if not least <= value < math.inf:
+            if not is_number(value) or not least <= value < math.inf:
                 expected = "a number of at least 0" if name == "learning_rate" else "a number above 0"
                 raise ValueError(f"{type(self).__name__}: {name}={value!r}; expected {expected}.")
-        if not math.isfinite(self.scale):
+        if not is_number(self.scale) or not math.isfinite(self.scale):
             raise ValueError(f"{type(self).__name__}: scale={self.scale!r}; expected a finite number.")
 
     @abstractmethod

@@ -3,8 +3,10 @@
 import math
 
 import jax
-from jaxtyping import Array, Float, Key
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._numbers import is_count
 from hnca.network import Network
 from hnca.objectives import Objective, roles
 from hnca.units import Bernoulli, Layer
@@ -64,10 +66,31 @@ def require_instance(owner: str, argument: str, value: object, kind: type, such_
 
 
 def require_samples(estimator: object, samples: int) -> None:
-    """Raises a ValueError unless there are at least two samples."""
-    if samples < 2:
+    """Raises a ValueError unless there are at least two samples, a whole number."""
+    if not is_count(samples, 2):
         name = type(estimator).__name__
-        raise ValueError(f"{name}: samples={samples!r}; expected at least 2, as each is another's baseline.")
+        raise ValueError(f"{name}: samples={samples!r}; expected an int of at least 2, as each is another's baseline.")
+
+
+def require_state(estimator: object, expected: PyTree, state: PyTree) -> None:
+    """Raises a ValueError for a state that is not of the structure and shapes with which the estimator begins.
+
+    Args:
+        estimator: whose.
+        expected: arrays, or their shapes.
+        state: what it was given.
+    """
+    shapes = [jax.tree.map(jnp.shape, tree) for tree in (expected, state)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{type(estimator).__name__}: state={_summary(state)}; expected None to begin, or what the last call for "
+            f"the same function or network returned: {_summary(expected)} (of a program it is estimator_state=)."
+        )
+
+
+def _summary(state: PyTree) -> str:
+    text = str(jax.tree.map(lambda leaf: "x".join(map(str, jnp.shape(leaf))) or "[]", state))
+    return text if len(text) < 300 else f"{text[:300]}..."
 
 
 def require_temperature(estimator: object, temperature: Temperature) -> None:
@@ -79,6 +102,8 @@ def require_temperature(estimator: object, temperature: Temperature) -> None:
         allowed = bool(temperature > 0) and bool(temperature < math.inf)
     except jax.errors.TracerBoolConversionError:
         return
+    except (TypeError, ValueError):
+        allowed = False
     if not allowed:
         raise ValueError(
             f"{type(estimator).__name__}: temperature={temperature!r}; expected a finite number above 0, such as 0.5."

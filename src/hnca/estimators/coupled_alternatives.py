@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from hnca._numbers import is_count
 from hnca.estimators._alternatives import (
     Cells,
     cell_weights,
@@ -70,7 +71,7 @@ class CoupledAlternatives(Estimator):
 
     def __check_init__(self):
         count = self.alternatives
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        if not is_count(count, 1):
             raise ValueError(
                 f"CoupledAlternatives: alternatives={count!r}; expected how many an example has, an int of at least 1."
             )

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hnca._numbers import is_number
 from hnca.estimators._base import Credits
 from hnca.estimators._downstream import downstream_values, over_logits
 from hnca.estimators._expansion import inner
@@ -74,9 +75,9 @@ class DoubleControlVariates(IndependentPassesEstimator):
     decay: float = eqx.field(static=True, default=0.9)
 
     def __check_init__(self):
-        if not math.isfinite(self.scale):
+        if not is_number(self.scale) or not math.isfinite(self.scale):
             raise ValueError(f"DoubleControlVariates: scale={self.scale!r}; expected a finite number, such as 1.0.")
-        if not 0 <= self.decay <= 1:
+        if not is_number(self.decay) or not 0 <= self.decay <= 1:
             raise ValueError(f"DoubleControlVariates: decay={self.decay!r}; expected a number from 0 to 1.")
 
     def init(self, network: Network, objective: Objective | Component) -> dict[str, Regression]:

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hnca._numbers import is_number
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
 from hnca.estimators._requirements import Temperature, require_temperature
@@ -44,7 +45,7 @@ class GappedStraightThrough(PathwiseEstimator):
 
     def __check_init__(self):
         require_temperature(self, self.temperature)
-        if not 0 <= self.gap < math.inf:
+        if not is_number(self.gap) or not 0 <= self.gap < math.inf:
             raise ValueError(f"GappedStraightThrough: gap={self.gap!r}; expected a finite number of at least 0.")
 
     def derivative(

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hnca._numbers import is_count
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
 from hnca.estimators._requirements import Temperature, require_key, require_temperature
@@ -43,7 +44,7 @@ class GumbelRao(PathwiseEstimator):
 
     def __check_init__(self):
         require_temperature(self, self.temperature)
-        if self.draws < 1:
+        if not is_count(self.draws, 1):
             raise ValueError(f"GumbelRao: draws={self.draws!r}; expected at least 1, such as 10.")
 
     def derivative(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._numbers import is_number
 from hnca.baselines import _regression as regression
 from hnca.baselines._regression import Regression
 from hnca.estimators._base import Credits, Estimator, direct_credits
@@ -67,9 +68,9 @@ class NVIL(Estimator):
     learning_rate: float = eqx.field(static=True, default=1e-3)
 
     def __check_init__(self):
-        if not 0 <= self.decay < 1:
+        if not is_number(self.decay) or not 0 <= self.decay < 1:
             raise ValueError(f"NVIL: decay={self.decay!r}; expected a number in [0, 1).")
-        if not self.learning_rate > 0:
+        if not is_number(self.learning_rate) or not self.learning_rate > 0:
             raise ValueError(f"NVIL: learning_rate={self.learning_rate!r}; expected a positive number.")
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hnca._numbers import is_count
 from hnca.estimators._adaptation import hidden_layer, hidden_of
 from hnca.estimators._control_variate import Parameters, RelaxedControlVariate
 from hnca.network import Network
@@ -53,7 +54,7 @@ class RELAX(RelaxedControlVariate):
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
-        if self.hidden_units < 1:
+        if not is_count(self.hidden_units, 1):
             raise ValueError(f"RELAX: hidden_units={self.hidden_units!r}; expected at least 1.")
 
     def initial_surrogates(self, network: Network) -> dict[str, PyTree]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
+from hnca._numbers import is_count, is_number
 from hnca._precision import in_full_precision
 from hnca.estimators._adaptation import AdaptationState, adapted, hidden_layer, hidden_of, mean_square
 from hnca.estimators._base import Credits
@@ -100,11 +101,11 @@ class RODEO(IndependentPassesEstimator):
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
-        if not math.isfinite(self.scale):
+        if not is_number(self.scale) or not math.isfinite(self.scale):
             raise ValueError(f"RODEO: scale={self.scale!r}; expected a finite number, such as 1.0.")
-        if not 0 <= self.learning_rate < math.inf:
+        if not is_number(self.learning_rate) or not 0 <= self.learning_rate < math.inf:
             raise ValueError(f"RODEO: learning_rate={self.learning_rate!r}; expected a number of at least 0.")
-        if self.hidden_units < 1:
+        if not is_count(self.hidden_units, 1):
             raise ValueError(f"RODEO: hidden_units={self.hidden_units!r}; expected at least 1.")
 
     def init(self, network: Network, objective: Objective | Component) -> RODEOState:

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hnca._numbers import is_count
 from hnca.estimators._cost import Cost
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._resampling import ResamplingEstimator
@@ -58,7 +59,7 @@ class UnorderedSet(ResamplingEstimator):
     samples: int = eqx.field(static=True, default=4)
 
     def __check_init__(self):
-        if not 2 <= self.samples <= _MOST:
+        if not is_count(self.samples, 2) or self.samples > _MOST:
             raise ValueError(
                 f"UnorderedSet: samples={self.samples!r}; expected from 2 to {_MOST}, as all orders in which they may "
                 "have been drawn are counted; use MultiSampleLeaveOneOut for more."

@@ -90,7 +90,9 @@ def _named(path: tuple[Any, ...]) -> str:
 
 def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> list[int | None]:
     whole = in_axes is None or isinstance(in_axes, int)
-    if not whole and not isinstance(in_axes, list | tuple):
+    axes = jax.tree.leaves(in_axes, is_leaf=lambda a: a is None)
+    are_axes = all(axis is None or (isinstance(axis, int) and not isinstance(axis, bool)) for axis in axes)
+    if not are_axes or (not whole and not isinstance(in_axes, list | tuple)):
         raise ValueError(
             f"{owner}: in_axes={in_axes!r}; expected None, a number, or a tuple of such, one an argument: (None, 0, 0)."
         )

@@ -21,6 +21,13 @@ from hnca.programs.plan import Plan
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
 
+_NOT_KNOWN = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
 
 class Credited(NamedTuple):
     """What a credited function returns beside its value.
@@ -107,6 +114,12 @@ def traced(
     try:
         return trace_program(of_arrays, examples, unroll), structure[0]
     except Exception as error:
+        if isinstance(error, _NOT_KNOWN):
+            error.add_note(
+                f"hnca: in the function that {owner} is given, what is drawn is not known while it is traced, nor are "
+                "arrays among its arguments, as under jax.jit: choose by jnp.where or jax.lax.cond, not by `if`, look "
+                "up by array[drawn], and leave numpy, float() and range() to what Python knows."
+            )
         keys = next((e.shape for e in examples if _is_key(e) and e.shape), None)
         if keys is not None:
             error.add_note(

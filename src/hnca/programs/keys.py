@@ -41,18 +41,15 @@ class Keys:
         self._of_element: dict[Any, Draw] = {}
         self._noise: dict[Any, str] = {}
 
-    def of_steps(self, body: Program, inputs: Sequence[int], stacked: int) -> "Keys":
-        """Returns the same for the steps of a loop, whose keys come of those that it is given.
+    def of_steps(self, body: Program, inputs: Sequence[int]) -> "Keys":
+        """Returns the same for the steps of a loop; a key of an array that is stacked stands for the whole array.
 
         Args:
             body: one step.
             inputs: what the loop is given for the step's inputs.
-            stacked: from where on these have a row for each step.
         """
         inside = Keys(body)
-        numbers = [self._number(value) for value in inputs]
-        rows = [_Element(number, "a step's") for number in numbers[stacked:]]
-        inside._numbers = dict(zip(body.inputs, [*numbers[:stacked], *rows], strict=True))
+        inside._numbers = {inner: self._number(outer) for inner, outer in zip(body.inputs, inputs, strict=True)}
         inside._draws, inside._of_element, inside._noise = self._draws, self._of_element, self._noise
         return inside
 

@@ -6,6 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
+from hnca.conditionals import Free
+from hnca.programs.equations import Program
+from hnca.units import Bernoulli
+
 
 def log_prob(
     logits: Float[Array, "*logits"], value: Num[Array, "*shape"], *, values: Sequence[int | float] = (0, 1)
@@ -19,18 +23,26 @@ def log_prob(
     Args:
         logits: `[*shape]`, or `[*shape, categories]`.
         value: what is scored. Grey values between 0 and 1 are scored too, as `hnca.bernoulli`'s states.
-        values: the lower and the upper value of Bernoulli units.
+        values: the lower and the upper value of Bernoulli units, whose logits are finite: of others the result is NaN.
 
     Raises:
-        ValueError: for other shapes, or (outside of `jax.jit`) categories that there are not; inside, these are NaN.
+        ValueError: for logits that are no floats, values that do not ascend, other shapes, or (outside of `jax.jit`)
+            categories that there are not, which are NaN inside, or states below 0 or above 1; in a program also for a
+            draw of other `values` than are said.
     """
     logits, value = jnp.asarray(logits), jnp.asarray(value)
+    _require_floats("log_prob", logits)
     if logits.shape == value.shape:
-        low, high = values
+        with jax.ensure_compile_time_eval():
+            low, high = Bernoulli(Free(1), values).values
         state = value.astype(logits.dtype)
         if (low, high) != (0, 1):
             state = (state - jnp.asarray(low, logits.dtype)) / jnp.asarray(high - low, logits.dtype)
-        return state * logits - jax.nn.softplus(logits)
+        if not isinstance(state, jax.core.Tracer) and bool(jnp.any((state < 0) | (state > 1))):
+            raise ValueError(
+                f"log_prob: value has numbers outside of {low} to {high}; expected `values` to say others."
+            )
+        return _bernoulli_log_prob(logits, state)
     if logits.shape[:-1] != value.shape or not jnp.issubdtype(value.dtype, jnp.integer):
         raise ValueError(
             f"log_prob: value of shape {value.shape} and dtype {value.dtype} for logits of shape {logits.shape}; "
@@ -44,16 +56,51 @@ def log_prob(
     return taken - jax.nn.logsumexp(logits, axis=-1)
 
 
+OF_STATES = "_bernoulli_log_prob"
+"""The name under which a program calls what comes next."""
+
+
+@jax.jit
+def _bernoulli_log_prob(logits: Array, state: Array) -> Array:
+    return state * logits - jax.nn.softplus(logits)
+
+
+def check_scored(program: Program, name: str | None, inputs: Sequence[int], line: str) -> None:
+    """Raises a ValueError where `log_prob` takes for states, 0 or 1, what are other values of a draw.
+
+    Args:
+        program: which it stands in.
+        name: of the function that is called there.
+        inputs: its arguments.
+        line: the user's.
+    """
+    draw = program.draws.get(inputs[-1]) if name == OF_STATES else None
+    if draw is not None and draw.values not in (None, (0.0, 1.0)):
+        raise ValueError(
+            f"hnca.log_prob: scores draw {draw.name!r}, whose values are {draw.values}, at {line}; expected "
+            f"values={draw.values}."
+        )
+
+
 def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Float[Array, "*shape"]:
     """Returns the entropy of every unit, in nats, `[*shape]`; sum it for the layer's.
 
     Args:
         logits: `[*shape]`, or, of categorical units, `[*shape, categories]`.
         categorical: whether the last axis is that of the categories.
+
+    Raises:
+        ValueError: for logits that are no floats.
     """
     logits = jnp.asarray(logits)
+    _require_floats("entropy", logits)
     if not categorical:
         return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
     # A category that cannot be has no part in it: 0 log 0 is 0.
     finite = jnp.where(jnp.isfinite(logits), logits, jnp.zeros((), logits.dtype))
     return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jax.nn.softmax(logits) * finite, axis=-1)
+
+
+def _require_floats(owner: str, logits: Array) -> None:
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise ValueError(f"{owner}: logits of dtype {logits.dtype}; expected floats.")

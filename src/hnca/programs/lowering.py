@@ -79,7 +79,10 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
         if cut is not None:
             first, rest = cut
             return Lowering(value, SEQUENTIAL, reason, part, first, rest)
-        reason += ", and what is affine before that differs by example, depends on another draw, is masked or compared"
+        reason += (
+            ", and what is affine before that differs by example, depends on another draw, is masked, compared or next "
+            "to where what comes after is steep"
+        )
     else:
         reason += " from the start"
     return Lowering(value, REPLAY, reason, part)

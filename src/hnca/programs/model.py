@@ -1,6 +1,6 @@
 """A program's network, objective and trace, once its forward pass has run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -114,12 +114,17 @@ def model_of(
     logits = jax.lax.stop_gradient(logits)
     components = _components(plan, run, marks, saved, features, batch_shape, most)
     if not components:
-        raise ValueError(
-            f"hnca: what the function returns depends on none of its draws, {', '.join(layers)}; a reward that was "
-            "observed says on which it does: hnca.observed(reward + 0.0 * action)."
-        )
+        raise depends_on_none(layers)
     objective = ProgramObjective(components, plan.is_log_weight)
     return Model(network, objective, Trace(values, logits, batch_shape))
+
+
+def depends_on_none(draws: Iterable[str]) -> ValueError:
+    """Returns the error of a function that draws in vain."""
+    return ValueError(
+        f"hnca: what the function returns depends on none of its draws, {', '.join(draws)}; a reward that was observed "
+        "says on which it does: hnca.observed(reward + 0.0 * action)."
+    )
 
 
 def _layer(draw: Draw, conditional: Conditional) -> Layer:

@@ -22,6 +22,8 @@ LARGE = {2: 200.0, 4: 3e4, 8: 1e9}
 """From where on a number of the program's text stands for an infinity, by the size of the dtype: a mask."""
 _FEW = 64
 """How many other values of units are evaluated rather than to have a stand-in for an infinity."""
+_OPERATIONS = 2**20
+"""How many operations an example are worth nothing beside a result that is an ulp off, where that matters."""
 
 
 class Part:
@@ -112,7 +114,8 @@ class Part:
 
         None where nothing comes before it, or its rows depend on a draw or differ by example; where it masks, or whole
         numbers are too large for floats; or, as what `rows` add up to is an ulp beside what the program computes, where
-        numbers alone are added up and then compared, or, of few units, where a logarithm may be none then.
+        an ulp matters: what is added up is counted, or, of numbers alone, compared, or, where nothing much is saved,
+        compared or given to a function that is steep or none somewhere.
         """
         if not self.frontier:
             return None
@@ -123,7 +126,8 @@ class Part:
             return None
         rest = Part(self.program, self.kinds, self.outputs, given=self.frontier)
         rest.draws = ()
-        if (first.is_of_numbers() and rest.jumps()) or (self.is_small() and rest.ends()):
+        few = self.is_small() or self._other_values * first.operations <= _OPERATIONS
+        if rest.counts() or ((few or first.is_of_numbers()) and rest.jumps()) or (few and rest.is_steep()):
             return None
         return first, rest
 
@@ -141,8 +145,24 @@ class Part:
 
     def is_small(self) -> bool:
         """Returns whether all other values of the units that it reads are few enough to be evaluated at no price."""
+        return self._other_values <= _FEW
+
+    @property
+    def _other_values(self) -> int:
         draws = [self.program.draws[draw] for draw in self.draws]
-        return sum(draw.units * (draw.categories - 1) for draw in draws) <= _FEW
+        return sum(draw.units * (draw.categories - 1) for draw in draws)
+
+    @property
+    def operations(self) -> int:
+        """About how many numbers it adds up or multiplies when it is evaluated once."""
+        total = 0
+        for equation in self.equations:
+            sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
+            total += max(sizes)
+            if equation.name in primitives.BILINEAR and equation.name != "mul":
+                # The sizes are of m k, k n and m n numbers, with b in front.
+                total += math.isqrt(math.prod(sizes))
+        return total
 
     @cached_property
     def _largest_brought(self) -> tuple[float, bool]:
@@ -197,9 +217,16 @@ class Part:
                 return equation.line
         return None
 
-    def ends(self) -> bool:
-        """Returns whether an ulp may make a result none: the logarithm of less than nothing."""
-        return any(not primitives.EDGED.isdisjoint(equation.names()) for equation in self.equations)
+    def is_steep(self) -> bool:
+        """Returns whether an ulp may change a result by much, or make it none: a quotient, a logarithm of next to 0."""
+        return any(not (primitives.EDGED | primitives.POLES).isdisjoint(e.names()) for e in self.equations)
+
+    def counts(self) -> bool:
+        """Returns whether floats are told apart that are an ulp apart: the most votes, a tie."""
+        return any(not primitives.COUNTING.isdisjoint(e.names()) and self._reads_floats(e) for e in self.equations)
+
+    def _reads_floats(self, equation: Equation) -> bool:
+        return any(jnp.issubdtype(self.program.avals[value].dtype, jnp.inexact) for value in equation.inputs)
 
     def _shape(self, value: int) -> jax.ShapeDtypeStruct:
         aval = self.program.avals[value]

@@ -136,6 +136,8 @@ LOOPS = frozenset(["scan", "while"])
 """By what it does so several at a time, or until enough is drawn."""
 JUMPING = DRAWN_FROM_BITS | {"eq", "ne", "floor", "ceil", "round", "sign", "rem"}
 """Whose result may be another one an ulp away."""
+COUNTING = frozenset(["argmax", "argmin", "eq", "floor", "ceil", "round", "sign", "rem"])
+"""Which tell apart what is an ulp apart, and are no part of a continuous function, as `ge` is of a leaky ReLU."""
 POLES = frozenset(["log", "log1p", "div", "pow", "rsqrt", "atanh", "erf_inv", "lgamma", "digamma", "tan"])
 """What may make an infinite number of finite ones."""
 EDGED = frozenset(["log", "log1p", "sqrt", "rsqrt", "pow", "asin", "acos", "acosh", "atanh", "erf_inv"])

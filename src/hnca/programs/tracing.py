@@ -18,6 +18,7 @@ from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import instead_of_draws
 from hnca.programs.keys import Keys
+from hnca.programs.likelihoods import check_scored
 from hnca.programs.lines import line_of
 from hnca.programs.loop import Loop, addends, places_of
 from hnca.programs.observing import log_weight_p
@@ -122,6 +123,7 @@ class _Writer:
                 for start, end in zip(starts, ends, strict=True)
             ]
         if name in primitives.ALWAYS_INLINED:
+            check_scored(self.program, equation.params.get("name"), inputs, self.line)
             inner = equation.params[primitives.ALWAYS_INLINED[name]]
             return self.write(inner.jaxpr, inner.consts, inputs)
         draws = count_draws(equation)
@@ -232,7 +234,7 @@ class _Writer:
         body.inputs = [body.new_value(variable.aval) for variable in inner.jaxpr.invars]
         writer = _Writer(body, unroll=False)
         writer.names, writer.line = self.names, self.line
-        writer.keys = self.keys.of_steps(body, inputs, places.ended)
+        writer.keys = self.keys.of_steps(body, inputs)
         body.outputs = list(writer.write(inner.jaxpr, inner.consts, list(body.inputs)))
         program = self.program
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]

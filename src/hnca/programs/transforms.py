@@ -8,8 +8,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key, PyTree
 
+from hnca._numbers import is_count
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
@@ -154,8 +156,9 @@ def value_and_grad(
         whole_batch=whole_batch,
         unroll=unroll,
     )
-    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    if not places or any(isinstance(place, str) for place in places):
+    alone = is_count(argnums)
+    places = _places(argnums)
+    if not places or not all(is_count(place) for place in places):
         raise ValueError(
             f"{_name(function)}: argnums={argnums!r}; expected the place of a positional argument, or several."
         )
@@ -171,7 +174,7 @@ def value_and_grad(
             return scalar(*whole, **keywords)
 
         result, gradients = jax.value_and_grad(of_floats, has_aux=has_aux or stateful)(moving)
-        return result, (gradients[0] if isinstance(argnums, int) else gradients)
+        return result, (gradients[0] if alone else gradients)
 
     return call
 
@@ -209,6 +212,13 @@ def grad(
         return (gradient, result[1]) if has_aux or stateful else gradient
 
     return call
+
+
+def _places(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    """Returns `argnums` as places; what is neither a number nor several is none."""
+    if isinstance(argnums, int | np.integer):
+        return (int(argnums),)
+    return tuple(argnums) if isinstance(argnums, Sequence) else ()
 
 
 def _warn_of_forgotten_state(estimator: Estimator) -> None:

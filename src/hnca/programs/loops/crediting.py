@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, REINFORCE, Estimator
 from hnca.estimators._centring import centred
+from hnca.estimators._requirements import require_state
 from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_draws_by_jax
@@ -19,10 +20,11 @@ from hnca.programs.equations import Program, read
 from hnca.programs.loop import Loop
 from hnca.programs.loops.compiled import Looped
 from hnca.programs.loops.credits import Example, by_score, evaluations, hindsight
-from hnca.programs.loops.keys import require_moving_keys
+from hnca.programs.loops.keys import require_fresh_keys
 from hnca.programs.loops.reach import reach_of, sites_of
 from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.loops.terms import terms_of
+from hnca.programs.model import depends_on_none
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
 from hnca.programs.primitives import OBSERVING
 from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
@@ -45,12 +47,11 @@ def compile_loops(
     flat = flatten(owner, arguments, keywords, in_axes)
     examples = [shape_of(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
     program, structure = traced(owner, function, flat, examples, has_aux, unroll=False)
-    require_moving_keys(program)
+    require_fresh_keys(program, [n for n, mark in zip(program.inputs, flat.mapped, strict=True) if mark])
     warn_of_draws_by_jax(program, flat)
     terms, sites = terms_of(program), sites_of(program)
     if not terms.leaves:
-        names = ", ".join(place.draw.name for place in sites.values())
-        raise ValueError(f"hnca: what the function returns depends on none of its draws, {names}.")
+        raise depends_on_none(place.draw.name for place in sites.values())
     return Looped(program, terms, reach_of(program, terms), sites, flat, structure)
 
 
@@ -128,14 +129,13 @@ def _centred(estimator: Estimator, looped: Looped, terms: list[Array], state: Py
     inputs = seen(program, flat, dtype)
     if inputs is None:
         inputs = jnp.zeros((*flat.batch_shape, 0), dtype)
+    first = tuple(_first_state(baseline, inputs, term.shape[len(flat.batch_shape) :], dtype) for term in terms)
+    if state is not None:
+        require_state(estimator, first, state)
     found, after = [], []
     for place, term in enumerate(terms):
         steps = term.shape[len(flat.batch_shape) :]
-        if state is None:
-            first = baseline.init(inputs.shape[-1], dtype)
-            before = jax.tree.map(lambda a, s=steps: jnp.broadcast_to(a, (*s, *a.shape)), first)
-        else:
-            before = state[place]
+        before = first[place] if state is None else state[place]
         one = partial(centred, baseline)
         if steps:
             one = jax.vmap(one, in_axes=(0, None, -1), out_axes=(-1, 0))
@@ -143,6 +143,11 @@ def _centred(estimator: Estimator, looped: Looped, terms: list[Array], state: Py
         found.append(left)
         after.append(new)
     return found, tuple(after)
+
+
+def _first_state(baseline: Baseline, inputs: Array, steps: tuple[int, ...], dtype: jnp.dtype) -> PyTree:
+    first = baseline.init(inputs.shape[-1], dtype)
+    return jax.tree.map(lambda a: jnp.broadcast_to(a, (*steps, *a.shape)), first)
 
 
 def _check_observed(estimator: Estimator, program: Program) -> None:

@@ -1,46 +1,60 @@
-"""Notices a loop whose steps all draw with one key."""
+"""Notices draws in loops that share a key: from step to step, or from example to example."""
+
+from collections.abc import Iterable
 
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Program
 from hnca.programs.loop import Loop, loops_of
 
+_STEPS = (
+    "has one key for all steps of a loop, so that they would not be independent; scan over keys, "
+    "jax.random.split(key, steps), or carry one and split it."
+)
+_EXAMPLES = (
+    "uses one key for the whole batch, so that the examples would not be independent; pass one key an example, "
+    "jax.random.split(key, batch), with 0 for it in in_axes."
+)
 
-def require_moving_keys(program: Program) -> None:
-    """Raises a ValueError for a draw in a loop whose key is the same in every step."""
-    for loop in loops_of(program):
-        _require_moving(loop, _moving(loop, None))
-        require_moving_keys(loop.body)
 
-
-def _moving(loop: Loop, outer: set[int] | None) -> set[int]:
-    """Returns what in a step is another from step to step; with `outer`, from step to step of the loop around it.
+def require_fresh_keys(program: Program, mapped: Iterable[int]) -> None:
+    """Raises a ValueError for a draw whose key is the same in all steps of a loop, or for all examples.
 
     Args:
-        loop: the loop.
-        outer: the values of the program around it that move there.
+        program: the program.
+        mapped: its inputs that differ by example; none where there is no batch.
     """
+    by_example = set(mapped)
+    if by_example:
+        _require(program, by_example, _EXAMPLES)
+    _require_by_step(program)
+
+
+def _require_by_step(program: Program) -> None:
+    for loop in loops_of(program):
+        body, (begun, ended) = loop.body, loop.places
+        # What is carried on as it is stays the same.
+        kept = {start for start, end in zip(body.inputs[begun:ended], body.outputs, strict=False) if start == end}
+        _require(body, set(body.inputs[begun:]) - kept, _STEPS)
+        _require_by_step(body)
+
+
+def _require(program: Program, moving: set[int], message: str) -> None:
+    """Raises a ValueError unless all keys of draws depend on what differs."""
+    found = depends_on(program, moving, through_draws=False)
+    for draw in program.draws.values():
+        if draw.given is None and draw.key not in found:
+            raise ValueError(f"hnca: draw {draw.name!r} at {draw.line} {message}")
+    for loop in loops_of(program):
+        _require(loop.body, _inside(loop, found), message)
+
+
+def _inside(loop: Loop, outside: set[int]) -> set[int]:
+    """Returns the inputs of a step that differ where some values of the program around the loop do."""
     body, (begun, ended) = loop.body, loop.places
-    if outer is None:
-        moving = {*body.inputs[begun:]}
-        # A key that is carried on as it is stays the same.
-        moving -= {start for start, end in zip(body.inputs[begun:ended], body.outputs, strict=False) if start == end}
-        return depends_on(body, moving, through_draws=True)
-    moving = {inner for inner, given in zip(body.inputs, loop.inputs, strict=True) if given in outer}
+    moving = {inner for inner, given in zip(body.inputs, loop.inputs, strict=True) if given in outside}
     while True:
-        found = depends_on(body, moving, through_draws=True)
-        carried = zip(body.inputs[begun:ended], body.outputs, strict=False)
-        more = {start for start, end in carried if end in found} - moving
+        found = depends_on(body, moving, through_draws=False)
+        more = {s for s, end in zip(body.inputs[begun:ended], body.outputs, strict=False) if end in found} - moving
         if not more:
-            return found
+            return moving
         moving |= more
-
-
-def _require_moving(loop: Loop, moving: set[int]) -> None:
-    for draw in loop.body.draws.values():
-        if draw.given is None and draw.key not in moving:
-            raise ValueError(
-                f"hnca: draw {draw.name!r} at {draw.line} has one key for all steps of a loop, so that they would not "
-                "be independent; scan over keys, jax.random.split(key, steps), or carry one and split it."
-            )
-    for inner in loops_of(loop.body):
-        _require_moving(inner, _moving(inner, moving))

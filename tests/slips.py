@@ -1,0 +1,72 @@
+"""The registry of slips: an option of another type, a number where there is none. Run alone, it tells of those missed.
+
+Annotations are not checked there, as they are in the tests.
+"""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hnca
+
+KEY = jax.random.key(0)
+LOGITS = jnp.asarray([0.2, -0.4, 0.7])
+
+
+def loss(p, key):
+    return jnp.sum(hnca.bernoulli(key, p)) ** 2
+
+
+def spins(p, key):
+    return jnp.sum(hnca.log_prob(p, hnca.bernoulli(key, p, values=(-1, 1))))
+
+
+SLIPS = [
+    (
+        lambda: hnca.IndependentLeaveOneOut(2.5),
+        "IndependentLeaveOneOut: samples=2.5; expected an int of at least 2",
+    ),
+    (lambda: hnca.VIMCO(float("nan")), "VIMCO: samples=nan; expected an int"),
+    (lambda: hnca.ARMS("3"), "ARMS: samples='3'; expected an int"),
+    (lambda: hnca.LeaveOneOutHNCA(2.0), "LeaveOneOutHNCA: samples=2.0; expected an int"),
+    (lambda: hnca.UnorderedSet(2.0), "UnorderedSet: samples=2.0; expected from 2"),
+    (lambda: hnca.GumbelRao(draws=1.5), "GumbelRao: draws=1.5"),
+    (lambda: hnca.RODEO(hidden_units=2.5), "RODEO: hidden_units=2.5"),
+    (lambda: hnca.RELAX(hidden_units="3"), "RELAX: hidden_units='3'"),
+    (lambda: hnca.REBAR(temperature="1"), "REBAR: temperature='1'"),
+    (lambda: hnca.GumbelSoftmax("1"), "GumbelSoftmax: temperature='1'"),
+    (lambda: hnca.DoubleControlVariates(scale="1"), "DoubleControlVariates: scale='1'"),
+    (lambda: hnca.NVIL(decay="a"), "NVIL: decay='a'"),
+    (lambda: hnca.RunningMean("a"), "RunningMean: decay='a'"),
+    (lambda: hnca.LearnedBaseline(learning_rate="a"), "LearnedBaseline: learning_rate='a'"),
+    (lambda: hnca.grad(loss, argnums=1.0), "loss: argnums=1.0; expected the place"),
+    (lambda: hnca.grad(loss, argnums=None), "loss: argnums=None; expected the place"),
+    (lambda: hnca.grad(loss, in_axes="batch")(LOGITS, KEY), "in_axes='batch'; expected None, a number"),
+    (lambda: hnca.grad(loss, in_axes=(None, 0.0))(LOGITS, KEY), r"in_axes=\(None, 0.0\); expected None"),
+    (lambda: hnca.entropy(jnp.arange(3)), "entropy: logits of dtype int32; expected floats"),
+    (lambda: hnca.log_prob(LOGITS, -jnp.ones(3)), r"log_prob: value has numbers outside of 0(\.0)? to 1"),
+    (lambda: hnca.log_prob(LOGITS, jnp.ones(3), values=(1, -1)), "values"),
+    (
+        lambda: hnca.grad(spins)(LOGITS, KEY),
+        r"scores draw 'bernoulli_0', whose values are \(-1.0, 1.0\), at .*slips",
+    ),
+]
+
+
+def told(build):
+    try:
+        build()
+    except ValueError as error:
+        return str(error)
+    except Exception as error:
+        return f"a {type(error).__name__}: {error}"
+    return "nothing"
+
+
+if __name__ == "__main__":
+    for build, message in SLIPS:
+        if not re.search(message, told(build)):
+            print(f"expected {message!r}, told {told(build)}")
+    np.testing.assert_array_equal(hnca.grad(loss)(LOGITS, KEY), hnca.grad(loss, argnums=np.int64(0))(LOGITS, KEY))

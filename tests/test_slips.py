@@ -1,0 +1,46 @@
+"""Slips in a call: an option of another type, a state of something else, a number where there is none yet."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from slips import KEY, LOGITS, loss
+
+import hnca
+
+NOT_KNOWN = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
+
+
+def test_slips_are_told():
+    script = Path(__file__).parent / "slips.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("unroll", [True, False])
+@pytest.mark.parametrize("state", [{}, {"bernoulli_0": ()}, (jnp.zeros(()), {}), jnp.zeros(3)], ids=str)
+def test_a_state_of_something_else_is_refused(state, unroll):
+    """A natural empty one would have switched the baseline off for good."""
+    both = hnca.value_and_grad(loss, estimator=hnca.HNCA(hnca.RunningMean()), stateful=True, unroll=unroll)
+    with pytest.raises(ValueError, match=r"HNCA: state=.*; expected None to begin, or what the last call"):
+        jax.eval_shape(both, LOGITS, KEY, estimator_state=state)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda h: 1.0 if h[0] > 0 else 0.0,
+        lambda h: float(h[0]),
+        lambda h: np.asarray(h)[0],
+        lambda h: [1.0, 2.0][h[0].astype(int)],
+    ],
+)
+def test_what_is_drawn_is_not_known_to_python(use):
+    with pytest.raises((TypeError, *NOT_KNOWN)) as caught:
+        hnca.grad(lambda p, key: use(hnca.bernoulli(key, p)) * jnp.sum(p))(LOGITS, KEY)
+    assert any("choose by jnp.where" in note for note in caught.value.__notes__)
