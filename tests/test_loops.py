@@ -14,6 +14,7 @@ ESTIMATORS = [hnca.HNCA(), hnca.REINFORCE()]
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+@pytest.mark.sweep
 def test_expected_gradient_is_the_exact_one(float64, program, estimator):
     p, x = parameters(), jnp.asarray(X)
     exact = exact_gradient(lambda draws, p, key, x: program(draws, python_scan, p, key, x), p, x)

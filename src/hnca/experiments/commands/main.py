@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 import io
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -126,6 +127,14 @@ def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments:
         raise SettingsError(_first_paragraph(boxed.getvalue())) from None
 
 
+_PLAINLY = {
+    r"invalid literal for int\(\) with base 10: '(.*?)'": r"\1 is no whole number",
+    r"could not convert string to float: '(.*?)'": r"\1 is no number",
+    r"Could not find valid parse for arguments: \['(.*?)'\]": r"\1 is nothing that it takes; --help tells what is",
+}
+"""What the parser says of a value, and what a reader understands."""
+
+
 class _Shown(io.StringIO):
     """Takes help, which has boxes as wide as the terminal, and above them lines of any length."""
 
@@ -156,7 +165,10 @@ def _first_paragraph(boxed: str) -> str:
     """Returns the parser's message as one line: what stands before the first rule, or all, without a box's edges."""
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
     rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    return " ".join(lines[:rule]).removeprefix("Error parsing ")
+    message = " ".join(lines[:rule]).removeprefix("Error parsing ")
+    for said, plainly in _PLAINLY.items():
+        message = re.sub(said, plainly, message)
+    return message
 
 
 def _run(settings: Settings) -> None:

@@ -1,11 +1,13 @@
 """Credits of the draws of one example, by HNCA's rule and by REINFORCE's, where loops stay loops."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca.programs.crediting import held
 from hnca.programs.draws import family_of
 from hnca.programs.equations import Draw
 from hnca.programs.loops.compiled import Looped
@@ -52,6 +54,8 @@ def hindsight(looped: Looped, example: Example, batch: int) -> dict[Site, Array]
         example: its run.
         batch: how many examples are credited side by side.
     """
+    # What it closes over may be differentiated outside, and credits are not.
+    looped = replace(looped, program=replace(looped.program, constants=held(looped.program.constants)))
     few = {site: evaluations(place) <= MAXIMUM_EVALUATIONS for site, place in looped.sites.items()}
     of_score = by_score(looped, example)
     return {site: _hindsight(looped, example, site, batch) if few[site] else of_score[site] for site in looped.sites}

@@ -1,0 +1,86 @@
+"""Compares loops written out with loops that stay loops: `python benchmarks/loops.py [DRAWS] [NAME ...]`.
+
+Seconds to trace and compile, milliseconds of an update by 16 simulations, and ln of the variance of one simulation's
+gradient by all parameters together; running means settled.
+"""
+
+import math
+import runpy
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from updates import milliseconds, settled
+
+import hnca
+
+EPIDEMIC = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "epidemic.py"))
+SIMULATIONS = 16
+ESTIMATORS = {"HNCA": hnca.HNCA(hnca.RunningMean()), "REINFORCE": hnca.REINFORCE(hnca.RunningMean())}
+
+
+def cart(steps):
+    """A cart that is pushed left or right and has to stay in the middle: each push is in all that comes after."""
+
+    def loss(p, key):
+        def step(carry, key):
+            place, speed = carry
+            push = hnca.bernoulli(key, p["place"] * place + p["speed"] * speed + p["bias"], values=(-1, 1))
+            speed = 0.95 * speed + 0.1 * push
+            place = place + 0.1 * speed
+            return (place, speed), place**2 + 0.1 * speed**2
+
+        start = jnp.asarray(1.0), jnp.asarray(0.0)
+        return jnp.mean(jax.lax.scan(step, start, jax.random.split(key, steps))[1])
+
+    return loss, {"place": jnp.asarray(-0.5), "speed": jnp.asarray(-0.2), "bias": jnp.asarray(0.1)}
+
+
+def epidemic(days):
+    """Everybody's state on each day, given the day before."""
+    counts = 5.0 + 3.0 * jnp.sin(jnp.arange(days) / 3.0)
+    return lambda p, key: EPIDEMIC["loss"](p, key, counts), {"infection": jnp.log(0.3), "recovery": jnp.log(0.5)}
+
+
+PROGRAMS = {
+    **{f"cart, {steps} steps": (cart(steps), steps <= 10) for steps in (5, 10, 100, 500)},
+    **{f"epidemic, {days} days": (epidemic(days), days <= 10) for days in (5, 10, 50, 100)},
+}
+
+
+def measured(loss, p, estimator, unroll, draws):
+    """Returns seconds of compilation, milliseconds an update, and ln of the variance of one simulation's gradient."""
+    both = hnca.value_and_grad(loss, in_axes=(None, 0), estimator=estimator, stateful=True, unroll=unroll)
+
+    @jax.jit
+    def update(p, key, state):
+        (_, state), gradient = both(p, jax.random.split(key, SIMULATIONS), estimator_state=state)
+        return gradient, state
+
+    began = time.perf_counter()
+    _, state = jax.block_until_ready(update(p, jax.random.key(0), None))
+    compiled = time.perf_counter() - began
+    state = settled(update, p)
+    found = [jax.tree.leaves(update(p, key, state)[0]) for key in jax.random.split(jax.random.key(3), draws)]
+    variance = SIMULATIONS * float(np.sum(np.var(np.array(found, np.float64), axis=0, ddof=1)))
+    return compiled, milliseconds({"": update}, p, {"": state}, calls=20, turns=5)[""], math.log(variance)
+
+
+def main(draws, names):
+    print("| program | estimator | loop | compiled, s | ms | ln variance |")
+    print("|---|---|---|---|---|---|")
+    for name, ((loss, p), is_short) in PROGRAMS.items():
+        if names and not any(wanted in name for wanted in names):
+            continue
+        for label, estimator in ESTIMATORS.items():
+            for unroll in (True, False) if is_short else (False,):
+                seconds, ms, variance = measured(loss, p, estimator, unroll, draws)
+                way = "written out" if unroll else "stays one"
+                print(f"| {name} | {label} | {way} | {seconds:.1f} | {ms:.2f} | {variance:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, sys.argv[2:])
