@@ -19,7 +19,7 @@ import hnca
 
 EPIDEMIC = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "epidemic.py"))
 SIMULATIONS = 16
-ESTIMATORS = {"HNCA": hnca.HNCA(hnca.RunningMean()), "REINFORCE": hnca.REINFORCE(hnca.RunningMean())}
+ESTIMATORS = {"HNCA": hnca.HNCA(), "REINFORCE, running mean": hnca.REINFORCE(hnca.RunningMean())}
 
 
 def cart(steps):
@@ -46,7 +46,7 @@ def epidemic(days):
 
 
 PROGRAMS = {
-    **{f"cart, {steps} steps": (cart(steps), steps <= 10) for steps in (5, 10, 100, 500)},
+    **{f"cart, {steps} steps": (cart(steps), steps <= 10) for steps in (5, 10, 30, 100, 300)},
     **{f"epidemic, {days} days": (epidemic(days), days <= 10) for days in (5, 10, 50, 100)},
 }
 

@@ -55,3 +55,30 @@ def test_observations_are_read(float64):
     (_, state), _ = both(jnp.asarray(0.3), observations, keys, estimator_state=None)
     read = [leaf.shape for leaf in jax.tree.leaves(state) if leaf.ndim == 2]
     assert (1, 100) in read or (100, 1) in read
+
+
+@pytest.mark.parametrize("kind", ["scan", "cond", "jit"])
+def test_an_environment_inside_a_loop_is_asked_once(kind):
+    """What a callback returns is observed, wherever it stands: another action cannot be tried."""
+    asked = []
+
+    def environment(action):
+        asked.append(float(action))
+        return np.float32(2 * action + 1)
+
+    def reward(action):
+        return jax.pure_callback(environment, jax.ShapeDtypeStruct((), jnp.float32), action, vmap_method="sequential")
+
+    def loss(p, key):
+        action = jnp.sum(hnca.bernoulli(key, p))
+        if kind == "scan":
+            return jax.lax.scan(lambda total, _: (total + reward(action), None), 0.0, None, length=2)[0] ** 2
+        if kind == "cond":
+            return jax.lax.cond(p[0] > 0, reward, lambda action: action, action) ** 2
+        return jax.jit(reward)(action) ** 2
+
+    logits, key = jnp.asarray([0.3, -0.2]), jax.random.key(0)
+    assert "observed" in hnca.explain(loss)(logits, key)
+    asked.clear()
+    jax.block_until_ready(hnca.grad(loss)(logits, key))
+    assert set(asked) == {float(jnp.sum(hnca.bernoulli(key, logits)))}

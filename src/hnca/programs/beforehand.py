@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 from hnca.programs.arguments import Flat
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Program
+from hnca.programs.inside import observes
 from hnca.programs.loop import Loop
-from hnca.programs.primitives import OBSERVING
 
 LOGITS, GIVEN, OBSERVED = "logits", "given", "observed"
 
@@ -44,7 +44,7 @@ def _ends(program: Program, sources: set[int]) -> set[str]:
     for equation in program.equations:
         if found.isdisjoint(equation.inputs):
             continue
-        if equation.name in (*OBSERVING, "hnca_observed"):
+        if observes(equation.original):
             ends.add(OBSERVED)
         if isinstance(equation, Loop):
             pairs = zip(equation.body.inputs, equation.inputs, strict=True)

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import jax.numpy as jnp
 
-from hnca.programs import primitives
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Draw, Program
+from hnca.programs.inside import observes
 from hnca.programs.kinds import Kinds, kinds_of
 from hnca.programs.lowering import DENSE, REPLAY, SEQUENTIAL, Lowering, lower
 from hnca.programs.parts import Part
@@ -82,7 +82,7 @@ class Plan:
         observed = {
             output
             for equation in self.program.equations
-            if equation.name in (*primitives.OBSERVING, "hnca_observed")
+            if observes(equation.original)
             for output in equation.outputs
             if self.kinds.get(output)
         }

@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program, read
+from hnca.programs.inside import observes
 from hnca.programs.kinds import NONLINEAR, Kinds, is_linear
 from hnca.programs.polynomials import VALUE, Atom, Monomial, Polynomials
 
@@ -109,7 +110,7 @@ class _Splitter:
         weight = _sum_of(self.weights.pop(value))
         equation = self.program.producers.get(value)
         itself: Monomial = ((VALUE, value),)
-        marked = equation is not None and equation.name in (*primitives.OBSERVING, "hnca_observed")
+        marked = equation is not None and observes(equation.original)
         whole = marked or self.polynomials.is_simple(value)
         polynomial = {itself: 1.0} if whole else self.polynomials.of(value)
         if set(polynomial) != {itself}:

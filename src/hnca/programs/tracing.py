@@ -12,11 +12,11 @@ from jax.extend.core import Literal
 from jaxtyping import Array
 
 from hnca.programs import primitives
-from hnca.programs.counting import count_draws
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import instead_of_draws
+from hnca.programs.inside import count_draws
 from hnca.programs.keys import Keys
 from hnca.programs.likelihoods import check_scored
 from hnca.programs.lines import line_of

@@ -17,6 +17,7 @@ from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_draws_by_jax
 from hnca.programs.equations import Program, read
+from hnca.programs.inside import observes
 from hnca.programs.loop import Loop
 from hnca.programs.loops.compiled import Looped
 from hnca.programs.loops.credits import Example, by_score, evaluations, hindsight
@@ -26,7 +27,6 @@ from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.loops.terms import terms_of
 from hnca.programs.model import depends_on_none
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
-from hnca.programs.primitives import OBSERVING
 from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
 from hnca.units._noise import at_least_float32
 
@@ -157,7 +157,7 @@ def _check_observed(estimator: Estimator, program: Program) -> None:
     for equation in program.equations:
         if isinstance(equation, Loop):
             _check_observed(estimator, equation.body)
-        elif equation.name in (*OBSERVING, "hnca_observed"):
+        elif observes(equation.original):
             raise ValueError(
                 f"hnca: what is observed at {equation.line} cannot be asked again, and with unroll=False HNCA runs the "
                 "whole program anew for other values of its draws; expected hnca.REINFORCE(hnca.RunningMean()), or "

@@ -83,47 +83,45 @@ def _hindsight(looped: Looped, example: Example, site: Site, batch: int) -> Arra
     others, dtype = draw.categories - 1, example.terms[0].dtype
     index = _index(draw, taken)
 
-    def alternative(number: Array) -> tuple[list[Array], list[Array]]:
+    def alternative(unit: Array, step: Array) -> tuple[list[Array], list[Array]]:
         """Returns, for each term, the log-ratios of what can change it, and by how much it changes."""
-        unit, step = number // others, number % others
         value = _value(draw, (index[unit] + 1 + step) % draw.categories, taken.dtype)
         changed = taken.at[unit].set(value).reshape(example.record.values[site].shape)
-        held, record = run_loops(
-            looped.program, example.arguments, {**example.record.values, site: changed.astype(taken.dtype)}
-        )
+        found, record = run_loops(looped.program, example.arguments, {**example.record.values, site: changed})
         ratios = {other: _log_ratio(looped, other, example.record, record).astype(dtype) for other in looped.sites}
-        terms = looped.terms.values(held, example.coefficients)
+        terms = looped.terms.values(found, example.coefficients)
         said = [looped.reach.before(place, term, ratios) for place, term in enumerate(terms)]
         return said, [now - before for now, before in zip(terms, example.terms, strict=True)]
 
-    count = len(index) * others
-    at_once = max(1, _AT_ONCE // (batch * sum(place.units for place in looped.sites.values())))
-    ratios, changes = jax.lax.map(alternative, jnp.arange(count, dtype=jnp.int32), batch_size=min(at_once, count))
-    total = jnp.zeros_like(logits)
-    for ratio, change, value in zip(ratios, changes, example.centred, strict=True):
-        message, contrast = (_by_value(draw, index, a) for a in (ratio, change))
+    def of_unit(unit: Array) -> Array:
+        """Returns the credit of one unit."""
+        said, changes = jax.vmap(alternative, in_axes=(None, 0))(unit, jnp.arange(others, dtype=jnp.int32))
 
-        def of_step(message: Array, contrast: Array, value: Array) -> Array:
-            return layer.credit(logits, taken, message.astype(logits.dtype), value, contrast)
+        def of_step(ratio: Array, change: Array, value: Array) -> Array:
+            message, contrast = (_by_value(draw, index[unit], a.astype(logits.dtype)) for a in (ratio, change))
+            return layer.credit(logits[unit][None], taken[unit][None], message, value, contrast)[0]
 
-        if value.ndim:
-            total += jnp.sum(jax.vmap(of_step, in_axes=(-1, -1, 0))(message, contrast, value), axis=0)
-        else:
-            total += of_step(message, contrast, value)
-    return total
+        total = jnp.zeros_like(logits[0])
+        for ratio, change, value in zip(said, changes, example.centred, strict=True):
+            by_step = jax.vmap(of_step, in_axes=(-1, -1, 0)) if value.ndim else of_step
+            total += jnp.sum(by_step(ratio, change, value), axis=0) if value.ndim else by_step(ratio, change, value)
+        return total
+
+    units = len(index)
+    if not units:
+        return jnp.zeros_like(logits)
+    numbers = batch * others * sum(place.units for place in looped.sites.values())
+    return jax.lax.map(of_unit, jnp.arange(units, dtype=jnp.int32), batch_size=min(max(1, _AT_ONCE // numbers), units))
 
 
 def _by_value(draw: Draw, index: Array, found: Array) -> Array:
-    """Returns what is said of other values, `[units * others, ...]`, as a layer takes it: of its logits' shape."""
-    units, others, rest = len(index), draw.categories - 1, found.shape[1:]
-    found = found.reshape(units, others, *rest)
+    """Returns what is said of a unit's other values, `[others]` in steps from its own, as a layer takes it."""
     if draw.values is not None:
         # Of the upper value beside the lower one.
-        sign = jnp.where(index == 0, 1, -1).astype(found.dtype)
-        return found[:, 0] * sign.reshape(units, *(1 for _ in rest))
-    places = (index[:, None] + 1 + jnp.arange(others, dtype=jnp.int32)[None]) % draw.categories
-    by_value = jnp.zeros((units, draw.categories, *rest), found.dtype)
-    return by_value.at[jnp.arange(units)[:, None], places].set(found)
+        return found * jnp.where(index == 0, 1, -1).astype(found.dtype)
+    steps = jnp.arange(draw.categories, dtype=jnp.int32) - index
+    by_step = jnp.concatenate([jnp.zeros(1, found.dtype), found])
+    return by_step[steps % draw.categories][None]
 
 
 def _log_ratio(looped: Looped, site: Site, before: Record, after: Record) -> Float[Array, "..."]:
