@@ -38,8 +38,8 @@ class Reach:
             if way == WHOLE:
                 total += jnp.sum(term)
                 continue
-            later = jnp.flip(jnp.cumsum(jnp.flip(term)))
-            total = total + (later if way == FROM_HERE else later - term)
+            later = jnp.cumsum(jnp.flip(term))
+            total = total + jnp.flip(later if way == FROM_HERE else _without_the_last(later))
         return total
 
     def before(self, leaf: int, term: Array, by_site: Mapping[Site, Array]) -> Float[Array, "..."]:
@@ -57,8 +57,13 @@ class Reach:
                 total += jnp.sum(said)
             elif way != NEVER:
                 sofar = jnp.cumsum(said)
-                total += sofar if way == FROM_HERE else sofar - said
+                total += sofar if way == FROM_HERE else _without_the_last(sofar)
         return total
+
+
+def _without_the_last(sums: Float[Array, " steps"]) -> Float[Array, " steps"]:
+    """Returns running sums without their last summands, beside which others may be lost: a mask is of 1e9 nats."""
+    return jnp.concatenate([jnp.zeros_like(sums[:1]), sums[:-1]])
 
 
 def reach_of(program: Program, terms: Terms) -> Reach:
