@@ -80,7 +80,6 @@ MISTAKES = {
     "--out /proc/nowhere: cannot be written": ["--out", "/proc/nowhere"],
 }
 
-
 VAE_MISTAKES = {
     "--estimators backprop": ["--estimators", "backprop"],
     "--ablations everything": ["--ablations", "everything"],

@@ -69,7 +69,7 @@ def require_samples(estimator: object, samples: int) -> None:
     """Raises a ValueError unless there are at least two samples, a whole number."""
     if not is_count(samples, 2):
         name = type(estimator).__name__
-        raise ValueError(f"{name}: samples={samples!r}; expected an int of at least 2, as each is another's baseline.")
+        raise ValueError(f"{name}: samples={samples!r}; expected at least 2, an int, as each is another's baseline.")
 
 
 def require_state(estimator: object, expected: PyTree, state: PyTree) -> None:

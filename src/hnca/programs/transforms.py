@@ -214,7 +214,7 @@ def grad(
     return call
 
 
-def _places(argnums: int | Sequence[int]) -> tuple[int, ...]:
+def _places(argnums: object) -> tuple[Any, ...]:
     """Returns `argnums` as places; what is neither a number nor several is none."""
     if isinstance(argnums, int | np.integer):
         return (int(argnums),)
