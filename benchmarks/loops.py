@@ -1,5 +1,7 @@
 """Compares loops written out with loops that stay loops: `python benchmarks/loops.py [DRAWS] [NAME ...]`.
 
+With `shared` for a name: what becomes of a parameter that all steps share.
+
 Seconds to trace and compile, milliseconds of an update by 16 simulations, and ln of the variance of one simulation's
 gradient by all parameters together; running means settled.
 """
@@ -22,16 +24,20 @@ SIMULATIONS = 16
 ESTIMATORS = {"HNCA": hnca.HNCA(), "REINFORCE, running mean": hnca.REINFORCE(hnca.RunningMean())}
 
 
+def pushed(carry, logit, key):
+    """Returns a cart's place and speed after a step, and what they cost."""
+    place, speed = carry
+    speed = 0.95 * speed + 0.1 * hnca.bernoulli(key, logit, values=(-1, 1))
+    place = place + 0.1 * speed
+    return (place, speed), place**2 + 0.1 * speed**2
+
+
 def cart(steps):
     """A cart that is pushed left or right and has to stay in the middle: each push is in all that comes after."""
 
     def loss(p, key):
         def step(carry, key):
-            place, speed = carry
-            push = hnca.bernoulli(key, p["place"] * place + p["speed"] * speed + p["bias"], values=(-1, 1))
-            speed = 0.95 * speed + 0.1 * push
-            place = place + 0.1 * speed
-            return (place, speed), place**2 + 0.1 * speed**2
+            return pushed(carry, p["place"] * carry[0] + p["speed"] * carry[1] + p["bias"], key)
 
         start = jnp.asarray(1.0), jnp.asarray(0.0)
         return jnp.mean(jax.lax.scan(step, start, jax.random.split(key, steps))[1])
@@ -69,6 +75,30 @@ def measured(loss, p, estimator, unroll, draws):
     return compiled, milliseconds({"": update}, p, {"": state}, calls=20, turns=5)[""], math.log(variance)
 
 
+def shared(steps, draws):
+    """Prints variances of a bias for each step, and of one that all share, by HNCA and by REINFORCE, no baselines."""
+
+    def loss(biases, key):
+        def step(carry, row):
+            key, bias = row
+            return pushed(carry, -0.5 * carry[0] - 0.2 * carry[1] + bias, key)
+
+        start = jnp.asarray(1.0), jnp.asarray(0.0)
+        return jnp.mean(jax.lax.scan(step, start, (jax.random.split(key, steps), biases))[1])
+
+    found = {}
+    for label, estimator in {"HNCA": hnca.HNCA(), "REINFORCE": hnca.REINFORCE()}.items():
+        gradient = jax.jit(jax.vmap(hnca.grad(loss, estimator=estimator, unroll=False), in_axes=(None, 0)))
+        keys = jax.random.split(jax.random.key(3), (max(1, draws // 20), 20))
+        found[label] = np.concatenate([np.asarray(gradient(jnp.full(steps, 0.1), k), np.float64) for k in keys])
+        each, together = found[label].var(axis=0).sum(), found[label].sum(axis=1).var()
+        print(
+            f"{label}, {steps} steps: sum of the steps' variances {each:.3f}, variance of the shared bias {together:.2f}"
+        )
+    ratio = found["HNCA"].var(axis=0) / found["REINFORCE"].var(axis=0)
+    print(f"largest ratio of a step's variances: {ratio.max():.3f}")
+
+
 def main(draws, names):
     print("| program | estimator | loop | compiled, s | ms | ln variance |")
     print("|---|---|---|---|---|---|")
@@ -83,4 +113,8 @@ def main(draws, names):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, sys.argv[2:])
+    draws, names = int(sys.argv[1]) if len(sys.argv) > 1 else 200, sys.argv[2:]
+    if names == ["shared"]:
+        shared(300, draws)
+    else:
+        main(draws, names)

@@ -39,7 +39,8 @@ class HNCA(Estimator):
     - `(1 - p) q (f(1) - b) - p (1 - q) (f(0) - b)` where both hold (Eq 5);
     - `(x - p) (f - b)` where `f` takes the layer as an argument and has no counterfactual (REINFORCE).
 
-    **Bias.** None. **Variance.** Never above REINFORCE's without baselines (Theorem 1, Appendix I).
+    **Bias.** None. **Variance.** Of each unit's credit never above REINFORCE's without baselines (Theorem 1, Appendix
+    I). Of a parameter that many units share, as all steps of a loop do, it may be: their credits may go together.
     **Cost.** One forward pass, one evaluation of the objective, one message an edge of the network: linear in depth;
     with a control, see there.
 
