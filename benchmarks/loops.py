@@ -92,9 +92,7 @@ def shared(steps, draws):
         keys = jax.random.split(jax.random.key(3), (max(1, draws // 20), 20))
         found[label] = np.concatenate([np.asarray(gradient(jnp.full(steps, 0.1), k), np.float64) for k in keys])
         each, together = found[label].var(axis=0).sum(), found[label].sum(axis=1).var()
-        print(
-            f"{label}, {steps} steps: sum of the steps' variances {each:.3f}, variance of the shared bias {together:.2f}"
-        )
+        print(f"{label}, {steps} steps: sum of variances {each:.3f}, variance of the sum {together:.2f}")
     ratio = found["HNCA"].var(axis=0) / found["REINFORCE"].var(axis=0)
     print(f"largest ratio of a step's variances: {ratio.max():.3f}")
 
