@@ -1,4 +1,4 @@
-"""What a function makes of a loop's results: rows that are moved, mixed or bent; unbiased, whichever is split by steps."""
+"""What a function makes of a loop's results: rows moved, mixed or bent; unbiased, whichever is split by steps."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ USES = {
     "max": lambda a, last, r, s, w: jnp.max(r) + jnp.sum(jnp.tanh(r) * s * w),
     "lastmul": lambda a, last, r, s, w: jnp.sum(r * last * w),
     "softmax": lambda a, last, r, s, w: jnp.sum(jax.nn.softmax(r) * s),
-    "discount": lambda a, last, r, s, w: jnp.sum(r * a ** jnp.arange(3)),
+    "discount": lambda a, last, r, s, w: jnp.sum(r * a ** jnp.arange(3.0)),
     "stop": lambda a, last, r, s, w: jnp.sum(jax.lax.stop_gradient(r) * w) * a,
     "sort": lambda a, last, r, s, w: jnp.sort(r)[0] * 2 + r[1],
     "stack": lambda a, last, r, s, w: jnp.sum(jnp.stack([r, s * w], 1) @ jnp.asarray([1.0, 2.0])),
