@@ -83,14 +83,22 @@ def test_keys_that_are_used_again(program):
         hnca.grad(program, unroll=False)(parameters(), jax.random.key(0), jnp.ones(2))
 
 
-def test_a_draw_of_jax_in_a_loop_is_warned_of():
-    def mixed(p, key, x):
-        def step(state, key):
-            first, second = jax.random.split(key)
-            noise = jax.random.bernoulli(first, jax.nn.sigmoid(p["a"])).astype(state.dtype)
-            return hnca.bernoulli(second, p["a"] * state) + noise, None
+@pytest.mark.parametrize("carries", [False, True])
+def test_a_draw_of_jax_in_a_loop_is_warned_of(carries):
+    def step(p, state, key):
+        first, second = jax.random.split(key)
+        noise = jax.random.bernoulli(first, jax.nn.sigmoid(p["a"])).astype(state.dtype)
+        return hnca.bernoulli(second, p["a"] * state) + noise
 
-        return jax.lax.scan(step, x[0], jax.random.split(key, 3))[0]
+    def mixed(p, key, x):
+        if not carries:
+            return jax.lax.scan(lambda s, k: (step(p, s, k), None), x[0], jax.random.split(key, 3))[0]
+
+        def with_key(carry, _):
+            key, sub = jax.random.split(carry[0])
+            return (key, step(p, carry[1], sub)), None
+
+        return jax.lax.scan(with_key, (key, x[0]), None, length=3)[0][1]
 
     with pytest.warns(UserWarning, match="is none of hnca's"):
         jax.eval_shape(hnca.grad(mixed, unroll=False), parameters(), jax.random.key(0), jnp.ones(2))

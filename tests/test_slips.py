@@ -23,7 +23,11 @@ def test_slips_are_told():
 
 
 @pytest.mark.parametrize("unroll", [True, False])
-@pytest.mark.parametrize("state", [{}, {"bernoulli_0": ()}, (jnp.zeros(()), {}), jnp.zeros(3)], ids=str)
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"bernoulli_0": ()}, (jnp.zeros(()), {}), jnp.zeros(3), {"bernoulli_0": ((0.0, 0.0),)}],
+    ids=str,
+)
 def test_a_state_of_something_else_is_refused(state, unroll):
     """A natural empty one would have switched the baseline off for good."""
     both = hnca.value_and_grad(loss, estimator=hnca.HNCA(hnca.RunningMean()), stateful=True, unroll=unroll)

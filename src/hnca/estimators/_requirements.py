@@ -1,9 +1,10 @@
 """What an estimator requires of its caller, and the refusals where it is not met: each says what to do instead."""
 
 import math
+from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca._numbers import is_count
@@ -80,8 +81,9 @@ def require_state(estimator: object, expected: PyTree, state: PyTree) -> None:
         expected: arrays, or their shapes.
         state: what it was given.
     """
-    shapes = [jax.tree.map(jnp.shape, tree) for tree in (expected, state)]
-    if shapes[0] != shapes[1]:
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (expected, state)]
+    shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (expected, state)]
+    if structures[0] != structures[1] or shapes[0] != shapes[1]:
         raise ValueError(
             f"{type(estimator).__name__}: state={_summary(state)}; expected None to begin, or what the last call for "
             f"the same function or network returned: {_summary(expected)} (of a program it is estimator_state=)."
@@ -89,7 +91,7 @@ def require_state(estimator: object, expected: PyTree, state: PyTree) -> None:
 
 
 def _summary(state: PyTree) -> str:
-    text = str(jax.tree.map(lambda leaf: "x".join(map(str, jnp.shape(leaf))) or "[]", state))
+    text = str(jax.tree.map(lambda leaf: "x".join(map(str, np.shape(leaf))) or "[]", state))
     return text if len(text) < 300 else f"{text[:300]}..."
 
 

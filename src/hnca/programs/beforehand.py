@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.programs.arguments import Flat
-from hnca.programs.dependence import depends_on
+from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Program
 from hnca.programs.inside import observes
 from hnca.programs.loop import Loop
@@ -47,6 +47,5 @@ def _ends(program: Program, sources: set[int]) -> set[str]:
         if observes(equation.original):
             ends.add(OBSERVED)
         if isinstance(equation, Loop):
-            pairs = zip(equation.body.inputs, equation.inputs, strict=True)
-            ends |= _ends(equation.body, {inner for inner, outer in pairs if outer in found})
+            ends |= _ends(equation.body, inputs_that_depend(equation, found, through_draws=False))
     return ends

@@ -7,6 +7,7 @@ from jax.extend.core import Literal
 from jaxtyping import PyTree
 
 from hnca.programs.equations import Draw, Program
+from hnca.programs.loop import Loop
 
 
 def depends_on(
@@ -28,6 +29,28 @@ def depends_on(
         elif step.name not in not_through and not found.isdisjoint(step.inputs):
             found.update(step.outputs)
     return found
+
+
+def inputs_that_depend(
+    loop: Loop, outside: Container[int], *, through_draws: bool, not_through: Container[str] = ()
+) -> set[int]:
+    """Returns the inputs of a loop's steps that change with some values around it, by what is carried too.
+
+    Args:
+        loop: the loop.
+        outside: values of the program around it.
+        through_draws: as for `depends_on`.
+        not_through: likewise.
+    """
+    body, (begun, ended) = loop.body, loop.places
+    changing = {inner for inner, given in zip(body.inputs, loop.inputs, strict=True) if given in outside}
+    while True:
+        found = depends_on(body, changing, through_draws=through_draws, not_through=not_through)
+        carried = zip(body.inputs[begun:ended], body.outputs, strict=False)
+        more = {start for start, end in carried if end in found} - changing
+        if not more:
+            return changing
+        changing |= more
 
 
 def outputs_that_depend(

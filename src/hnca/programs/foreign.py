@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from hnca.programs import primitives
-from hnca.programs.dependence import depends_on
+from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Equation, Program
 from hnca.programs.loop import Loop, loops_of
 
@@ -43,9 +43,8 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[
         or (equation.name in primitives.LOOPS and _loops(program, equation, random, learned))
     ]
     for loop in loops_of(program):
-        begun, ended = loop.places
-        inside = [i for i, outer in zip(loop.body.inputs, loop.inputs, strict=True) if outer in learned]
-        found += lines_of_foreign_draws(loop.body, [*inside, *loop.body.inputs[begun:ended], *loop.body.constants])
+        inside = inputs_that_depend(loop, learned, through_draws=True, not_through=("stop_gradient",))
+        found += lines_of_foreign_draws(loop.body, [*inside, *loop.body.constants])
     return list(dict.fromkeys(found))
 
 

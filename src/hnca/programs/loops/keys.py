@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from hnca.programs.dependence import depends_on
+from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Program
-from hnca.programs.loop import Loop, loops_of
+from hnca.programs.loop import loops_of
 
 _STEPS = (
     "has one key for all steps of a loop, so that they would not be independent; scan over keys, "
@@ -45,16 +45,4 @@ def _require(program: Program, moving: set[int], message: str) -> None:
         if draw.given is None and draw.key not in found:
             raise ValueError(f"hnca: draw {draw.name!r} at {draw.line} {message}")
     for loop in loops_of(program):
-        _require(loop.body, _inside(loop, found), message)
-
-
-def _inside(loop: Loop, outside: set[int]) -> set[int]:
-    """Returns the inputs of a step that differ where some values of the program around the loop do."""
-    body, (begun, ended) = loop.body, loop.places
-    moving = {inner for inner, given in zip(body.inputs, loop.inputs, strict=True) if given in outside}
-    while True:
-        found = depends_on(body, moving, through_draws=False)
-        more = {s for s, end in zip(body.inputs[begun:ended], body.outputs, strict=False) if end in found} - moving
-        if not more:
-            return moving
-        moving |= more
+        _require(loop.body, inputs_that_depend(loop, found, through_draws=False), message)
