@@ -63,9 +63,14 @@ def explanation(network: Network, components: Sequence[Component]) -> Explanatio
     lines = [["", *network.order]]
     for place, component in enumerate(components):
         lines.append([str(component), *(by_layer[name].get(place, _NOT_REACHED) for name in network.order)])
+    return Explanation(aligned(lines), _graph(network, components, by_role))
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Returns rows of cells as a plain table, its columns aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
-    return Explanation("\n".join("  ".join(line).rstrip() for line in padded), _graph(network, components, by_role))
+    return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
 def _graph(network: Network, components: Sequence[Component], by_role: Mapping[str, tuple[Role, ...]]) -> Graph:

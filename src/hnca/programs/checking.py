@@ -16,7 +16,7 @@ from hnca.joint_states import MAXIMUM_STATES
 from hnca.programs.draws import family_of
 from hnca.programs.enumerable import Enumerable, Places, enumerable_call
 from hnca.programs.equations import Draw
-from hnca.programs.loops.crediting import check_estimator
+from hnca.programs.loops.crediting import check_options
 
 
 class Unbiasedness(NamedTuple):
@@ -81,7 +81,7 @@ def check_unbiased(
     if not isinstance(estimator, Estimator):
         raise ValueError(f"check_unbiased: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
     if not unroll:
-        check_estimator("check_unbiased", estimator)
+        check_options("check_unbiased", estimator)
     if not -len(arguments) <= argnums < len(arguments):
         raise ValueError(
             f"check_unbiased: argnums={argnums}; expected a place among the {len(arguments)} arguments of the function."

@@ -1,21 +1,24 @@
 """What a program compiles to, as text to read: its draws and how each is credited, then its components."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from hnca.estimators import Estimator
-from hnca.objectives.explanation import Explanation
+from hnca.estimators import HNCA, Estimator
+from hnca.objectives.explanation import Explanation, aligned
 from hnca.programs.affordable import cure_of
 from hnca.programs.arguments import InAxes
 from hnca.programs.beforehand import seen
-from hnca.programs.crediting import Compiled, compile_call, credited_call
-from hnca.programs.model import model_of
+from hnca.programs.crediting import compile_call, credited_call
+from hnca.programs.loops.crediting import check_options, compile_loops
+from hnca.programs.loops.explaining import explain_loops
+from hnca.programs.model import Model, model_of
 from hnca.programs.no_examples import with_an_example
-from hnca.programs.passes import run_pass
+from hnca.programs.passes import execute, run_pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in
+from hnca.programs.whole_batch import compile_whole, credited_whole, model_of_examples
 
 
 def explain(
@@ -24,6 +27,8 @@ def explain(
     in_axes: InAxes = None,
     has_aux: bool = False,
     estimator: Estimator | None = None,
+    whole_batch: bool = False,
+    unroll: bool = True,
 ) -> Callable[..., Explanation]:
     """Returns a function of `function`'s arguments that tells how `hnca.value_and_grad` would credit its draws.
 
@@ -52,23 +57,53 @@ def explain(
         in_axes: likewise.
         has_aux: likewise.
         estimator: likewise; one that evaluates some counterfactuals takes fewer evaluations.
+        whole_batch: likewise; what is told is of one example.
+        unroll: likewise. Of loops that stay loops it is told how many steps a draw has, how often the function is run
+            anew for it, and which terms of the result it is credited for, from which step on.
 
     Raises:
         ValueError: (when called) as for `hnca.value_and_grad`; for an estimator that cannot credit this program.
     """
-    most = None if estimator is None else estimator.most_counterfactuals()
+    if not unroll:
+        check_options("explain", estimator or HNCA(), whole_batch=whole_batch)
 
     def call(*arguments: Any, **keywords: Any) -> Explanation:
-        compiled = compile_call("explain", function, arguments, keywords, in_axes, has_aux)
-        if 0 in compiled.flat.batch_shape:
-            compiled = with_an_example(compiled)
-        components = _component_table(compiled, most)
-        if estimator is not None:
-            # What it would refuse is refused here, and in the same words.
-            jax.eval_shape(lambda: credited_call(estimator, compiled, jax.random.key(0), None)[0])
-        return Explanation(f"{_draw_table(compiled.plan, most)}\n\n{components}", components.graph)
+        given = "explain", function, arguments, keywords, in_axes, has_aux
+        if not unroll:
+            return explain_loops(compile_loops(*given), estimator or HNCA())
+        return _of_batch(estimator, *given) if whole_batch else _of_example(estimator, *given)
 
     return call
+
+
+def _of_example(estimator: Estimator | None, *given: Any) -> Explanation:
+    compiled = compile_call(*given)
+    if 0 in compiled.flat.batch_shape:
+        compiled = with_an_example(compiled)
+    plan, flat, most = compiled.plan, compiled.flat, _most(estimator)
+    run, marks = run_pass(plan, flat.arrays, flat.mapped)
+    model = model_of(plan, run, marks, seen(plan.program, flat, plan.dtype), flat.batch_shape, most)
+    if estimator is not None:
+        # What it would refuse is refused here, and in the same words.
+        jax.eval_shape(lambda: credited_call(estimator, compiled, jax.random.key(0), None)[0])
+    return _tables(plan, model, most)
+
+
+def _of_batch(estimator: Estimator | None, *given: Any) -> Explanation:
+    whole, most = compile_whole(*given), _most(estimator)
+    model = model_of_examples(whole, execute(whole.program, whole.flat.arrays), most)
+    if estimator is not None:
+        jax.eval_shape(lambda: credited_whole(estimator, whole, jax.random.key(0), None)[0])
+    return _tables(whole.plan, model, most)
+
+
+def _most(estimator: Estimator | None) -> int | None:
+    return None if estimator is None else estimator.most_counterfactuals()
+
+
+def _tables(plan: Plan, model: Model, most: int | None) -> Explanation:
+    components = _component_table(plan, model, most)
+    return Explanation(f"{_draw_table(plan, most)}\n\n{components}", components.graph)
 
 
 def _draw_table(plan: Plan, most: int | None) -> str:
@@ -89,14 +124,10 @@ def _draw_table(plan: Plan, most: int | None) -> str:
             )
         elif lowering.reason:
             notes.append(f"{draw.name}: {lowering.reason}.")
-    return "\n".join([_table(lines), *notes])
+    return "\n".join([aligned(lines), *notes])
 
 
-def _component_table(compiled: Compiled, most: int | None) -> Explanation:
-    plan, flat = compiled.plan, compiled.flat
-    run, marks = run_pass(plan, flat.arrays, flat.mapped)
-    example = seen(plan.program, flat, plan.dtype)
-    model = model_of(plan, run, marks, example, flat.batch_shape, most)
+def _component_table(plan: Plan, model: Model, most: int | None) -> Explanation:
     notes = []
     for term, part in plan.others:
         count = plan.evaluations(term, part, most)
@@ -116,9 +147,3 @@ def _component_table(compiled: Compiled, most: int | None) -> Explanation:
 def _where(plan: Plan, term: Term) -> str:
     equation = plan.program.producers.get(term.atoms[0][1])
     return equation.line if equation is not None else "a term"
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
-    return "\n".join("  ".join(line).rstrip() for line in padded)

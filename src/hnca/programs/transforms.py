@@ -16,7 +16,7 @@ from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import compile_call, credited_call
-from hnca.programs.loops.crediting import check_estimator, compile_loops, credited_loops
+from hnca.programs.loops.crediting import check_options, compile_loops, credited_loops
 from hnca.programs.no_examples import credited_nothing
 from hnca.programs.once import differentiable_once
 from hnca.programs.whole_batch import compile_whole, credited_whole
@@ -66,9 +66,7 @@ def credited(
     if not isinstance(estimator, Estimator):
         raise ValueError(f"{_name(function)}: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
     if not unroll:
-        if whole_batch:
-            raise ValueError(f"{_name(function)}: whole_batch=True and unroll=False; expected one of the two.")
-        check_estimator(_name(function), estimator)
+        check_options(_name(function), estimator, whole_batch=whole_batch)
 
     @wraps(function)
     def call(

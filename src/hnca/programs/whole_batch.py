@@ -14,8 +14,8 @@ from hnca.programs.batch_of_one import BatchOfOne, batch_of_one
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Credited, held, one_if_possible, shape_of, traced, warn_of_draws_by_jax
 from hnca.programs.equations import Program, read
-from hnca.programs.model import model_of
-from hnca.programs.passes import execute, run_pass
+from hnca.programs.model import Model, model_of
+from hnca.programs.passes import Execution, execute, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
 
@@ -83,15 +83,9 @@ def credited_whole(
     estimator: Estimator, whole: Whole, key: Key[Array, ""] | None, state: PyTree
 ) -> tuple[Float[Array, ""], Credited]:
     """As `credited_call`, for a function of a whole batch: its own forward pass, credited example by example."""
-    program, one, plan, flat = whole.program, whole.one, whole.plan, whole.flat
-    run = execute(program, flat.arrays)
-    given = {output: _rows(run.values[output], axis) for output, axis in one.axes.items()}
-    read_of_whole = [held(read(program, run.held, of.value)) for of in one.inputs]
-    arrays = [a if of.axis is None else _rows(a, of.axis) for a, of in zip(read_of_whole, one.inputs, strict=True)]
-    own, marks = run_pass(plan, arrays, [of.axis is not None for of in one.inputs], given)
-    most = most_of(estimator, plan)
-    example = seen(program, flat, plan.dtype)
-    model = model_of(plan, held(own), marks, example, flat.batch_shape, most)
+    program, one = whole.program, whole.one
+    run = execute(program, whole.flat.arrays)
+    model = model_of_examples(whole, run, most_of(estimator, whole.plan))
     found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
     if found.passes is not None:
         raise ValueError(
@@ -109,6 +103,22 @@ def credited_whole(
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = whole.structure.unflatten([total, *outputs[1:]])[1]
     return with_derivative_of_its_kind(total), Credited(held(aux), state)
+
+
+def model_of_examples(whole: Whole, run: Execution, most: int | None) -> Model:
+    """Returns the network and the objective of each example of a run of the whole batch.
+
+    Args:
+        whole: the call.
+        run: of its program.
+        most: as for `model_of`.
+    """
+    one, plan, flat = whole.one, whole.plan, whole.flat
+    given = {output: _rows(run.values[output], axis) for output, axis in one.axes.items()}
+    read_of_whole = [held(read(whole.program, run.held, of.value)) for of in one.inputs]
+    arrays = [a if of.axis is None else _rows(a, of.axis) for a, of in zip(read_of_whole, one.inputs, strict=True)]
+    own, marks = run_pass(plan, arrays, [of.axis is not None for of in one.inputs], given)
+    return model_of(plan, held(own), marks, seen(whole.program, flat, plan.dtype), flat.batch_shape, most)
 
 
 def _rows(array: Array, axis: int) -> Array:

@@ -55,8 +55,10 @@ def compile_loops(
     return Looped(program, terms, reach_of(program, terms), sites, flat, structure)
 
 
-def check_estimator(owner: str, estimator: Estimator) -> None:
-    """Raises a ValueError for an estimator that does not know loops, or an option that has no meaning there."""
+def check_options(owner: str, estimator: Estimator, *, whole_batch: bool = False) -> None:
+    """Raises a ValueError for what does not go with unroll=False: estimators, options of HNCA, a whole batch."""
+    if whole_batch:
+        raise ValueError(f"{owner}: whole_batch=True and unroll=False; expected one of the two.")
     if not isinstance(estimator, HNCA | REINFORCE):
         raise ValueError(
             f"{owner}: unroll=False and estimator {type(estimator).__name__}; expected hnca.HNCA or hnca.REINFORCE, "
@@ -86,7 +88,7 @@ def credited_loops(
         given: values the draws of one example are to take, where there is no batch; None to draw them.
     """
     flat, program = looped.flat, looped.program
-    _check_observed(estimator, program)
+    check_observed(estimator, program)
 
     def one(arrays: list[Array]) -> tuple[list[Array], Record, dict[int, Array], list[Array]]:
         values, record = run_loops(program, arrays, given)
@@ -150,13 +152,13 @@ def _first_state(baseline: Baseline, inputs: Array, steps: tuple[int, ...], dtyp
     return jax.tree.map(lambda a: jnp.broadcast_to(a, (*steps, *a.shape)), first)
 
 
-def _check_observed(estimator: Estimator, program: Program) -> None:
+def check_observed(estimator: Estimator, program: Program) -> None:
     """Raises a ValueError where HNCA would ask again what is observed once."""
     if not isinstance(estimator, HNCA):
         return
     for equation in program.equations:
         if isinstance(equation, Loop):
-            _check_observed(estimator, equation.body)
+            check_observed(estimator, equation.body)
         elif observes(equation.original):
             raise ValueError(
                 f"hnca: what is observed at {equation.line} cannot be asked again, and with unroll=False HNCA runs the "
