@@ -95,12 +95,19 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     assert costs == sorted(costs)
     with pytest.raises(SystemExit):
         main(command)
-    assert "has a comparison; expected another directory, or --overwrite" in capsys.readouterr().err
+    assert "has a comparison, comparison.json; expected another directory, or --overwrite" in capsys.readouterr().err
     assert json.loads((tmp_path / "deep" / "comparison.json").read_text()) == rows
     (tmp_path / "odd" / "comparison.json").mkdir(parents=True)
     with pytest.raises(SystemExit):
         main([*command[:-1], str(tmp_path / "odd")])
     assert "has a comparison" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--overwrite", "--run", str(tmp_path / "nowhere")])
+    assert "--layers: expected none with --run" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["compare", "--run", str(tmp_path / "nowhere"), "--overwrite", "--out", command[-1]])
+    assert f"--run {tmp_path / 'nowhere'}" in capsys.readouterr().err
+    assert json.loads((tmp_path / "deep" / "comparison.json").read_text()) == rows
 
 
 @pytest.mark.thorough

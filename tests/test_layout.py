@@ -18,7 +18,7 @@ CORE = [
 ]
 LABORATORY = [
     {"files"},
-    {"data", "method_rows"},
+    {"data", "method_rows", "sizes"},
     {"methods", "registry"},
     {"store", "settings"},
     {"auto_encoder", "optimisers"},

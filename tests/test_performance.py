@@ -1,5 +1,7 @@
 """What an update costs beside backpropagation, and what it holds: ratios and bytes, with generous slack."""
 
+import json
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,8 +10,10 @@ import pytest
 import hnca
 from hnca.experiments.auto_encoder.networks import auto_encoder
 from hnca.experiments.bandit import Bandit
+from hnca.experiments.commands.main import main
 from hnca.experiments.data import load_mnist
 from hnca.experiments.data.images import on_device
+from hnca.experiments.timing import messages
 from hnca.experiments.timing.updates import Shape, time_updates
 from hnca.experiments.vae import VAE
 
@@ -45,3 +49,11 @@ def test_memory_is_never_the_product_of_batch_parents_and_children(width, gigaby
     compiled = jax.jit(credits).lower(encoder, objective, image, jax.random.key(0)).compile()
     memory = compiled.memory_analysis()
     assert memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes < gigabytes * 1e9
+
+
+def test_the_message_kernel_is_timed_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(messages, "SHAPES", ((3, 4, 5),))
+    main(["bench", "--messages", "--repeats", "1", "--json", str(tmp_path / "rows.jsonl")])
+    ways = [json.loads(line)["way"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert ways == ["matrix product", "message", "message, heavy weights", "message, pure JAX", "direct form"]
+    assert "message kernel" in capsys.readouterr().out

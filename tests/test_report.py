@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -127,6 +128,28 @@ def test_mistakes_are_told_in_one_line(arguments, message, tmp_path, capsys):
     errors = capsys.readouterr().err
     assert message in errors
     assert errors.count("\n") == 1
+
+
+def test_runs_that_figures_would_take_for_one_are_refused(tmp_path, capsys):
+    make_up(FigureSettings(1, epochs=2, seeds=1, layers=(1,), out=tmp_path), 2, 1)
+    copy = tmp_path / "1-hnca-wide"
+    shutil.copytree(tmp_path / "1-hnca", copy)
+    with pytest.raises(SystemExit) as exit:
+        main(["report", str(tmp_path)])
+    assert exit.value.code == 2
+    assert "1-hnca-wide: of hnca with as many layers as 1-hnca" in capsys.readouterr().err
+    (copy / "config.json").unlink()
+    main(["report", str(tmp_path)])
+    assert "2 runs\nleft out, having no config.json: 1-hnca-wide\n" in capsys.readouterr().out
+    assert "settings differ" not in (tmp_path / "report.html").read_text()
+
+
+def test_runs_of_other_settings_are_told_apart(tmp_path):
+    make_up(FigureSettings(1, epochs=2, seeds=1, layers=(1,), out=tmp_path), 2, 1)
+    other = tmp_path / "1-hnca" / "config.json"
+    other.write_text(other.read_text().replace('"width": 200', '"width": 10'))
+    main(["report", str(tmp_path)])
+    assert "and their settings differ (see below)" in (tmp_path / "report.html").read_text()
 
 
 def test_a_dry_run_lists_what_the_paper_needs(tmp_path, capsys):

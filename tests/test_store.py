@@ -17,6 +17,7 @@ from hnca.experiments.store import (
     Row,
     StoredRunError,
     as_json,
+    begin_anew,
     differences,
     first_given_up,
     progress,
@@ -112,6 +113,21 @@ def test_two_checkpoints_are_kept_and_every_bit_of_them_is_sealed(tmp_path):
     assert progress(tmp_path, 2) == (4, newest, (), (header, content))
     remove_later(tmp_path, 3)
     assert [checkpoint.epoch for checkpoint in checkpoints(tmp_path)] == [3]
+
+
+@pytest.mark.parametrize("damaged", [b"not a row\n", b""])
+def test_a_damaged_row_before_the_checkpoints_is_no_reason_to_begin_anew(tmp_path, damaged):
+    begin(tmp_path, 4)
+    path = tmp_path / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], damaged, *lines[4:]]))
+    with pytest.raises(StoredRunError, match=r"metrics.jsonl: whole up to epoch 1 only, .* of epoch 3 and later"):
+        progress(tmp_path, 2)
+    path.unlink()
+    with pytest.raises(StoredRunError, match="whole up to epoch 0 only"):
+        progress(tmp_path, 2)
+    begin_anew(tmp_path)
+    assert progress(tmp_path, 2) == (0, None, (), None)
 
 
 @pytest.mark.parametrize("left", [b"", b'{"seed": 1, "epo', b"\0" * 30, b"17\n", b'{"seed": 1}\n'])

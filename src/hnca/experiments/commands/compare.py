@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
@@ -20,10 +21,13 @@ from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.files import write_atomically
 from hnca.experiments.runs.environment import device_line
+from hnca.experiments.runs.failures import refused
 from hnca.experiments.settings import CompareSettings, SettingsError
 from hnca.experiments.timing.updates import Shape, time_updates
 from hnca.experiments.training.devices import require_devices
 
+_WRITTEN = "comparison.json", "comparison.md", "comparison.png"
+"""The chart last, which is drawn once all is measured."""
 _UPDATES = 20
 """In one timed call."""
 
@@ -52,11 +56,12 @@ def compare(settings: CompareSettings, console: Console) -> None:
     require_devices()
     images, _ = on_device(settings.data.load())
     _check(settings, len(images.labels))
-    _write(settings, [])
+    depths = list(networks_of(settings, images))
+    _require_writable(settings.out)
     batches = "one batch" if settings.batches == 1 else f"{settings.batches} batches"
     console.print(f"{device_line()}; {batches} of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Compared] = []
-    for networks in networks_of(settings, images):
+    for networks in depths:
         instruments = _instruments(networks.experiment, networks.shape, settings, images)
         for epoch, modules in networks.trained:
             costs = _costs(networks.experiment, modules[0], settings, images)
@@ -80,10 +85,13 @@ def _check(settings: CompareSettings, images: int) -> None:
             f"--batches {settings.batches}: of {settings.batch_size} images each; expected no more than the {images} "
             "there are"
         )
-    path = settings.out / "comparison.json"
     # What has no row yet is nothing to lose.
-    if not settings.overwrite and path.exists() and path.stat().st_size > len(_content([])):
-        raise SettingsError(f"--out {settings.out}: has a comparison; expected another directory, or --overwrite")
+    empty = len(_content([]))
+    there = [path for name in _WRITTEN if (path := settings.out / name).exists() and path.stat().st_size > empty]
+    if there and not settings.overwrite:
+        raise SettingsError(
+            f"--out {settings.out}: has a comparison, {there[0].name}; expected another directory, or --overwrite"
+        )
 
 
 def _instruments(experiment: Experiment, shape: Shape, settings: CompareSettings, images: Images) -> _Instruments:
@@ -133,13 +141,21 @@ def _batch(settings: CompareSettings, images: Images, number: int, key: Key[Arra
     return Images(binarise(key, images.pixels[chosen]), images.labels[chosen])
 
 
+def _require_writable(out: Path) -> None:
+    """Raises a SettingsError, before anything is measured, if nothing can be written; what is there stays."""
+    with refused(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, nothing in zip(_WRITTEN, (_content([]), b""), strict=False):
+            write_atomically(out / name, [(out / name).read_bytes() if (out / name).exists() else nothing])
+
+
 def _write(settings: CompareSettings, rows: Sequence[Compared]) -> None:
-    try:
+    with refused(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
-        write_atomically(settings.out / "comparison.json", [_content(rows)])
-        write_atomically(settings.out / "comparison.md", [markdown_tables(averaged_tables(rows)).encode()])
-    except OSError as error:
-        raise SettingsError(f"--out {settings.out}: cannot be written ({error.strerror or error})") from None
+        for name, content in zip(
+            _WRITTEN, (_content(rows), markdown_tables(averaged_tables(rows)).encode()), strict=False
+        ):
+            write_atomically(settings.out / name, [content])
 
 
 def _content(rows: Sequence[Compared]) -> bytes:

@@ -63,7 +63,8 @@ def _check(settings: DataSetSettings, console: Console) -> None:
             facts = facts_of(name)
             height, width = facts.image_shape
             labels = "no labels" if facts.classes is None else f"labels below {facts.classes}"
-            _say(console, f"{Path(name)}: {facts.train_images} images of {height} by {width}, {labels}")
+            count = "one image" if facts.train_images == 1 else f"{facts.train_images} images"
+            _say(console, f"{Path(name)}: {count} of {height} by {width}, {labels}")
         else:
             folder = require(CATALOGUE[name], settings.data_dir)
             read_collection(CATALOGUE[name], folder)

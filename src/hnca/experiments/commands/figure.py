@@ -6,6 +6,7 @@ from functools import partial
 from rich.console import Console
 
 from hnca.experiments.methods import label
+from hnca.experiments.runs.failures import refused
 from hnca.experiments.runs.plan import Run, refuse_other_settings, runs_of
 from hnca.experiments.runs.running import Drawing, run
 from hnca.experiments.settings import FigureSettings
@@ -38,5 +39,6 @@ def _remark(settings: FigureSettings, rows: Sequence[Row]) -> str:
 
 
 def _state(run: Run) -> str:
-    done = progress(run.directory, run.seeds).epoch
+    with refused(run.directory):
+        done = progress(run.directory, run.seeds).epoch
     return f"{run.directory}: {run.seeds} seed(s), {min(done, run.epochs)} of {run.epochs} epochs"

@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # Whoever read the output, such as `head`, has seen enough; Python would complain of it again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if kept := _kept(settings):
+            _end(f"stopped, as nobody reads what it prints{kept}", FAILED)
         raise SystemExit(FAILED) from None
     except OSError as error:
         _end(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
@@ -107,7 +109,7 @@ def _parse(arguments: Sequence[str]) -> Settings:
     if name not in commands():
         raise SettingsError(f"{name}: no such command; expected {', '.join(commands())}, --help or --version")
     settings = _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
-    if isinstance(settings, TrainingSettings):
+    if isinstance(settings, TrainingSettings | CompareSettings):
         settings.refuse_overridden(arguments[1:])
     return settings
 
@@ -130,7 +132,9 @@ def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments:
 _PLAINLY = {
     r"invalid literal for int\(\) with base 10: '(.*?)'": r"\1 is no whole number",
     r"could not convert string to float: '(.*?)'": r"\1 is no number",
-    r"Could not find valid parse for arguments: \['(.*?)'\]": r"\1 is nothing that it takes; --help tells what is",
+    r"Could not find valid parse for arguments: \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",
+    r"', '": " ",
+    r"no type matching .*? instantiated from \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",
 }
 """What the parser says of a value, and what a reader understands."""
 

@@ -46,6 +46,7 @@ def write_report(settings: ReportSettings, console: Console) -> None:
         rows = _whole(read_rows(settings.directory, list(runs)))
     if not rows:
         raise SettingsError(f"{settings.directory}: holds no runs; expected what a command was given as --out")
+    _refuse_namesakes(runs)
     content = report(str(settings.directory), runs, rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,21 @@ def write_report(settings: ReportSettings, console: Console) -> None:
     except OSError as error:
         raise SettingsError(f"--out {path}: cannot be written ({error.strerror or error})") from None
     console.print(f"{path}: {len(runs)} run{'s' if len(runs) > 1 else ''}", soft_wrap=True, highlight=False)
+    measured = {path.parent for path in settings.directory.glob("*/metrics.jsonl")}
+    if left_out := ", ".join(sorted(path.name for path in measured - runs.keys())):
+        console.print(f"left out, having no config.json: {left_out}", soft_wrap=True, highlight=False)
+
+
+def _refuse_namesakes(runs: Mapping[Path, Configuration]) -> None:
+    """Raises a SettingsError for two runs that figures and tables would take for one."""
+    found: dict[tuple[str, int, str], Path] = {}
+    for directory, run in runs.items():
+        first = found.setdefault((run["experiment"], run["layers"], run["estimator"]), directory)
+        if first != directory:
+            raise SettingsError(
+                f"{directory}: of {run['estimator']} with as many layers as {first.name}, and figures would take both "
+                "for one run; expected each below a directory of its own"
+            )
 
 
 def _whole(rows: Sequence[Row]) -> list[Row]:
@@ -100,7 +116,8 @@ def report(directory: str, runs: Mapping[Path, Configuration], rows: Sequence[Ro
     sections = []
     for name in distinct(rows, "experiment"):
         chosen, experiment = _of(rows, name), experiment_class(name)
-        sections += [_figures(experiment, chosen, runs), _final_values(experiment, chosen)]
+        settings = {json.dumps(_about(run)) for run in runs.values() if run["experiment"] == name}
+        sections += [_figures(experiment, chosen, runs), _final_values(experiment, chosen, alike=len(settings) == 1)]
     sections += [_pace(runs), _pictures(runs), _settings(runs)]
     return page(f"hnca: {directory}", [part for part in sections if part])
 
@@ -113,13 +130,16 @@ def _figures(experiment: type[Experiment], rows: Sequence[Row], runs: Mapping[Pa
     return section("Figures", *drawn)
 
 
-def _final_values(experiment: type[Experiment], rows: Sequence[Row]) -> str:
+def _final_values(experiment: type[Experiment], rows: Sequence[Row], *, alike: bool) -> str:
     digits = {**dict.fromkeys(experiment.headings, experiment.digits), _VARIANCE: _DIGITS_OF_VARIANCE}
     lines = [[layers, estimator, *cells] for layers, estimator, cells in final_cells(rows, digits)]
     headings = ["layers", "estimator", *{**experiment.headings, _VARIANCE: "ln variance of the gradient"}.values()]
     seeds = len(distinct(rows, "seed"))
+    about = (
+        "The last epoch of each run" if alike else "The last epoch of each run, and their settings differ (see below)"
+    )
     said = "one seed" if seeds == 1 else f"mean over {seeds} seeds and 95% confidence interval (Student's t)"
-    return section("Final values", note(f"The last epoch of each run; {said}."), table(headings, lines))
+    return section("Final values", note(f"{about}; {said}."), table(headings, lines))
 
 
 def _pace(runs: Mapping[Path, Configuration]) -> str:
@@ -159,14 +179,17 @@ def _settings(runs: Mapping[Path, Configuration]) -> str:
     groups: dict[str, list[str]] = {}
     for directory, run in runs.items():
         machine = _flat(run.get("environment", {}))
-        about = {"experiment": run["experiment"], "dataset": _data(run)}
-        described = json.dumps({**about, **run["settings"], **machine})
+        described = json.dumps({**_about(run), **machine})
         groups.setdefault(described, []).append(directory.name)
     parts = []
     for described, names in groups.items():
         lines = [[name, _shown(value)] for name, value in json.loads(described).items()]
         parts += [note(", ".join(names)), table(["setting", "value"], lines, numbers=False)]
     return section("Settings and machine", *parts)
+
+
+def _about(run: Configuration) -> dict[str, Any]:
+    return {"experiment": run["experiment"], "dataset": _data(run), **run["settings"]}
 
 
 def _data(run: Configuration) -> str:

@@ -58,7 +58,9 @@ def _of_run(settings: CompareSettings, run: Path) -> Networks:
     try:
         models = [load(run, seed) for seed in range(settings.seeds)]
         configuration = read_configuration(run)
-    except (ValueError, OSError, StoredRunError) as error:
+    except OSError as error:
+        raise SettingsError(f"--run {error.filename or run}: {error.strerror or error}") from None
+    except (ValueError, StoredRunError) as error:
         raise SettingsError(f"--run {error}") from None
     if configuration is None:
         raise SettingsError(f"--run {run}: expected the directory of a run, with its config.json")
@@ -68,6 +70,7 @@ def _of_run(settings: CompareSettings, run: Path) -> Networks:
     if dataset["content"] != facts.content:
         raise SettingsError(f"--dataset {facts.name}: {run} was trained on {dataset['name']}; expected the same")
     training = replace(settings_of(configuration), batch_size=settings.batch_size, data=settings.data)
+    settings.check_fit(training.width, configuration["settings"].get("categories"))
     shape = Shape(configuration["layers"], training.width, settings.batch_size, 1)
     trained = [model.network if model.objective is None else (model.network, model.objective) for model in models]
     return Networks(experiment_of(training, facts), shape, iter([(models[0].epoch, trained)]))

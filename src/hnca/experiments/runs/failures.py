@@ -1,5 +1,6 @@
 """What can stop a run that nobody set wrongly, each told in one line: a full disk, too little memory, a lost claim."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from hnca.experiments.store import LostClaimError, StoredRunError
 
 _MEMORY = "RESOURCE_EXHAUSTED", "out of memory", "Out of memory"
 _PARTNER = "Gloo", "distributed service", "coordination service", "Socket closed"
-_GOES_ON = "what was written before is whole, and the same command goes on from there"
+_WHOLE = "what was written before is whole, and the same command"
+_GOES_ON = f"{_WHOLE} goes on from there"
 
 
 class RunFailure(Exception):  # noqa: N818 - a failure of the machine's, not an error of the user's
@@ -26,8 +28,7 @@ def told(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunFailure(f"--out {directory}: cannot be written ({reason}); {_GOES_ON}") from error
+        raise RunFailure(f"{_not_written(directory, error)}; {_WHOLE} goes on once it can be") from error
     except LostClaimError as error:
         raise RunFailure(f"--out {directory}: given up, since {error}") from error
     except MemoryError as error:
@@ -66,7 +67,15 @@ def refused(directory: Path) -> Iterator[None]:
     except StoredRunError as error:
         raise SettingsError(str(error)) from None
     except OSError as error:
-        raise SettingsError(f"--out {directory}: cannot be written ({error.strerror or error})") from None
+        raise SettingsError(_not_written(directory, error)) from None
+
+
+def _not_written(directory: Path, error: OSError) -> str:
+    """Returns what could not be written, and which file of it, if the system says so."""
+    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else directory
+    inside = path != directory and path.is_relative_to(directory)
+    which = f"{path.relative_to(directory)} " if inside else ""
+    return f"--out {directory}: {which}cannot be written ({error.strerror or error})"
 
 
 def _too_little_memory(directory: Path) -> str:

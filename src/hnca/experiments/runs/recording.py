@@ -14,6 +14,7 @@ from hnca.experiments.store import (
     Configuration,
     MetricsFile,
     Row,
+    StoredRunError,
     begin_anew,
     continue_after,
     differences,
@@ -58,7 +59,7 @@ class Recorder:
             environment: the versions, devices and so on that the numbers depend on.
 
         Raises:
-            SettingsError: if the run was begun with other settings.
+            SettingsError: if the run was begun with other settings, or rows before its checkpoints are damaged.
             OSError: if the directory cannot be read and written.
         """
         self._run, self._claim = run, claim
@@ -67,7 +68,10 @@ class Recorder:
             begin_anew(run.directory)
         else:
             _refuse_differences(run, stored)
-        found = progress(run.directory, run.seeds)
+        try:
+            found = progress(run.directory, run.seeds)
+        except StoredRunError as error:
+            raise SettingsError(str(error)) from None
         self.epoch, self._found = found.epoch, found
         self.notices = [f"{line}; passed over" for line in found.damaged]
         continue_after(run.directory, found.epoch)
@@ -149,7 +153,7 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._metrics.__exit__(kind, error, trace)
-        if self._held is not None and isinstance(error, KeyboardInterrupt):
+        if self._held is not None and isinstance(error, KeyboardInterrupt | BrokenPipeError):
             self.write_state(*self._held)
 
 

@@ -56,7 +56,7 @@ class TrainingSettings(OptimiserSettings):
     seeds: int = 5
     """How many independent networks to train, together."""
     batch_size: int = 50
-    """How many images an update sees."""
+    """How many images an update sees. What is left of an epoch's images after whole batches, it leaves out."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
     """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False
@@ -101,7 +101,8 @@ class SeldomTestedSettings(TrainingSettings):
     """Of an experiment whose test takes as long as some epochs: by default the last one alone is tested."""
 
     test_epochs: tuple[int, ...] = ()
-    """Epochs after which the test images are measured; the last one always is."""
+    """Epochs after which the test images are measured; the last one always is. Later ones than --epochs are for whoever
+    continues the runs."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -5,6 +5,7 @@ from math import isfinite
 from pathlib import Path
 
 from hnca.experiments.methods import takes_categories, widest
+from hnca.experiments.sizes import MOST, MOST_LAYERS, MOST_UNITS
 
 
 class SettingsError(Exception):
@@ -14,16 +15,15 @@ class SettingsError(Exception):
     """
 
 
-_MOST = 2**31 - 1
-"""What devices count with."""
+_AT_MOST = {"layers": MOST_LAYERS, "width": MOST_UNITS}
 
 
 def check_count(name: str, value: int) -> None:
-    """Raises a SettingsError unless the value is at least 1, and one that devices can count to."""
+    """Raises a SettingsError unless the value is at least 1, and no more than there can be of it."""
     if value < 1:
         raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at least 1")
-    if value > _MOST:
-        raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at most {_MOST}")
+    if value > (most := _AT_MOST.get(name, MOST)):
+        raise SettingsError(f"{_flag(name)} {value}: expected a whole number of at most {most}")
 
 
 def check_positive(name: str, value: float) -> None:
@@ -34,7 +34,7 @@ def check_positive(name: str, value: float) -> None:
 
 def check_epochs(name: str, value: int) -> None:
     """Raises a SettingsError unless the value is a number of epochs, 0 among them."""
-    if not 0 <= value <= _MOST:
+    if not 0 <= value <= MOST:
         raise SettingsError(f"{_flag(name)} {value}: expected a whole number of epochs, 0 or more")
 
 
@@ -50,6 +50,13 @@ def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> Non
     unknown = [value for value in values if value not in allowed]
     if unknown or not values:
         raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}")
+
+
+def check_once(name: str, values: Sequence[object]) -> None:
+    """Raises a SettingsError for what is given twice, where that would be measured twice."""
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise SettingsError(f"{_flag(name)} {_shown(values)}: expected {_shown(twice)} once")
 
 
 def check_categories(categories: int | None, estimators: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ class BanditSettings(TrainingSettings):
     torso: Literal["none", "conv"] = "none"
     """What stands between the image and the first stochastic layer: conv is two layers of convolutions (Figure 5)."""
     baseline: bool = False
-    """Give every estimator a running mean of the reward (decay 0.99) as its baseline."""
+    """Give every estimator that takes a baseline, and is named without, a running mean of the reward (decay 0.99)."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bandit")
     """Where to write the runs and the figure; runs that are there already are continued."""
 
@@ -49,6 +49,10 @@ class BanditSettings(TrainingSettings):
                 f"reward is observed once; expected some of {', '.join(known)}"
             )
         check_names("estimators", self.estimators, known)
+        if self.baseline and all(with_running_mean(name) == name for name in self.estimators):
+            raise SettingsError(
+                f"--baseline: {' '.join(self.estimators)} take none, or have one; expected an estimator that takes one"
+            )
 
     @property
     def all_estimators(self) -> tuple[str, ...]:

@@ -1,14 +1,22 @@
 """The settings of the benchmark."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from hnca.experiments.methods import names
-from hnca.experiments.registry import EXPERIMENTS
-from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_file, check_names
+from hnca.experiments.registry import EXPERIMENTS, settings_class
+from hnca.experiments.settings._checks import (
+    SettingsError,
+    check_count,
+    check_each,
+    check_file,
+    check_names,
+    check_once,
+    check_widths,
+)
 
 
 @dataclass(frozen=True)
@@ -53,14 +61,37 @@ class BenchSettings:
             check_count(name, getattr(self, name))
         check_names("experiments", self.experiments, tuple(EXPERIMENTS))
         check_names("estimators", self.estimators, names({"reward", "function"}))
+        for name in ("experiments", "layers", "width", "batch_size", "seeds", "estimators"):
+            check_once(name, getattr(self, name))
+        check_widths(max(self.width), 2, self.estimators)
         for name in ("json", "plot"):
             check_file(name, getattr(self, name))
         if self.plot is not None and self.plot.suffix not in (".png", ".pdf", ".svg"):
             raise SettingsError(f"--plot {self.plot}: expected a name that ends in .png, .pdf or .svg")
-        if self.plot is not None and self.messages:
-            raise SettingsError(f"--plot {self.plot}: expected no --messages, which has no depths")
+        if self.plot is not None and self.plot == self.json:
+            raise SettingsError(f"--plot {self.plot}: is the file of --json; expected another")
+        self._refuse_without_effect()
         if self.updates * max(self.batch_size) > 60_000:
             raise SettingsError(
                 f"--updates {self.updates}: expected at most {60_000 // max(self.batch_size)}, "
                 f"as there are 60000 images and a batch takes {max(self.batch_size)}"
             )
+
+    def _refuse_without_effect(self) -> None:
+        """Raises a SettingsError for an option that what is timed does not have."""
+        changed = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        for name in changed if self.messages else ():
+            if name not in {"messages", "repeats", "json", "overwrite"}:
+                raise SettingsError(
+                    f"--{name.replace('_', '-')}: expected none with --messages, which times no updates"
+                )
+        kinds = {name: settings_class(name) for name in self.experiments}
+        known = {field.name for kind in kinds.values() for field in fields(kind)}
+        for name in ("entropy", "encoder", "decoder"):
+            if name in changed and name not in known:
+                raise SettingsError(f"--{name}: expected none with --experiments {' '.join(kinds)}, which have no such")
+        for name, kind in kinds.items():
+            if not set(self.estimators) & set(names(kind.learns_from)):
+                raise SettingsError(
+                    f"--experiments {name}: can be updated by none of --estimators {' '.join(self.estimators)}"
+                )

@@ -1,5 +1,6 @@
 """The settings of a comparison of estimators."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +10,15 @@ import tyro
 from hnca.experiments.methods import is_seldom_compared, names, takes_categories
 from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.settings._base import TrainingSettings
-from hnca.experiments.settings._checks import SettingsError, check_categories, check_count, check_each, check_names
+from hnca.experiments.settings._checks import (
+    SettingsError,
+    check_categories,
+    check_count,
+    check_each,
+    check_names,
+    check_once,
+    check_widths,
+)
 from hnca.experiments.settings.data import DataSettings
 
 GROUPS = 20
@@ -23,9 +32,10 @@ class CompareSettings:
     experiment: str = "vae"
     """Which experiment the network is of."""
     layers: tuple[int, ...] = (1, 2, 3)
-    """Numbers of stochastic hidden layers."""
+    """Numbers of stochastic hidden layers. Not with --run."""
     epochs: tuple[int, ...] = (0,)
-    """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation."""
+    """After how many epochs of training (by HNCA with a baseline) to compare; 0 is at initialisation. Not with
+    --run."""
     run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """A run's directory, such as runs/vae/2-hnca: compare on its first networks, and train none."""
     seeds: int = 1
@@ -38,11 +48,11 @@ class CompareSettings:
     """Names as for hnca vae and hnca bandit; by default all that apply but those that cost much or refuse wide layers
     (local-expectation, hnca-1, hnca-4, unordered-set)."""
     width: int = 200
-    """How many units a hidden layer has."""
+    """How many units a hidden layer has. Not with --run."""
     encoder: Literal["linear", "nonlinear"] = "linear"
     """How the auto-encoders' latent layers are joined to those below: see hnca vae. Not with --run."""
     decoder: Literal["linear", "nonlinear"] = "linear"
-    """Likewise downwards: see hnca vae."""
+    """Likewise downwards: see hnca vae. Not with --run."""
     categories: int | None = None
     """Latent units of so many categories, of auto-encoders: see hnca vae. Not with --run."""
     batch_size: int = 50
@@ -78,9 +88,24 @@ class CompareSettings:
             if count < 2 * GROUPS or count % GROUPS:
                 flag = "--" + name.replace("_", "-")
                 raise SettingsError(f"{flag} {count}: expected a multiple of {GROUPS} from {2 * GROUPS} on")
-        check_categories(self.categories, self.estimators)
+        for name in ("layers", "epochs", "estimators"):
+            check_once(name, getattr(self, name))
         if self.estimators:
-            check_names("estimators", self.estimators, self._comparable)
+            check_names("estimators", self.estimators, names(settings_class(self.experiment).learns_from))
+        check_categories(self.categories, self.estimators)
+        if self.run is None:
+            self.check_fit(self.width, self.categories)
+
+    def check_fit(self, width: int, categories: int | None) -> None:
+        """Raises a SettingsError unless each estimator takes layers of so many units, of categories or binary."""
+        check_widths(width, categories or 2, self.estimators)
+
+    def refuse_overridden(self, arguments: Sequence[str]) -> None:
+        """Raises a SettingsError for an option among the command line's arguments that a run's networks overrule."""
+        given = {argument.partition("=")[0] for argument in arguments}
+        for flag in ("--layers", "--width", "--epochs"):
+            if self.run is not None and flag in given:
+                raise SettingsError(f"{flag}: expected none with --run {self.run}, whose networks are as they are")
 
     def training(self, layers: int) -> TrainingSettings:
         """Returns the settings by which networks of one depth are trained for the comparison."""

@@ -36,6 +36,8 @@ class DataSetSettings:
             raise SettingsError(f"data get: no names; expected some of {', '.join(CATALOGUE)}")
         if self.action == "list" and self.names:
             raise SettingsError(f"data list {' '.join(self.names)}: expected no names")
+        if self.mirror is not None and self.action != "get":
+            raise SettingsError(f"--mirror {self.mirror}: expected none with data {self.action}, which gets nothing")
         if self.mirror is not None and not self.mirror.startswith(("https://", "http://")):
             raise SettingsError(f"--mirror {self.mirror}: expected an address that begins with https:// or http://")
 

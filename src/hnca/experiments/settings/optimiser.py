@@ -1,6 +1,6 @@
 """The settings of how parameters are updated, the same for every experiment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from hnca.experiments.settings._checks import SettingsError, check_epochs, check_positive
@@ -28,6 +28,10 @@ class OptimiserSettings:
         check_positive("epsilon", self.epsilon)
         if len(self.decays) != 2 or not all(0 <= decay < 1 for decay in self.decays):
             raise SettingsError(f"--decays {' '.join(map(str, self.decays))}: expected two numbers from 0 to below 1")
+        usual = {field.name: field.default for field in fields(OptimiserSettings)}
+        for name in ("decays", "epsilon"):
+            if self.optimiser == "sgd" and getattr(self, name) != usual[name]:
+                raise SettingsError(f"--{name}: expected none with --optimiser sgd, which has no running means")
         for name in ("rate_warm_up", "rate_decay"):
             check_epochs(name, getattr(self, name))
         if 0 < self.rate_decay <= self.rate_warm_up:

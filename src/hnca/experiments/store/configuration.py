@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hnca.experiments.files import read_json, read_whole, shown, write_atomically
+from hnca.experiments.sizes import MOST, MOST_LAYERS, MOST_UNITS
 
 NAME = "config.json"
 FORMAT = 3
@@ -27,8 +28,6 @@ _KINDS = {
 }
 _LONGEST = 2**24
 """Bytes. A run that was continued a thousand times has less than a mebibyte."""
-_MOST, _MOST_LAYERS, _MOST_UNITS = 2**31 - 1, 1000, 2**20
-"""Of anything, of layers, and of units, pixels or classes."""
 
 
 class StoredRunError(Exception):
@@ -62,7 +61,7 @@ def odd_parts(found: Mapping[str, Any]) -> list[str]:
         "width": _is_size,
         **dict.fromkeys(("seeds", "batch_size"), _is_count),
     }
-    odd = [] if _is_count(found["layers"], _MOST_LAYERS) else ["layers"]
+    odd = [] if _is_count(found["layers"], MOST_LAYERS) else ["layers"]
     for name, value in (*data.items(), *settings.items()):
         if not checks.get(name, _is_setting)(value):
             odd.append(name)
@@ -76,12 +75,12 @@ def _odd_history(found: Configuration) -> list[str]:
     return odd if all(isinstance(each, dict) for each in environments) else [*odd, "continued"]
 
 
-def _is_count(value: Any, most: int = _MOST) -> bool:
+def _is_count(value: Any, most: int = MOST) -> bool:
     return type(value) is int and 0 < value <= most
 
 
 def _is_size(value: Any) -> bool:
-    return _is_count(value, _MOST_UNITS)
+    return _is_count(value, MOST_UNITS)
 
 
 def _is_setting(value: Any) -> bool:

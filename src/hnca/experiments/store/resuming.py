@@ -13,6 +13,7 @@ from hnca.experiments.store.checkpoint import (
     read_checkpoint,
     remove_later,
 )
+from hnca.experiments.store.configuration import StoredRunError
 from hnca.experiments.store.metrics import read_metrics, whole_epochs
 
 
@@ -42,12 +43,13 @@ def progress(directory: Path, seeds: int) -> Progress:
         seeds: whose rows make an epoch whole.
 
     Raises:
+        StoredRunError: if there is a whole checkpoint, but of the rows up to its epoch some are damaged or gone.
         OSError: if something that is there cannot be read.
     """
     if not (directory / configuration.NAME).exists():
         return Progress(0, None, ())
     measured = whole_epochs(read_metrics(directory), seeds)
-    damaged = []
+    damaged, without_rows = [], 0
     for checkpoint in checkpoints(directory):
         try:
             contents = read_checkpoint(checkpoint)
@@ -59,6 +61,12 @@ def progress(directory: Path, seeds: int) -> Progress:
         if checkpoint.epoch <= measured:
             return Progress(checkpoint.epoch, checkpoint, tuple(damaged), contents)
         damaged.append(f"{checkpoint.path}: the rows up to its epoch are not whole")
+        without_rows = checkpoint.epoch
+    if without_rows:
+        raise StoredRunError(
+            f"{directory / metrics.NAME}: whole up to epoch {measured} only, and the checkpoints are of epoch "
+            f"{without_rows} and later; expected it put back, or --overwrite to begin the run anew"
+        )
     return Progress(0, None, tuple(damaged))
 
 
@@ -86,6 +94,6 @@ def begin_anew(directory: Path) -> None:
     Raises:
         OSError: if the directory cannot be written.
     """
-    (directory / metrics.NAME).unlink(missing_ok=True)
     continue_after(directory, 0)
+    (directory / metrics.NAME).unlink(missing_ok=True)
     (directory / configuration.NAME).unlink(missing_ok=True)

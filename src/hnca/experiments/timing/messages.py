@@ -1,5 +1,6 @@
 """Times the message kernel alone, beside a matrix product of the same shape and the direct log-sigmoid form."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -45,16 +46,21 @@ def time_messages(repeats: int) -> list[MessageTime]:
         heavy = _arguments(batch, parents, children, scale=5.0)
         calls = {
             "matrix product": partial(jax.jit(_matrix_product), usual[0], usual[3]),
-            "message": partial(jax.jit(bernoulli_message), *usual),
-            "message, heavy weights": partial(jax.jit(bernoulli_message), *heavy),
-            "message, pure JAX": partial(jax.jit(product_message), *usual),
-            "direct form": partial(jax.jit(_direct), *usual),
+            "message": partial(_of_span(bernoulli_message), *usual),
+            "message, heavy weights": partial(_of_span(bernoulli_message), *heavy),
+            "message, pure JAX": partial(_of_span(product_message), *usual),
+            "direct form": partial(_of_span(_direct), *usual),
         }
         medians = interleaved_medians(calls, repeats)
         for name, seconds in medians.items():
             ratio = round(seconds / medians["matrix product"], 2)
             rows.append(MessageTime(batch, parents, children, name, round(1e3 * seconds, 4), ratio))
     return rows
+
+
+def _of_span(message: Callable[..., Array]) -> Callable[..., Array]:
+    """Returns a message compiled for units of one span, which is no array."""
+    return jax.jit(message, static_argnums=1)
 
 
 def _arguments(batch: int, parents: int, children: int, scale: float) -> _Arguments:

@@ -75,7 +75,10 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
     seeds = configuration["settings"].get("seeds", 0)
     if not 0 <= seed < seeds:
         raise ValueError(f"{directory}: seed {seed}; expected 0 to {seeds - 1}")
-    _, checkpoint, _, contents = progress(directory, seeds)
+    try:
+        _, checkpoint, _, contents = progress(directory, seeds)
+    except StoredRunError as error:
+        raise ValueError(str(error)) from None
     if checkpoint is None or contents is None:
         raise ValueError(f"{directory}: has no whole checkpoint yet")
     header, content = contents
