@@ -113,15 +113,16 @@ def _checked(
         return enumerable_call(function, tuple(whole), unroll)
 
     call = compiled(floats)
-    states = joint_values(call.draws)
+    every = joint_values(call.draws)
+    count = len(next(iter(every.values())))
+    chances = jax.jit(jax.vmap(lambda given: jnp.exp(log_probability(call.draws, call.run(given)[0], given))))(every)
+    # What cannot be has no weight, were it no number.
+    states = jax.tree.map(lambda values: values[chances != 0], every)
 
-    def exact(floats: PyTree) -> Float[Array, ""]:
-        def one(given: dict[Any, Array]) -> Array:
-            call = compiled(floats)
-            logits, value = call.run(given)
-            return jnp.exp(log_probability(call.draws, logits, given)).astype(value.dtype) * value
-
-        return jnp.sum(jax.vmap(one)(states))
+    def exact(floats: PyTree, given: dict[Any, Array]) -> Float[Array, ""]:
+        call = compiled(floats)
+        logits, value = call.run(given)
+        return jnp.exp(log_probability(call.draws, logits, given)).astype(value.dtype) * value
 
     def estimate(floats: PyTree, given: dict[Any, Array]) -> PyTree:
         call = compiled(floats)
@@ -130,22 +131,45 @@ def _checked(
         gradient = jax.grad(lambda floats: compiled(floats).credited(estimator, given))(floats)
         return jax.tree.map(lambda leaf: weight.astype(leaf.dtype) * leaf, gradient)
 
-    gradient = jax.jit(jax.grad(exact))(floats)
-    summed = jax.jit(lambda f, s: jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), jax.vmap(estimate, (None, 0))(f, s)))
-    expected = summed(floats, states)
-    error = _largest(jax.tree.map(lambda a, b: a - b, gradient, expected)) / max(_largest(gradient), 1e-30)
+    gradient, size = _summed(jax.grad(exact), floats, states)
+    expected, _ = _summed(estimate, floats, states)
+    # Of float32 parameters made before 64 bits were enabled no more can be expected than they hold.
+    dtypes = [call.dtype, *(leaf.dtype for leaf in jax.tree.leaves(floats))]
+    epsilon = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
+    # A gradient that is 0 is what is left of the states' own after rounding.
+    least = max(_largest(size) * epsilon**0.25, 1e-30)
+    error = _largest(jax.tree.map(lambda a, b: a - b, gradient, expected)) / max(_largest(gradient), least)
     if tolerance is None:
-        # Of float32 parameters made before 64 bits were enabled no more can be expected than they hold.
-        dtypes = [call.dtype, *(leaf.dtype for leaf in jax.tree.leaves(floats))]
-        epsilon = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
         tolerance = math.sqrt(epsilon) * (1 if epsilon < 1e-10 else 10)
-    found = Unbiasedness(error, gradient, expected, len(next(iter(states.values()))))
+    found = Unbiasedness(error, gradient, expected, count)
+    for what, tree in (("the exact gradient", gradient), (f"{type(estimator).__name__}'s expected gradient", expected)):
+        if strange := _not_finite(tree):
+            raise ValueError(f"check_unbiased: {what} is not finite for the argument's leaf {strange}.")
     if not error <= tolerance:
         raise ValueError(
             f"check_unbiased: {type(estimator).__name__}'s expected gradient is off by {error:.3g} of the largest "
             f"element of the exact one; expected at most {tolerance:.3g}."
         )
     return found
+
+
+def _summed(
+    function: Callable[[PyTree, dict[Any, Array]], PyTree], floats: PyTree, states: dict[Any, Array]
+) -> tuple[PyTree, PyTree]:
+    """Returns the sum over all states of what a function gives, and the sum of its absolute values."""
+
+    def both(floats: PyTree, states: dict[Any, Array]) -> tuple[PyTree, PyTree]:
+        each = jax.vmap(function, (None, 0))(floats, states)
+        sizes = jax.tree.map(lambda leaf: jnp.sum(jnp.abs(leaf), axis=0), each)
+        return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each), sizes
+
+    return jax.jit(both)(floats, states)
+
+
+def _not_finite(tree: PyTree) -> str:
+    """Returns the path of the first leaf that has infinities or NaN in it; nothing if none has."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return next((jax.tree_util.keystr(path) or "itself" for path, a in leaves if not jnp.all(jnp.isfinite(a))), "")
 
 
 def joint_values(draws: Places) -> dict[Any, Array]:
@@ -172,12 +196,15 @@ def _values(draw: Draw, taken: np.ndarray, dtype: jnp.dtype) -> Array:
 def log_probability(draws: Places, logits: Mapping[Any, Array], given: Mapping[Any, Array]) -> Float[Array, ""]:
     """Returns the log-probability of some values of all draws, each given its logits."""
     total = jnp.zeros((), jnp.result_type(float))
+    impossible = jnp.zeros((), bool)
     for where, place in draws.items():
         family = family_of(place.draw.values, place.draw.categories)
         shape = (place.units,) if place.draw.values is not None else (place.units, place.draw.categories)
         scored = family.log_prob(logits[where].reshape(shape), given[where].reshape(place.units))
         total += jnp.sum(scored.astype(total.dtype))
-    return total
+        impossible |= jnp.any(jnp.isneginf(scored))
+    # What an impossible value makes of later logits need not be a number.
+    return jnp.where(impossible, -jnp.inf, total)
 
 
 def _largest(tree: PyTree) -> float:

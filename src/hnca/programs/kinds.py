@@ -14,7 +14,7 @@ import numpy as np
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.programs.magnitudes import are_exact_floats
+from hnca.programs.magnitudes import WIDE, are_exact_floats
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,6 @@ that an estimator chooses, or for none.
 """
 
 LINEAR, NONLINEAR = "linear", "nonlinear"
-_WIDE = (np.dtype(np.int32), np.dtype(np.int64))
 Kind = ByUnit | str
 Kinds = dict[int, dict[int, Kind]]
 """For every value, by the output of the draw that it reads directly."""
@@ -116,7 +115,7 @@ def _keeps_numbers(before: np.dtype, after: np.dtype) -> bool:
         # The imaginary part is lost, which is linear, but the real numbers that stand for others have none.
         return not jax.numpy.issubdtype(before, np.complexfloating)
     is_whole = before == np.bool_ or jax.numpy.issubdtype(before, np.integer)
-    return is_whole and after != np.bool_ and (after in _WIDE or np.can_cast(before, after, "safe"))
+    return is_whole and after != np.bool_ and (after in WIDE or np.can_cast(before, after, "safe"))
 
 
 def _adds_up(program: Program, equation: Equation) -> bool:
@@ -127,7 +126,7 @@ def _adds_up(program: Program, equation: Equation) -> bool:
     dtype = program.avals[equation.outputs[0]].dtype
     if jax.numpy.issubdtype(dtype, np.inexact):
         return not jax.numpy.issubdtype(dtype, np.complexfloating)
-    return dtype in _WIDE and are_exact_floats(program, (*equation.inputs, *equation.outputs))
+    return dtype in WIDE and are_exact_floats(program, (*equation.inputs, *equation.outputs))
 
 
 def _divides_whole_numbers(program: Program, equation: Equation) -> bool:

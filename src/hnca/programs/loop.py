@@ -1,9 +1,15 @@
 """A scan with draws in it that stays a scan."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
 from hnca.programs.equations import Equation, Program
+from hnca.programs.magnitudes import EXACT, WIDE, bounds_of
 
 
 class Places(NamedTuple):
@@ -96,6 +102,45 @@ def addends(program: Program, total: int, start: int) -> list[Addend] | None:
     if equation.name != "sub" and second in same and (before := addends(program, second, start)) is not None:
         return [*before, Addend(first, 1)]
     return None
+
+
+def addition_of(
+    program: Program, total: int, start: int, begun: np.ndarray | None, steps: int
+) -> tuple[Any, ...] | None:
+    """Returns the function, and the values it is of, that gives what a step adds to one value to make another.
+
+    None where that is nothing, or not all that is done to it, or may wrap before the loop's end.
+
+    Args:
+        program: a step.
+        total: the value made.
+        start: the value it began as.
+        begun: what the loop begins with, if the program's text says so.
+        steps: how many.
+    """
+    added = addends(program, total, start)
+    if not added or not _adds_up(program, start, added, begun, steps):
+        return None
+    shape, signs = program.avals[start].shape, [addend.sign for addend in added]
+
+    def together(*parts: Array) -> Array:
+        terms = [jnp.broadcast_to(-p if sign < 0 else p, shape) for p, sign in zip(parts, signs, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    return together, *(addend.value for addend in added)
+
+
+def _adds_up(program: Program, start: int, added: Sequence[Addend], begun: np.ndarray | None, steps: int) -> bool:
+    """Returns whether the sum is one of numbers: narrow or unsigned whole ones may wrap, and wide ones if large."""
+    dtype = program.avals[start].dtype
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return not jnp.issubdtype(dtype, jnp.complexfloating)
+    if dtype not in WIDE or begun is None:
+        return False
+    bounds = bounds_of(program)
+    program.bounds = None  # It is not written to its end yet.
+    each = sum(max(map(abs, bounds[addend.value])) for addend in added)
+    return float(np.max(np.abs(begun), initial=0)) + steps * each < EXACT
 
 
 def loops_of(program: Program) -> list[Loop]:

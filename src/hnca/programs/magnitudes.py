@@ -14,8 +14,10 @@ from hnca.programs.equations import Draw, Equation, Program
 Bounds = tuple[int | float, int | float]
 """The least and the greatest that a value's elements can be; of floats that nothing is known of, the infinities."""
 
-_EXACT = 2**24
+EXACT = 2**24
 """Up to it every whole number is a float of 32 bits."""
+WIDE = (np.dtype(np.int32), np.dtype(np.int64))
+"""Whole numbers that do not wrap before they are too large for such floats."""
 _UNKNOWN: Bounds = (-math.inf, math.inf)
 _OF_ARRAY = frozenset(["gather", "dynamic_slice"])
 _CASES_OF_ALL = frozenset(
@@ -26,7 +28,7 @@ _CASES_OF_ALL = frozenset(
 def are_exact_floats(program: Program, values: Sequence[int]) -> bool:
     """Returns whether whole numbers can never be so large that they wrap, or that a float of 32 bits is another."""
     bounds = bounds_of(program)
-    return all(bounds[value][0] > -_EXACT and bounds[value][1] < _EXACT for value in values)
+    return all(bounds[value][0] > -EXACT and bounds[value][1] < EXACT for value in values)
 
 
 def bounds_of(program: Program) -> dict[int, Bounds]:

@@ -99,10 +99,16 @@ def _as_rows(program: Program, held: Table | Array, draw: int, dtype: jnp.dtype)
     units = np.arange(drawn.units).reshape(-1, *(1 for _ in index.shape))
     reads = np.asarray(units == index)
     if drawn.values is None:
-        entries = finite(jnp.asarray(held.entries).astype(dtype))
+        entries = _numbers(held.entries, dtype)
         rows = jnp.where(reads[:, None], entries[None], jnp.zeros((), dtype))
         return rows.reshape(-1, *index.shape)
     return jnp.where(reads, _slope(held, drawn.values, dtype)[None], jnp.zeros((), dtype))
+
+
+def _numbers(entries: Array | np.ndarray, dtype: jnp.dtype) -> Array:
+    """Returns entries that can be multiplied with 0: what is no number is that of a value that is not drawn."""
+    found = finite(jnp.asarray(entries).astype(dtype))
+    return jnp.where(jnp.isnan(found), jnp.zeros((), dtype), found)
 
 
 def _check_size(program: Program, draw: int, size: int) -> None:
@@ -122,7 +128,7 @@ def _slope(table: Table, values: tuple[float, ...], dtype: jnp.dtype) -> Array |
     if isinstance(table.entries, np.ndarray) and np.all(np.isfinite(table.entries.astype(np.float64))):
         low, high = table.entries.astype(np.float64)
         return np.asarray((high - low) / (values[1] - values[0]), dtype)
-    low, high = finite(jnp.asarray(table.entries).astype(dtype))
+    low, high = _numbers(table.entries, dtype)
     return (high - low) / jnp.asarray(values[1] - values[0], dtype)
 
 
@@ -184,7 +190,7 @@ def _weighted(
         if np.array_equal(entries, one_hot):
             return weight
     by_unit = weight.reshape(units, -1, weight.shape[-1])
-    return jnp.einsum("kum,umo->uko", finite(jnp.asarray(entries).astype(dtype)), by_unit).reshape(units * count, -1)
+    return jnp.einsum("kum,umo->uko", _numbers(entries, dtype), by_unit).reshape(units * count, -1)
 
 
 def _pushed(

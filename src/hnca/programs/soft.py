@@ -51,7 +51,7 @@ def finite(array: Array) -> Array:
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         return array
     infinite = jnp.isinf(array)
-    largest = jnp.max(jnp.where(infinite, 0, jnp.abs(jax.lax.stop_gradient(array))), initial=0)
+    largest = jnp.max(jnp.where(jnp.isfinite(array), jnp.abs(jax.lax.stop_gradient(array)), 0), initial=0)
     bound = jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0), array.dtype) + largest
     return jnp.where(infinite, jnp.sign(array) * bound, array)
 
@@ -164,8 +164,23 @@ def _interpolated(table: Table, states: Mapping[int, Array]) -> Array:
         if isinstance(table.entries, np.ndarray) and np.all(low == 0) and np.all(high == 1):
             return jnp.where(index < 0, jnp.zeros((), state.dtype), by_element) if np.any(index < 0) else by_element
         # Not low + state (high - low): at a corner that may miss the value by an ulp.
-        return entries[0] * (1 - by_element) + entries[1] * by_element
-    return jnp.sum(jnp.moveaxis(entries, 0, -1) * by_element, axis=-1)
+        return _weighted(1 - by_element, entries[0]) + _weighted(by_element, entries[1])
+    return jnp.sum(_weighted(by_element, jnp.moveaxis(entries, 0, -1)), axis=-1)
+
+
+@jax.custom_jvp
+def _weighted(weight: Array, entry: Array) -> Array:
+    """Returns a product that is 0 where the weight is, also of NaN: what a value that cannot be drawn would come to.
+
+    Its derivative by the weight is the entry.
+    """
+    return jnp.where(weight == 0, jnp.zeros((), entry.dtype), weight * entry)
+
+
+@_weighted.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (weight, entry), (of_weight, of_entry) = primals, tangents
+    return _weighted(weight, entry), of_weight * entry + weight * of_entry
 
 
 @in_full_precision

@@ -20,7 +20,8 @@ from hnca.programs.inside import count_draws
 from hnca.programs.keys import Keys
 from hnca.programs.likelihoods import check_scored
 from hnca.programs.lines import line_of
-from hnca.programs.loop import Loop, addends, places_of
+from hnca.programs.loop import Loop, addition_of, places_of
+from hnca.programs.magnitudes import number_in_text
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -229,6 +230,8 @@ class _Writer:
         return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
 
     def _keep(self, equation: Any, inputs: list[int]) -> list[int]:
+        if not equation.outvars:
+            return []  # What it draws changes nothing.
         inner, places = equation.params["jaxpr"], places_of(equation)
         body = Program()
         body.inputs = [body.new_value(variable.aval) for variable in inner.jaxpr.invars]
@@ -240,7 +243,10 @@ class _Writer:
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
         added: dict[int, int] = {}
         for place, start in enumerate(body.inputs[places.begun : places.ended]):
-            if (step := writer.addition(body.outputs[place], start)) is not None:
+            begun = number_in_text(program, inputs[places.begun + place])
+            addition = addition_of(body, body.outputs[place], start, begun, equation.params["length"])
+            if addition is not None:
+                step = writer._computed(*addition)
                 aval = body.avals[step]
                 body.outputs.append(step)
                 added[place] = program.new_value(aval.update(shape=(equation.params["length"], *aval.shape)))
@@ -249,19 +255,6 @@ class _Writer:
         self.random.update(outputs)
         self.keys.of_equation(program.equations[-1])
         return outputs[: len(equation.outvars)]
-
-    def addition(self, total: int, start: int) -> int | None:
-        """Writes what has been added to one value to make another; None where that is nothing, or not all."""
-        added = addends(self.program, total, start)
-        if not added:
-            return None
-        shape, signs = self.program.avals[start].shape, [addend.sign for addend in added]
-
-        def together(*parts: Array) -> Array:
-            terms = [jnp.broadcast_to(-p if sign < 0 else p, shape) for p, sign in zip(parts, signs, strict=True)]
-            return sum(terms[1:], terms[0])
-
-        return self._computed(together, *(addend.value for addend in added))
 
     def _nothing(self, aval: Any) -> int:
         """Writes an array that has no elements."""

@@ -127,7 +127,10 @@ class Bernoulli(Layer):
     def posterior(
         self, logits: Float[Array, "*batch units"], message: Float[Array, "*batch units"]
     ) -> Float[Array, "*batch units"]:
-        return jax.nn.sigmoid(logits + message)
+        prior = jax.nn.sigmoid(logits)
+        # What a value that cannot be would make of its children need not be a number.
+        unknown = jnp.isnan(message) & ((prior == 0) | (prior == 1))
+        return jax.nn.sigmoid(logits + jnp.where(unknown, 0, message))
 
     def contrast(
         self, alternatives: Float[Array, "*batch units 2"], values: Num[Array, "*batch units"]

@@ -142,7 +142,9 @@ class Categorical(Layer):
     def posterior(
         self, logits: Float[Array, "*batch units categories"], message: Float[Array, "*batch units categories"]
     ) -> Float[Array, "*batch units categories"]:
-        return jax.nn.softmax(logits + message)
+        # What a value that cannot be would make of its children need not be a number.
+        unknown = jnp.isnan(message) & (jax.nn.softmax(logits) == 0)
+        return jax.nn.softmax(logits + jnp.where(unknown, 0, message))
 
     def contrast(
         self, alternatives: Float[Array, "*batch units categories"], values: Num[Array, "*batch units"]

@@ -1,7 +1,8 @@
 """What a program's result is a linear function of: values with a row for each step of a loop, where there are any."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -89,15 +90,47 @@ class Terms:
 
     def _result(self, held: dict[int, Array]) -> Float[Array, ""]:
         program = self.program
+        moving = {leaf.value for leaf in self.leaves}
         for step in self.steps:
             if isinstance(step, Growth):
                 added = jnp.sum(held[step.added], axis=0)
                 held[step.outputs[0]] = read(program, held, step.begun).astype(added.dtype) + added
+                moving.update(step.outputs)
                 continue
             inputs = [read(program, held, atom) for atom in step.inputs]
+            places = [place for place, atom in enumerate(step.inputs) if atom in moving]
+            moving.update(step.outputs)
             whole = any(a.dtype != program.avals[v].dtype for a, v in zip(inputs, step.inputs, strict=True))
-            held[step.outputs[0]] = step.apply_as_floats(inputs) if whole else step.apply(inputs)[0]
+            apply = step.apply_as_floats if whole else (lambda arrays, step=step: step.apply(arrays)[0])
+            if step.name in ("mul", "div") and len(places) == 1 and inputs[0].shape == inputs[1].shape:
+                held[step.outputs[0]] = _scaled(apply, places[0], inputs[places[0]], inputs[1 - places[0]])
+            else:
+                held[step.outputs[0]] = apply(inputs)
         return held[program.outputs[0]].reshape(())
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _scaled(apply: Callable[[list[Array]], Array], place: int, moving: Array, factor: Array) -> Array:
+    """Returns a product or quotient whose derivative is 0 where what comes after it does not count, as of 0 / 0."""
+    return apply([moving, factor] if place == 0 else [factor, moving])
+
+
+def _scaled_forward(
+    apply: Callable[[list[Array]], Array], place: int, moving: Array, factor: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    return _scaled(apply, place, moving, factor), (moving, factor)
+
+
+def _scaled_backward(
+    apply: Callable[[list[Array]], Array], place: int, operands: tuple[Array, Array], above: Array
+) -> tuple[Array, Array]:
+    moving, factor = operands
+    used = jnp.where(above == 0, jnp.ones((), factor.dtype), factor)
+    _, pull = jax.vjp(lambda array: apply([array, used] if place == 0 else [used, array]), moving)
+    return pull(above)[0], jnp.zeros_like(factor)
+
+
+_scaled.defvjp(_scaled_forward, _scaled_backward)
 
 
 def terms_of(program: Program) -> Terms:
