@@ -4,6 +4,7 @@ The exact gradient comes from an enumeration written here: draws are replaced by
 log-probability of those is summed up by hand.
 """
 
+import inspect
 import itertools
 
 import equinox as eqx
@@ -170,6 +171,27 @@ def test_an_nnx_module_under_its_own_gradient():
     ours = jax.jit(hnca.grad(lambda s, k, x: loss(nnx.merge(graph, s), k, x), in_axes=(None, 0, 0)))(state, keys, xs)
     theirs = nnx.jit(nnx.grad(hnca.credited(loss, in_axes=(None, 0, 0))))(model, keys, xs)
     np.testing.assert_allclose(ravel_pytree(ours)[0], ravel_pytree(theirs)[0], atol=1e-6)
+
+
+def test_the_estimators_keywords_go_through_equinox():
+    def loss(scale, key, x, *, shift=0.0):
+        return jnp.sum(hnca.bernoulli(key, x * scale + shift))
+
+    arguments, options = (
+        (jnp.ones(()), jax.random.split(jax.random.key(3), 3), jnp.ones((3, 2))),
+        {"in_axes": (None, 0, 0)},
+    )
+    learning = {**options, "estimator": hnca.HNCA(hnca.RunningMean()), "stateful": True}
+    both = hnca.value_and_grad(loss, **learning)
+    (_, state), _ = eqx.filter_jit(both)(*arguments, shift=0.5, estimator_state=None)
+    (_, state), gradient = eqx.filter_jit(both)(*arguments, shift=0.5, estimator_state=state)
+    of_credited = eqx.filter_value_and_grad(hnca.credited(loss, **learning), has_aux=True)
+    _, again = eqx.filter_jit(of_credited)(*arguments, shift=0.5, estimator_state=state)
+    np.testing.assert_allclose(gradient, again, rtol=0.3)
+    disarm = eqx.filter_jit(hnca.grad(loss, **options, estimator=hnca.DisARM()))
+    assert jnp.shape(disarm(*arguments, estimator_key=jax.random.key(4))) == ()
+    names = "(scale, key, x, *, shift=0.0, estimator_key=None, estimator_state=None)"
+    assert str(inspect.signature(both)) == names
 
 
 def test_lines_are_the_users_and_no_frameworks():

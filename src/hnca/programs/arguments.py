@@ -99,7 +99,8 @@ def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> 
     each: Sequence[PyTree] = [in_axes] * len(arguments) if whole else list(in_axes)  # type: ignore[arg-type]
     if len(each) != len(arguments):
         raise ValueError(
-            f"{owner}: in_axes={in_axes!r} for {len(arguments)} positional arguments; expected one entry an argument."
+            f"{owner}: in_axes={in_axes!r} for {len(arguments)} positional arguments; expected one entry an argument, "
+            "and those with a batch axis given by position, as what is given by name all examples share."
         )
     found: list[int | None] = []
     for place, (axis, argument) in enumerate(zip(each, arguments, strict=True)):
@@ -131,7 +132,12 @@ def check_value(owner: str, value: Any) -> None:
             "of it and anything else."
         )
     shape, dtype = jnp.shape(value), jnp.result_type(value)
-    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+    if shape == () and not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{owner}: the function returned a number of dtype {dtype}; expected a float, such as "
+            "jnp.asarray(value, float)."
+        )
+    if shape != ():
         raise ValueError(
             f"{owner}: the function returned an array of shape {shape} and dtype {dtype}; expected one float for one "
             "example (sum over its elements; which arguments have a batch axis is said by in_axes)."

@@ -119,7 +119,7 @@ def _draw(
         if given.shape != shape or (values is None and not jnp.issubdtype(given.dtype, jnp.integer)):
             raise ValueError(
                 f"{owner}: given of shape {given.shape} and dtype {given.dtype}; expected {shape} for logits of shape "
-                f"{logits.shape}{', integers' if values is None else ''}."
+                f"{logits.shape}{', integers, as by given.astype(int)' if values is None else ''}."
             )
         taken = given.astype(jnp.int32 if values is None else logits.dtype)
         return draw_p.bind(jax.random.key(0), logits, jax.lax.stop_gradient(taken), **settings)

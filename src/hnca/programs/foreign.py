@@ -54,7 +54,7 @@ def instead_of_draws(program: Program) -> str:
     lines = lines_of_foreign_draws(program, [*floats, *program.constants])
     if lines:
         return f"in place of what is drawn otherwise at {', '.join(lines)}, through which JAX's gradient is zero"
-    return "without any, jax.grad is right"
+    return "without any, jax.grad is right; what is drawn outside of it is a constant to it"
 
 
 def _loops(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:

@@ -183,19 +183,32 @@ def _reduced(index: np.ndarray | None, axes: tuple[int, ...]) -> np.ndarray | No
 
 
 def _contracted(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """Returns the units of a product that contracts within each unit, such as `one_hot(z) @ embedding`."""
-    if sum(index is not None for index in indices) != 1:
-        return None
-    place = 0 if indices[0] is not None else 1
+    """Returns the units of a product that contracts within each unit.
+
+    Such as `one_hot(z) @ embedding`, or, of a matrix for every unit, `einsum("td,tde->te", x, weights[z])`.
+    """
     contracting, batch = equation.params["dimension_numbers"]
-    index = _reduced(indices[place], tuple(contracting[place]))
-    if index is None or batch[0]:
-        return None
-    other = program.avals[equation.inputs[1 - place]]
-    free = [size for axis, size in enumerate(other.shape) if axis not in contracting[1 - place]]
+    free = [
+        [a for a in range(len(program.avals[atom].shape)) if a not in (*contracting[place], *batch[place])]
+        for place, atom in enumerate(equation.inputs)
+    ]
     shape = program.avals[equation.outputs[0]].shape
-    expanded = index.reshape(index.shape + (1,) * len(free)) if place == 0 else index
-    return np.broadcast_to(expanded, shape)
+    together = []
+    for place, index in enumerate(indices):
+        if index is None:
+            continue
+        reduced = _reduced(index, tuple(contracting[place]))
+        if reduced is None:
+            return None
+        # Of the result the axes of the batch come first, then the left factor's, then the right one's.
+        left = [a for a in range(index.ndim) if a not in contracting[place]]
+        order = [left.index(a) for a in (*batch[place], *free[place])]
+        ones = (1,) * len(free[1 - place])
+        sizes = tuple(reduced.shape[a] for a in order)
+        here = len(batch[place])
+        wide = (*sizes[:here], *ones, *sizes[here:]) if place else (*sizes, *ones)
+        together.append(reduced.transpose(order).reshape(wide))
+    return _merged(together, shape)
 
 
 def _looked_up(program: Program, equation: Equation, indices: Sequence[np.ndarray | None]) -> np.ndarray | None:

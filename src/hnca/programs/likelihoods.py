@@ -86,7 +86,7 @@ def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Fl
     """Returns the entropy of every unit, in nats, `[*shape]`; sum it for the layer's.
 
     Args:
-        logits: `[*shape]`, or, of categorical units, `[*shape, categories]`.
+        logits: `[*shape]`, finite; or, of categorical units, `[*shape, categories]`, which may be `-inf`.
         categorical: whether the last axis is that of the categories.
 
     Raises:

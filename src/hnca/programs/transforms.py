@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import equinox as eqx
@@ -19,6 +18,7 @@ from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.loops.crediting import check_options, compile_loops, credited_loops
 from hnca.programs.no_examples import credited_nothing
 from hnca.programs.once import differentiable_once
+from hnca.programs.signature import with_estimator_keywords
 from hnca.programs.whole_batch import compile_whole, credited_whole
 
 
@@ -68,7 +68,7 @@ def credited(
     if not unroll:
         check_options(_name(function), estimator, whole_batch=whole_batch)
 
-    @wraps(function)
+    @with_estimator_keywords(function)
     def call(
         *arguments: Any, estimator_key: Key[Array, ""] | None = None, estimator_state: PyTree = None, **keywords: Any
     ) -> Any:
@@ -161,7 +161,7 @@ def value_and_grad(
             f"{_name(function)}: argnums={argnums!r}; expected the place of a positional argument, or several."
         )
 
-    @wraps(function)
+    @with_estimator_keywords(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
         moving, fixed = zip(*(_divided(function, arguments, place) for place in places), strict=True)
 
@@ -204,7 +204,7 @@ def grad(
         unroll=unroll,
     )
 
-    @wraps(function)
+    @with_estimator_keywords(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
         result, gradient = both(*arguments, **keywords)
         return (gradient, result[1]) if has_aux or stateful else gradient
