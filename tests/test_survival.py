@@ -117,6 +117,21 @@ def test_whatever_is_being_written_when_it_is_killed(tmp_path):
     assert all(row["value"] == row["epoch"] / 7 for row in found)
 
 
+def test_a_reader_that_has_seen_enough_costs_no_epoch(tmp_path, programs):
+    """As `| head -2`."""
+    process = start([*BANDIT, "--epochs", EPOCHS, "--checkpoint-every", EPOCHS, "--out", tmp_path], **programs)
+    while "epoch 1/" not in process.stdout.readline():
+        assert process.poll() is None, process.communicate()
+    process.stdout.close()
+    with process:
+        errors = process.stderr.read()
+    assert process.returncode == 1
+    assert "stopped, as nobody reads what it prints; the epochs finished so far are kept" in errors
+    assert errors.count("\n") == 1
+    (kept,) = (tmp_path / RUN).glob("checkpoint-*")
+    assert whole_rows(tmp_path) == 2 * int(kept.stem.removeprefix("checkpoint-"))
+
+
 ENDS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "told to end"), ("SIGHUP", 129, "the terminal has gone")]
 
 

@@ -175,13 +175,20 @@ def _first_paragraph(boxed: str) -> str:
     return message
 
 
+class _Console(Console):
+    """Prints; once nobody reads any more, whoever is at work is told, and can keep what it has."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _run(settings: Settings) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that has no sign for plus or minus shows another, and the run goes on.
         sys.stdout.reconfigure(errors="replace")
     # A file or a pipe has no width of its own, and 80 columns would break the table's lines.
     # What stands in brackets in the name of a file is no markup.
-    console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
+    console = _Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
     if isinstance(settings, FigureSettings | TrainingSettings):
         console.quiet = settings.running.quiet
     with postponed():

@@ -27,6 +27,8 @@ def told(directory: Path) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # of what is printed, not of what is written
+        raise
     except OSError as error:
         raise RunFailure(f"{_not_written(directory, error)}; {_WHOLE} goes on once it can be") from error
     except LostClaimError as error:
