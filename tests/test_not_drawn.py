@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracle import exact_gradient
+from sweeps import some_thorough
 
 import hnca
 
@@ -76,7 +77,9 @@ def parameters():
     return jax.tree.map(jnp.asarray, P, is_leaf=lambda leaf: isinstance(leaf, list))
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name", some_thorough(PROGRAMS, ["worth times another", "goods, log, infinite", "a unit that is off, large"])
+)
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], parameters(), jnp.asarray(1.3)
     exact = exact_gradient(PROGRAMS[name.replace("large", "infinite")], p, x)
