@@ -5,13 +5,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-_OF_THE_ESTIMATOR = ("estimator_key", "estimator_state")
-
 
 def with_estimator_keywords(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Returns a decorator as `functools.wraps(function)`, of what takes `estimator_key` and `estimator_state` too.
 
-    Equinox, for one, binds arguments to the signature that a function says it has.
+    Equinox binds arguments to the signature that a function says it has. The two are not named in it, since Flax would
+    then hand on their defaults, and refuses what it cannot give by position.
 
     Args:
         function: the user's.
@@ -24,10 +23,9 @@ def with_estimator_keywords(function: Callable[..., Any]) -> Callable[[Callable[
         except (TypeError, ValueError):  # of something that is not written in Python
             return wrapped
         found = list(own.parameters.values())
-        named = [each for each in _OF_THE_ESTIMATOR if each not in own.parameters]
-        new = [inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=None) for each in named]
-        place = len(found) - (bool(found) and found[-1].kind is inspect.Parameter.VAR_KEYWORD)
-        wrapped.__signature__ = own.replace(parameters=[*found[:place], *new, *found[place:]])  # type: ignore[attr-defined]
+        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in found):
+            more = inspect.Parameter("estimator_keywords", inspect.Parameter.VAR_KEYWORD)
+            wrapped.__signature__ = own.replace(parameters=[*found, more])  # type: ignore[attr-defined]
         return wrapped
 
     return decorate
