@@ -188,8 +188,7 @@ def with_biases(network, biases):
     return network
 
 
-@pytest.mark.parametrize("count", [1, 50])
-@pytest.mark.sweep
+@pytest.mark.parametrize("count", [1, pytest.param(50, marks=pytest.mark.thorough)])
 def test_what_cannot_happen_is_not_asked_for(count, monkeypatch):
     """A masked category and units that are certain, whose other values are worth infinitely much."""
     layers = {

@@ -26,6 +26,7 @@ def as_a_user_would():
         yield
 
 
+@pytest.mark.thorough
 def test_a_categorical_policy_learns_from_rewards():
     _, rewards = example("categorical_policy").train(updates=1000)
     assert np.mean(rewards[:100]) < 0.3 < 0.55 < np.mean(rewards[-100:])

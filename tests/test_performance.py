@@ -31,7 +31,7 @@ def test_an_update_costs_about_what_backpropagation_costs(experiment, aim):
     assert row.ratio_to_backprop < SLACK * aim
 
 
-@pytest.mark.parametrize("kernel", ["auto", "jax"])
+@pytest.mark.parametrize("kernel", ["auto", pytest.param("jax", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     ("width", "gigabytes"), [(200, 0.1), pytest.param(2048, 1.0, marks=pytest.mark.thorough)], ids=["200", "2048"]
 )
