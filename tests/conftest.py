@@ -17,7 +17,7 @@ jaxtyping.install_import_hook("hnca", "beartype.beartype")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of a long sweep every tenth case is run, and all by whoever has the time; other ones of each sweep."""
+    """Of a long sweep every sixteenth case is run, and all by whoever has the time; other ones of each sweep."""
     from cases import VARIANTS
 
     sweeps = defaultdict(list)
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items):
             sweeps[item.nodeid.partition("[")[0]].append(item)
     for cases in sweeps.values():
         for place, item in enumerate(sorted(cases, key=lambda item: crc32(item.nodeid.encode()))):
-            if place % 10:
+            if place % 16:
                 item.add_marker(pytest.mark.thorough)
 
 

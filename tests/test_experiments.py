@@ -85,7 +85,7 @@ def test_the_torso_is_the_papers():
         ("vae", {"encoder": "nonlinear", "decoder": "nonlinear", "entropy": "sampled"}, {"encoder": "nonlinear"}),
     ],
 )
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_networks_with_deterministic_layers_train(name, changes, fields):
     settings, _ = settings_of(name, epochs=1, **changes)
     assert experiment_of(settings, MNIST.facts).identity().items() >= fields.items()

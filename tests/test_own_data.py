@@ -80,8 +80,7 @@ SIZES = ["--layers", "1", "--width", "3", "--epochs", "1", "--seeds", "1", "--ba
 
 
 class TestTraining:
-    @pytest.mark.parametrize("command", ["bandit", "vae"])
-    @pytest.mark.sweep
+    @pytest.mark.parametrize("command", ["bandit", pytest.param("vae", marks=pytest.mark.thorough)])
     def test_on_images_of_ones_own_and_loading_what_was_trained(self, command, tmp_path, monkeypatch):
         monkeypatch.setattr("hnca.experiments.runs.running.draw_figure", lambda *_: [])
         name = own(tmp_path / "own.npz")
