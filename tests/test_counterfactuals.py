@@ -140,7 +140,7 @@ def assert_close(found, expected):
         (hnca.LeaveOneOutHNCA(2, counterfactuals=2), hnca.LeaveOneOutHNCA(2)),
     ],
 )
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_the_mean_over_all_pairs_is_the_credit_of_everything_evaluated(some, every, monkeypatch):
     """Two an example, at every trace of a batch of `[2, 3]`, and for each of several passes."""
     network, objective, trace = deep()

@@ -115,7 +115,7 @@ class TestProtocol:
 
 
 @pytest.mark.parametrize("name", ["HNCA with a running mean", "HNCA with leave-one-out", "REBAR", "VIMCO"])
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_jit_changes_nothing(name):
     """Of each way to come to credits one: operation by operation they take long."""
     case = ALL_CASES[name]
