@@ -57,7 +57,7 @@ def two_layers(draws, p, key, x):
 PROGRAMS = {**{way: loss_of(way) for way in WAYS}, "two layers": two_layers}
 
 
-@pytest.mark.parametrize("name", some_thorough(PROGRAMS, ["einsum", "from the right", "outer"]))
+@pytest.mark.parametrize("name", some_thorough(PROGRAMS, ["einsum", "from the right", "outer", "one-hot", "twice"]))
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], parameters(), jnp.asarray(X)
     exact = exact_gradient(program, p, x)

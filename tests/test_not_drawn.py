@@ -78,7 +78,10 @@ def parameters():
 
 
 @pytest.mark.parametrize(
-    "name", some_thorough(PROGRAMS, ["worth times another", "goods, log, infinite", "a unit that is off, large"])
+    "name",
+    some_thorough(
+        PROGRAMS, ["worth times another", "goods, log, infinite", "goods, twice", "a unit that is off, large"]
+    ),
 )
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], parameters(), jnp.asarray(1.3)
