@@ -87,6 +87,7 @@ def test_a_draw_that_is_too_dear_is_told():
 
     explained = hnca.explain(long, unroll=False)(1.0, jax.random.key(0))
     assert "5000 runs anew are more than 4096, so it is credited by the score" in explained
+    assert "4096" not in hnca.explain(long, unroll=False, estimator=hnca.REINFORCE())(1.0, jax.random.key(0))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def explain_loops(looped: Looped, estimator: Estimator) -> Explanation:
         ways = {site: looped.reach.ways[site][number] for site in looped.sites}
         terms.append([_title(looped, leaf), *(_cell(way, site in scored) for site, way in ways.items())])
     graph = _graph(looped, [made_of.get(leaf.value, _NOWHERE) for leaf in looped.terms.leaves], reads, scored)
-    return Explanation(f"{_draw_table(looped, reads, scored)}\n\n{aligned(terms)}", graph)
+    table = _draw_table(looped, reads, scored, notes=not isinstance(estimator, REINFORCE))
+    return Explanation(f"{table}\n\n{aligned(terms)}", graph)
 
 
 def _follow(program: Program, around: Site, inputs: Collection[_Sites], reads: dict[Site, _Sites]) -> dict[int, _Sites]:
@@ -81,9 +82,9 @@ def _follow_loop(loop: Loop, around: Site, inputs: list[_Sites], reads: dict[Sit
         inputs = [*inputs[:begun], *carried, *inputs[ended:]]
 
 
-def _draw_table(looped: Looped, reads: Mapping[Site, _Sites], scored: Collection[Site]) -> str:
+def _draw_table(looped: Looped, reads: Mapping[Site, _Sites], scored: Collection[Site], *, notes: bool) -> str:
     lines = [["draw", "kind", "shape", "steps", "reads", "runs anew", "line"]]
-    notes = []
+    dear = []
     for site, place in looped.sites.items():
         draw, count = place.draw, evaluations(place)
         kind, shape = (
@@ -93,12 +94,12 @@ def _draw_table(looped: Looped, reads: Mapping[Site, _Sites], scored: Collection
         read = ", ".join(name.draw.name for other, name in looped.sites.items() if other in reads[site]) or "-"
         runs = "-" if site in scored else str(count)
         lines.append([draw.name, kind, str(shape), steps, read, runs, draw.line])
-        if count > MAXIMUM_EVALUATIONS:
-            notes.append(
+        if notes and count > MAXIMUM_EVALUATIONS:
+            dear.append(
                 f"{draw.name}: {count} runs anew are more than {MAXIMUM_EVALUATIONS}, so it is credited by the score, "
                 "as REINFORCE does."
             )
-    return "\n".join([aligned(lines), *notes])
+    return "\n".join([aligned(lines), *dear])
 
 
 def _title(looped: Looped, leaf: Leaf) -> str:
