@@ -27,7 +27,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def endless(self):
         self.head()
-        with_end = time.monotonic() + 5
+        with_end = time.monotonic() + 100
         while time.monotonic() < with_end:
             self.wfile.write(bytes(65536))
 
@@ -41,11 +41,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(gzip.compress(bytes(2**20))[:SIZE])
 
     def silent(self):
-        time.sleep(2)
+        time.sleep(100)
 
     def drop_by_drop(self):
         self.head()
-        for _ in range(30):
+        for _ in range(1000):
             self.wfile.write(b"x")
             time.sleep(0.1)
 
@@ -74,7 +74,7 @@ def get(tmp_path, monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(module, "_SILENCE", 0.4)
+    monkeypatch.setattr(module, "_SILENCE", 1.0)
     monkeypatch.setattr(module, "_ATTEMPTS", 2)
 
     def get(manner):
@@ -97,8 +97,8 @@ def get(tmp_path, monkeypatch):
         ("endless", "whose digest is not the expected one"),
         ("bomb", "whose digest is not the expected one"),
         ("bomb_in_the_file", "cannot be downloaded"),
-        ("silent", r"nothing came for 0.4 s"),
-        ("drop_by_drop", r"bytes came in \d s"),
+        ("silent", "nothing came for 1.0 s"),
+        ("drop_by_drop", r"bytes came in \d+ s"),
         ("words", "500 Server Error: \\?\\[31mred"),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_server_that_means_harm(manner, problem, get, tmp_path):
     *_, error = get(manner)
     with pytest.raises(DataError, match=problem):
         raise DataError(error)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 60
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
     assert sum(path.stat().st_size for path in (tmp_path / "own").iterdir()) < 2**18
 

@@ -124,13 +124,13 @@ def test_a_folder_that_others_can_write_is_not_used(kept):
     ],
 )
 def test_a_bad_compiler_means_pure_jax_and_a_reason(script, reason, compiler, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "_SECONDS", 1.5)
+    monkeypatch.setattr(build, "_SECONDS", 1.5 if "longer" in reason else 30)
     compiler(script.replace("{whole}", whole) if isinstance(script, str) else script)
     monkeypatch.setattr(choice, "shipped_library", lambda: None)
     begun = time.monotonic()
     status = choice._registered.__wrapped__()
     assert not status.compiled
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 40
     with pytest.raises(library.BuildError, match=reason):
         raise library.BuildError(status.detail)
     assert not list((tmp_path / "cache" / "hnca" / "kernel").glob("building-*"))

@@ -220,12 +220,13 @@ def test_an_owner_elsewhere_is_watched_for_a_sign_of_life(tmp_path):
     started = time.monotonic()
     claim = Claim(tmp_path, 1.0)
     assert first_given_up({"run": claim}, 0.1) == "run"
-    assert 0.9 < time.monotonic() - started < 5
+    assert time.monotonic() - started > 0.9
     claim.check()
     claim.release()
     path.write_text(elsewhere)
-    alive = in_a_process(f"import os, time\nwhile True: time.sleep(0.2); os.utime({str(path)!r})")
-    assert first_given_up({"run": Claim(tmp_path, 1.0)}, 0.1) is None
+    alive = in_a_process(f"import os, time\nwhile True: os.utime({str(path)!r}); print(flush=True); time.sleep(0.2)")
+    assert alive.stdout.readline() == "\n"
+    assert first_given_up({"run": Claim(tmp_path, 2.0)}, 0.1) is None
     end(alive)
 
 
