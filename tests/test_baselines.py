@@ -9,6 +9,7 @@ from objectives import OBJECTIVES
 
 import hnca
 from hnca.baselines import RunningMean
+from hnca.baselines import _regression as regression
 from hnca.estimators._requirements import require_instance
 from hnca.experiments.methods import estimator_of, label
 from hnca.experiments.settings import BanditSettings, VAESettings
@@ -62,6 +63,18 @@ def test_one_value_and_nothing_else_stays_finite(observed):
     for _ in range(3):
         state = baseline.update(state, jnp.zeros((4, 0), jnp.float32), jnp.full(4, observed, jnp.float32))
     np.testing.assert_allclose(baseline.predict(state, jnp.zeros((4, 0), jnp.float32)), observed, rtol=1e-6)
+
+
+def test_what_is_nearly_one_value_teaches_it_nothing():
+    """Rounding is not told from signal by its deviation: of a third, in float32, every mean is a little off."""
+    baseline, inputs = hnca.LearnedBaseline(), jnp.ones((3, 2), jnp.float32)
+
+    def update(state, scale):
+        return baseline.update(state, inputs, scale * jnp.full(3, 1 / 3, jnp.float32)), None
+
+    scales = jnp.where(jnp.arange(300) % 2 == 0, 1.0, 1 + 2e-7).astype(jnp.float32)
+    state, _ = jax.lax.scan(update, baseline.init(2, jnp.float32), scales)
+    assert abs(float(regression.predict(state.regression, inputs)[0])) < 1e-3
 
 
 @pytest.mark.thorough

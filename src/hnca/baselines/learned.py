@@ -86,9 +86,11 @@ class LearnedBaseline(Baseline):
 
 
 def _moments(state: LearnedState) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Returns the running mean and the running standard deviation."""
+    """Returns the running mean and the running standard deviation, which is 0 where there is only rounding."""
     weight = _or_one(state.weight)
-    return state.mean / weight, jnp.sqrt(state.variance / weight)
+    mean, deviation = state.mean / weight, jnp.sqrt(state.variance / weight)
+    rounding = 8 * jnp.finfo(mean.dtype).eps * jnp.abs(mean)
+    return mean, jnp.where(deviation > rounding, deviation, jnp.zeros_like(deviation))
 
 
 def _or_one(divisor: Float[Array, ""]) -> Float[Array, ""]:

@@ -11,10 +11,10 @@ from hnca.programs.affordable import cure_of
 from hnca.programs.arguments import InAxes
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import compile_call, credited_call
+from hnca.programs.first_state import with_an_example
 from hnca.programs.loops.crediting import check_options, compile_loops
 from hnca.programs.loops.explaining import explain_loops
 from hnca.programs.model import Model, model_of
-from hnca.programs.no_examples import with_an_example
 from hnca.programs.passes import execute, run_pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.splitting import Term, is_linear_in

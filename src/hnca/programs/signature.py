@@ -3,7 +3,37 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import PyTree
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What `hnca.credited`, `hnca.value_and_grad` and `hnca.grad` return: a function, and how its state begins."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Does what the one that made it says."""
+
+    def init(self, *arguments: Any, **keywords: Any) -> PyTree:
+        """Returns the estimator's state before the first call, for a call with these arguments.
+
+        Nothing is drawn. It is of the structure that calls return, so that `jax.lax.scan` can carry it, and `jax.jit`
+        compiles no second program for it, as for None; of an estimator without state it is empty.
+
+        Args:
+            arguments: as for the function itself; of the data only shapes and dtypes matter.
+            keywords: likewise.
+
+        Raises:
+            ValueError: as when the function is called.
+        """
+
+
+def with_init(call: Callable[..., Any], init: Callable[..., PyTree]) -> Stateful:
+    """Returns the function with `init` as its attribute."""
+    call.init = init  # type: ignore[attr-defined]
+    return call  # type: ignore[return-value]
 
 
 def with_estimator_keywords(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -15,10 +15,11 @@ from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
 from hnca.programs.crediting import compile_call, credited_call
-from hnca.programs.loops.crediting import check_options, compile_loops, credited_loops
+from hnca.programs.first_state import first_state, first_state_of_whole
+from hnca.programs.loops.crediting import check_options, compile_loops, credited_loops, first_states
 from hnca.programs.no_examples import credited_nothing
 from hnca.programs.once import differentiable_once
-from hnca.programs.signature import with_estimator_keywords
+from hnca.programs.signature import Stateful, with_estimator_keywords, with_init
 from hnca.programs.whole_batch import compile_whole, credited_whole
 
 
@@ -31,7 +32,7 @@ def credited(
     stateful: bool = False,
     whole_batch: bool = False,
     unroll: bool = True,
-) -> Callable[..., Any]:
+) -> Stateful:
     """Returns a function whose ordinary derivative is an unbiased estimate of the gradient of `function`'s expectation.
 
     For gradient wrappers of other libraries: `nnx.value_and_grad(hnca.credited(loss, in_axes=...))`,
@@ -56,7 +57,7 @@ def credited(
 
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
-        `estimator_state`, what an earlier call returned.
+        `estimator_state`, what an earlier call or its `init` returned: `init` takes the function's arguments.
 
     Raises:
         ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
@@ -96,7 +97,15 @@ def credited(
             return value, ((rest.aux, rest.state) if has_aux else rest.state)
         return (value, rest.aux) if has_aux else value
 
-    return call
+    def init(*arguments: Any, **keywords: Any) -> PyTree:
+        given = _name(function), function, arguments, keywords, in_axes, has_aux
+        if not unroll:
+            return first_states(estimator, compile_loops(*given))
+        if whole_batch:
+            return first_state_of_whole(estimator, compile_whole(*given))
+        return first_state(estimator, compile_call(*given))
+
+    return with_init(call, init)
 
 
 def value_and_grad(
@@ -109,7 +118,7 @@ def value_and_grad(
     stateful: bool = False,
     whole_batch: bool = False,
     unroll: bool = True,
-) -> Callable[..., Any]:
+) -> Stateful:
     """Returns a function that gives the value of `function` and an unbiased estimate of its expectation's gradient.
 
     As `jax.value_and_grad`, for functions in which `hnca.bernoulli` and `hnca.categorical` draw.
@@ -137,9 +146,9 @@ def value_and_grad(
 
     Returns:
         A function of the same arguments, and of `estimator_key`, for estimators that draw samples of their own, and
-        `estimator_state`, what an earlier call returned. It returns `(value, gradient)`; in place of the value,
-        `(value, aux)` with `has_aux`, `(value, state)` if it is stateful, `(value, (aux, state))` with both. The value
-        is the mean over the batch, and so is the gradient.
+        `estimator_state`, what an earlier call or its `init` returned. It returns `(value, gradient)`; in place of the
+        value, `(value, aux)` with `has_aux`, `(value, state)` if it is stateful, `(value, (aux, state))` with both. The
+        value is the mean over the batch, and so is the gradient.
 
     Raises:
         ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
@@ -174,7 +183,7 @@ def value_and_grad(
         result, gradients = jax.value_and_grad(of_floats, has_aux=has_aux or stateful)(moving)
         return result, (gradients[0] if alone else gradients)
 
-    return call
+    return with_init(call, scalar.init)
 
 
 def grad(
@@ -187,7 +196,7 @@ def grad(
     stateful: bool = False,
     whole_batch: bool = False,
     unroll: bool = True,
-) -> Callable[..., Any]:
+) -> Stateful:
     """Returns a function that gives an unbiased estimate of the gradient of `function`'s expectation.
 
     Arguments and errors as for `hnca.value_and_grad`. It returns the gradient; with `has_aux` a pair of it and the aux,
@@ -209,7 +218,7 @@ def grad(
         result, gradient = both(*arguments, **keywords)
         return (gradient, result[1]) if has_aux or stateful else gradient
 
-    return call
+    return with_init(call, both.init)
 
 
 def _places(argnums: object) -> tuple[Any, ...]:

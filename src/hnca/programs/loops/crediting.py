@@ -90,15 +90,7 @@ def credited_loops(
     flat, program = looped.flat, looped.program
     check_observed(estimator, program)
 
-    def one(arrays: list[Array]) -> tuple[list[Array], Record, dict[int, Array], list[Array]]:
-        values, record = run_loops(program, arrays, given)
-        coefficients = looped.terms.coefficients(values)
-        outputs = [jnp.asarray(read(program, values, atom)) for atom in program.outputs]
-        return outputs, record, coefficients, looped.terms.values(held(values), coefficients)
-
-    axes = [0 if mark else None for mark in flat.mapped]
-    over_batch = partial(jax.vmap, in_axes=(axes,)) if flat.batch_shape else (lambda function: function)
-    outputs, record, coefficients, terms = over_batch(one)(flat.arrays)
+    outputs, record, coefficients, terms = _forward(looped, flat.arrays, given)
     terms = held(terms)
     left, state = _centred(estimator, looped, terms, state)
     batch = max((1, *flat.batch_shape))
@@ -110,6 +102,7 @@ def credited_loops(
         return hindsight(looped, example, batch) if is_hindsight else by_score(looped, example)
 
     example = Example(held(flat.arrays), held(record), held(coefficients), terms, left)
+    axes = [0 if mark else None for mark in flat.mapped]
     in_axes = Example(axes, *(0 for _ in range(4)))  # type: ignore[arg-type]
     credits = jax.vmap(credits_of, in_axes=(in_axes,))(example) if flat.batch_shape else credits_of(example)
     total = jnp.mean(outputs[0])
@@ -122,21 +115,48 @@ def credited_loops(
     return with_derivative_of_its_kind(total), Credited(held(aux), held(state))
 
 
+def first_states(estimator: Estimator, looped: Looped) -> PyTree:
+    """Returns the baselines' states before the first call; nothing is drawn.
+
+    Args:
+        estimator: HNCA or REINFORCE.
+        looped: the call.
+    """
+    baseline = getattr(estimator, "baseline", None)
+    if not isinstance(baseline, Baseline):
+        return {}
+    terms = jax.eval_shape(lambda arrays: _forward(looped, arrays, None)[3], looped.flat.arrays)
+    return _first_states(baseline, looped, _inputs_of(looped, terms), terms)
+
+
+def _forward(
+    looped: Looped, arrays: list[Array], given: Mapping[Site, Array] | None
+) -> tuple[list[Array], Record, dict[int, Array], list[Array]]:
+    """Returns of every example the program's results, what was recorded, how the terms are weighted, and the terms."""
+    program, flat = looped.program, looped.flat
+
+    def one(arrays: list[Array]) -> tuple[list[Array], Record, dict[int, Array], list[Array]]:
+        values, record = run_loops(program, arrays, given)
+        coefficients = looped.terms.coefficients(values)
+        outputs = [jnp.asarray(read(program, values, atom)) for atom in program.outputs]
+        return outputs, record, coefficients, looped.terms.values(held(values), coefficients)
+
+    axes = [0 if mark else None for mark in flat.mapped]
+    return (jax.vmap(one, in_axes=(axes,)) if flat.batch_shape else one)(arrays)
+
+
 def _centred(estimator: Estimator, looped: Looped, terms: list[Array], state: PyTree) -> tuple[list[Array], PyTree]:
     """Returns the terms less their baselines, one for each step, and the baselines' state."""
     baseline = getattr(estimator, "baseline", None)
     if not isinstance(baseline, Baseline):
         return terms, {}
-    program, flat, dtype = looped.program, looped.flat, at_least_float32(terms[0].dtype)
-    inputs = seen(program, flat, dtype)
-    if inputs is None:
-        inputs = jnp.zeros((*flat.batch_shape, 0), dtype)
-    first = tuple(_first_state(baseline, inputs, term.shape[len(flat.batch_shape) :], dtype) for term in terms)
+    inputs = _inputs_of(looped, terms)
+    first = _first_states(baseline, looped, inputs, terms)
     if state is not None:
         require_state(estimator, first, state)
     found, after = [], []
     for place, term in enumerate(terms):
-        steps = term.shape[len(flat.batch_shape) :]
+        steps = term.shape[len(looped.flat.batch_shape) :]
         before = first[place] if state is None else state[place]
         one = partial(centred, baseline)
         if steps:
@@ -147,9 +167,17 @@ def _centred(estimator: Estimator, looped: Looped, terms: list[Array], state: Py
     return found, tuple(after)
 
 
-def _first_state(baseline: Baseline, inputs: Array, steps: tuple[int, ...], dtype: jnp.dtype) -> PyTree:
-    first = baseline.init(inputs.shape[-1], dtype)
-    return jax.tree.map(lambda a: jnp.broadcast_to(a, (*steps, *a.shape)), first)
+def _inputs_of(looped: Looped, terms: list[Any]) -> Array:
+    """Returns what baselines see of every example, in the dtype of what they predict."""
+    flat, dtype = looped.flat, at_least_float32(terms[0].dtype)
+    inputs = seen(looped.program, flat, dtype)
+    return jnp.zeros((*flat.batch_shape, 0), dtype) if inputs is None else inputs
+
+
+def _first_states(baseline: Baseline, looped: Looped, inputs: Array, terms: list[Any]) -> tuple[PyTree, ...]:
+    first = baseline.init(inputs.shape[-1], inputs.dtype)
+    steps = [term.shape[len(looped.flat.batch_shape) :] for term in terms]
+    return tuple(jax.tree.map(lambda a, size=size: jnp.broadcast_to(a, (*size, *a.shape)), first) for size in steps)
 
 
 def check_observed(estimator: Estimator, program: Program) -> None:
