@@ -42,6 +42,27 @@ def test_stored_actions_and_rewards_are_not_read(float64, estimator, unroll):
         np.testing.assert_allclose((1 - up) * found[0][name] + up * found[1][name], exact, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("baseline", [hnca.RunningMean(), hnca.LearnedBaseline(0.1)])
+def test_what_fills_up_an_episode_is_not_credited(float64, baseline):
+    def filled(p, observation, action, reward, taken):
+        logits = jnp.where(taken, p["a"] * observation + p["b"], 0.0)
+        drawn = hnca.bernoulli(None, logits, given=action)
+        return jnp.where(taken, hnca.observed(reward + 0.0 * drawn), 0.0)
+
+    p = {"a": jnp.asarray(0.4), "b": jnp.asarray(-0.2)}
+    estimator = hnca.REINFORCE(baseline)
+    both = jax.jit(hnca.value_and_grad(filled, in_axes=(None, 0, 0, 0, 0), estimator=estimator, stateful=True))
+    taken = jnp.asarray([True, False, True, False])
+    stored = jnp.asarray([1.5, 0.0, -0.5, 0.0]), jnp.asarray([1.0, 0.0, 0.0, 0.0]), jnp.asarray([0.7, 0.0, -1.3, 0.0])
+    state = both.init(p, *stored, taken)
+    for _ in range(3):
+        (_, state), _ = both(p, *stored, taken, estimator_state=state)
+    _, found = both(p, *stored, taken, estimator_state=state)
+    _, alone = both(p, *(a[taken] for a in stored), taken[taken], estimator_state=state)
+    # The mean is over twice as many.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(2 * a, b, rtol=1e-12), found, alone)
+
+
 def test_observations_are_read(float64):
     """What logits are made of was there beforehand, though the reward is computed from it too."""
 

@@ -44,7 +44,8 @@ def bernoulli(
         name: what `hnca.explain` calls the draw; by default its kind and number.
         given: what the units have taken, `[*shape]`, where that is known already, as when a stored episode is credited:
             the draw takes these values, and `key` may be None. It is for the caller that they were drawn from these
-            very logits.
+            very logits; what only fills up an episode was not, and wants logits without parameters,
+            `jnp.where(taken, logits, 0.0)`, or a baseline credits it.
 
     Returns:
         The values, `[*shape]`, in the logits' dtype.
