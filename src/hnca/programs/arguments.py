@@ -58,7 +58,7 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
     ]
     arrays = [jnp.asarray(leaf) for leaf, array in zip(leaves, is_array, strict=True) if array]
     array_axes = [axis for axis, array in zip(axes, is_array, strict=True) if array]
-    names = [_named(path) for (path, _), array in zip(paths, is_array, strict=True) if array]
+    names = [named(path) for (path, _), array in zip(paths, is_array, strict=True) if array]
     for array, axis, name in zip(arrays, array_axes, names, strict=True):
         if axis is not None and not -array.ndim <= axis < array.ndim:
             raise ValueError(
@@ -81,7 +81,7 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
     return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
 
 
-def _named(path: tuple[Any, ...]) -> str:
+def named(path: tuple[Any, ...]) -> str:
     """Returns what an array of `(arguments, keywords)` is called: `argument 0['weight']`."""
     _, place, *inner = path
     first = f"argument {place.idx}" if isinstance(place, jax.tree_util.SequenceKey) else f"argument {place.key}"

@@ -15,6 +15,7 @@ from hnca.programs.arguments import Flat, InAxes, check_value, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.equations import Program
 from hnca.programs.foreign import warn_of_foreign_draws
+from hnca.programs.lost_changes import Watched
 from hnca.programs.model import layer_logits, model_of
 from hnca.programs.passes import Pass, can_be_taken, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
@@ -100,6 +101,7 @@ def traced(
 
     def of_arrays(*arrays: Array) -> list[Any]:
         positional, named = flat.rebuild(arrays)
+        watched = Watched((positional, named))
         result = function(*positional, **named)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             kind = "an array" if isinstance(result, Array) else f"a {type(result).__name__}"
@@ -108,6 +110,7 @@ def traced(
             )
         check_value(owner, result[0] if has_aux else result)
         leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))
+        watched.require_nothing_lost(owner, leaves)
         structure[:] = [tree]
         return leaves
 
