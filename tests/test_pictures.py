@@ -108,3 +108,21 @@ def test_nothing_stands_on_anything_else(name):
             assert y != down or abs(x - across) >= (widths[one] + widths[other]) / 2 + GAP - 1e-6
     boxes = {place: node for node, place in places.items()}
     assert all(point not in boxes for edge in edges for point in edge[1:-1])
+
+
+def test_what_is_alike_is_told_once():
+    """Both halves of a likelihood are dear, in one line of the user's."""
+
+    def loss(weight, key, x):
+        logits = jnp.tanh(hnca.bernoulli(key, weight) @ jnp.ones((3, 2)))
+        return -jnp.sum(x * jax.nn.log_sigmoid(logits))
+
+    told = hnca.explain(loss)(jnp.ones(3), jax.random.key(0), jnp.ones(2))
+    assert len(told.graph.components) == 2
+    assert told.count("evaluated anew 3 times.") == 1
+    network = hnca.Network({"code": hnca.Bernoulli(hnca.Free(2))})
+    alike = hnca.Objective(*(hnca.Function(jnp.sum, "code") for _ in range(3)), hnca.Reward("code", jnp.zeros(())))
+    assert [line.split("  ")[0] for line in alike.explain(network).splitlines()[1:]] == [
+        "Function(code), 3 times",
+        "Reward(code)",
+    ]

@@ -1,5 +1,6 @@
 """How each component reaches each layer: a table to read, and a picture in the colours of Young 2022, Figure 2."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from hnca.network import Network
@@ -49,7 +50,7 @@ class Explanation(str):
 
 
 def explanation(network: Network, components: Sequence[Component]) -> Explanation:
-    """Returns a plain table that can draw itself, one line a component and one column a layer.
+    """Returns a plain table that can draw itself, one line a component (or several alike) and one column a layer.
 
     A cell says how HNCA credits the layer for the component: `direct` (the component takes the layer as an argument and
     its counterfactuals are known), `via a, b` (through these children), `direct + via a, b`, `score` (an argument, with
@@ -60,10 +61,12 @@ def explanation(network: Network, components: Sequence[Component]) -> Explanatio
     """
     by_role = roles(network, components)
     by_layer = {name: _cells(layer_roles) for name, layer_roles in by_role.items()}
-    lines = [["", *network.order]]
-    for place, component in enumerate(components):
-        lines.append([str(component), *(by_layer[name].get(place, _NOT_REACHED) for name in network.order)])
-    return Explanation(aligned(lines), _graph(network, components, by_role))
+    rows = Counter(
+        (str(component), *(by_layer[name].get(place, _NOT_REACHED) for name in network.order))
+        for place, component in enumerate(components)
+    )
+    lines = [[name if count == 1 else f"{name}, {count} times", *cells] for (name, *cells), count in rows.items()]
+    return Explanation(aligned([["", *network.order], *lines]), _graph(network, components, by_role))
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

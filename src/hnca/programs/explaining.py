@@ -141,7 +141,7 @@ def _component_table(plan: Plan, model: Model, most: int | None) -> Explanation:
         elif count:
             notes.append(f"{_where(plan, term)}: not linear in {dear}; evaluated anew {count} times.")
     table = model.objective.explain(model.network)
-    return Explanation("\n".join([table, *notes]), table.graph)
+    return Explanation("\n".join([table, *dict.fromkeys(notes)]), table.graph)
 
 
 def _where(plan: Plan, term: Term) -> str:
