@@ -7,6 +7,7 @@ import pytest
 from test_own_data import own
 
 from hnca.experiments.commands.main import main
+from hnca.experiments.data import titled
 from hnca.experiments.settings import SettingsError
 from hnca.experiments.settings.data import DataSettings
 
@@ -81,3 +82,17 @@ def test_runs_and_figures_say_so_and_go_on_only_with_the_same(tmp_path, monkeypa
         with pytest.raises(SystemExit):
             main([*command, *other, "--epochs", "2"])
         assert "validation_images 10, now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "learned", "kept_back", "told"),
+    [
+        ("mnist", 60_000, 0, "mnist"),
+        ("mnist", 50_000, 0, "mnist, learned from 50000 of 60000 images"),
+        ("mnist", 50_000, 10_000, "mnist, measured on 10000 validation images"),
+        ("mnist", 1_000, 10_000, "mnist, learned from 1000 of 60000 images, measured on 10000 validation images"),
+        ("own.npz", 30, 10, "own.npz, measured on 10 validation images"),
+    ],
+)
+def test_a_caption_says_how_many_images_there_were_if_not_all(name, learned, kept_back, told):
+    assert titled(name, learned, kept_back) == told

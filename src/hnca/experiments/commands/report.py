@@ -193,7 +193,8 @@ def _about(run: Configuration) -> dict[str, Any]:
 
 
 def _data(run: Configuration) -> str:
-    return titled(run["data"]["name"], run["data"].get("validation_images", 0))
+    data = run["data"]
+    return titled(data["name"], data["train_images"], data.get("validation_images", 0))
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,8 +43,3 @@ class Facts(NamedTuple):
     image_shape: tuple[int, int]
     classes: int | None
     validation_images: int = 0
-
-
-def titled(name: str, validation_images: int) -> str:
-    """Returns what a figure's caption says of the data."""
-    return f"{name}, measured on {validation_images} validation images" if validation_images else name

@@ -37,7 +37,7 @@ class Drawing(NamedTuple):
 
     def on(self, facts: Facts) -> "Drawing":
         """Returns the same, with a remark that names the data too."""
-        data = titled(facts.name, facts.validation_images)
+        data = titled(facts.name, facts.train_images, facts.validation_images)
         return self._replace(remark=lambda rows: ", ".join(filter(None, (data, self.remark(rows)))))
 
 
