@@ -64,7 +64,8 @@ def learn(
 
 
 def _predict(parameters: Prediction, seen: Float[Array, "*batch inputs"]) -> Float[Array, "*batch"]:
-    before = seen @ parameters.hidden
+    # Data that is missing, and masks: what the program makes of them is its own affair.
+    before = jnp.nan_to_num(seen, nan=0.0, posinf=1.0, neginf=-1.0) @ parameters.hidden
     hidden = jnp.tanh(before + jnp.broadcast_to(parameters.hidden_bias, before.shape))
     result = hidden @ parameters.output
     return result + jnp.broadcast_to(parameters.output_bias, result.shape)

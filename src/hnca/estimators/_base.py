@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca.estimators._centring import unless_lost
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._estimate import Combined as Combined
 from hnca.estimators._estimate import Credits as Credits
@@ -146,8 +147,8 @@ class Estimator(eqx.Module):
         if passes is not None:
             # That key has been used: its splits have made the passes.
             key, trace = None if key is None else jax.random.fold_in(key, OWN_KEYS), passes.trace
-        credits, state = self.credit(network, objective, trace, key, state)
-        return Attribution(credits, state, trace, passes)
+        credits, learned = self.credit(network, objective, trace, key, state)
+        return Attribution(credits, unless_lost(learned, state, credits), trace, passes)
 
 
 def estimate(

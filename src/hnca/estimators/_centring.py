@@ -28,6 +28,22 @@ def first_state(baseline: Baseline, network: Network) -> PyTree:
     return baseline.init(input_size(network), at_least_float32(network.dtype))
 
 
+def unless_lost(learned: PyTree, state: PyTree, numbers: PyTree) -> PyTree:
+    """Returns the state after a batch, or the one before, if what was learned from is not all finite.
+
+    A single NaN would otherwise be in every gradient from then on, though the parameters be spared it.
+
+    Args:
+        learned: the state after the batch.
+        state: that before.
+        numbers: what tells: the batch's credits, or what is credited.
+    """
+    if not jax.tree.leaves(state):
+        return learned
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(numbers)]))
+    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), learned, state)
+
+
 def centred(
     baseline: Baseline | None, state: PyTree, inputs: Float[Array, "*batch size"], value: Float[Array, "*batch"]
 ) -> tuple[Float[Array, "*batch"], PyTree]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, REINFORCE, Estimator
-from hnca.estimators._centring import centred
+from hnca.estimators._centring import centred, unless_lost
 from hnca.estimators._requirements import require_state
 from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
@@ -164,7 +164,7 @@ def _centred(estimator: Estimator, looped: Looped, terms: list[Array], state: Py
         left, new = one(before, inputs, term)
         found.append(left)
         after.append(new)
-    return found, tuple(after)
+    return found, unless_lost(tuple(after), first if state is None else tuple(state), terms)
 
 
 def _inputs_of(looped: Looped, terms: list[Any]) -> Array:
