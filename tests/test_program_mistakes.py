@@ -191,6 +191,8 @@ def test_slips_in_a_call_are_told():
         hnca.grad(loss, in_axes="abc")(jnp.ones(3), KEY)
     with pytest.raises(ValueError, match="the function returned an array; expected a pair of the value and the aux"):
         hnca.grad(loss, has_aux=True)(jnp.ones(3), KEY)
+    with pytest.raises(ValueError, match=r"argnums=\(1, -1\) of 2 arguments names one twice"):
+        hnca.grad(lambda key, w: jnp.sum(hnca.bernoulli(key, w)), argnums=(1, -1))(KEY, jnp.ones(3))
     with pytest.raises(ValueError, match="argnums=2; expected a place among the 2 arguments"):
         hnca.check_unbiased(loss, (jnp.ones(3), KEY), argnums=2)
 

@@ -106,6 +106,17 @@ def test_a_float_that_is_differentiated_by_has_a_gradient():
     assert found["count"] is None
 
 
+@pytest.mark.parametrize("options", [{}, {"unroll": False}], ids=["written out", "loops"])
+def test_what_is_no_array_in_aux_comes_back(options):
+    def loss(w, key):
+        code = hnca.bernoulli(key, w)
+        return jnp.sum(code), {"kind": "code", "count": 3, "code": code, "nothing": None}
+
+    (value, aux), _ = hnca.value_and_grad(loss, has_aux=True, **options)(WEIGHT, KEY)
+    assert (aux["kind"], aux["count"], aux["nothing"]) == ("code", 3, None)
+    assert jnp.sum(aux["code"]) == value
+
+
 def test_traced_numbers_are_arrays_as_before():
     gradient = jax.jit(hnca.grad(lambda w, k, n: jnp.sum(hnca.bernoulli(k, w)) * n))(WEIGHT, KEY, 3.0)
     np.testing.assert_allclose(gradient, np.full(3, 3 * SLOPE), rtol=1e-5)

@@ -63,6 +63,28 @@ def test_what_fills_up_an_episode_is_not_credited(float64, baseline):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(2 * a, b, rtol=1e-12), found, alone)
 
 
+REWARDS, TAKEN = jnp.array([1.0, 100.0]), jnp.array([1.0, 1.0])
+
+
+def test_a_reward_for_each_unit_of_a_draw_is_told_to_be_all_units():
+    def each(logits):
+        return jnp.sum(hnca.observed(REWARDS + 0.0 * hnca.bernoulli(None, logits, given=TAKEN)))
+
+    def their_sum(logits):
+        return hnca.observed(jnp.sum(REWARDS + 0.0 * hnca.bernoulli(None, logits, given=TAKEN)))
+
+    def by_step(logits, taken, reward):
+        return hnca.observed(reward + 0.0 * hnca.bernoulli(None, logits, given=taken))
+
+    logits = jnp.zeros(2)
+    with pytest.warns(UserWarning, match=r"credited with all of them.*in_axes"):
+        found = hnca.grad(each)(logits)
+    np.testing.assert_allclose(found, [50.5, 50.5])
+    np.testing.assert_allclose(hnca.grad(their_sum)(logits), found)
+    alone = hnca.grad(by_step, in_axes=(0, 0, 0))(logits, TAKEN, REWARDS)
+    np.testing.assert_allclose(2 * alone, [0.5, 50])
+
+
 def test_observations_are_read(float64):
     """What logits are made of was there beforehand, though the reward is computed from it too."""
 

@@ -258,3 +258,20 @@ def test_it_is_as_if_written_for_one_example(estimator, float64):
     for a, b in zip(jax.tree.leaves((value, gradient)), jax.tree.leaves((expected_value, expected)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
     assert state is not None
+
+
+@pytest.mark.parametrize("call", [lambda f: f, jax.checkpoint], ids=["plain", "checkpointed"])
+def test_as_many_units_as_examples(call, float64):
+    """The batch is the second axis of the draw, and the weight, which is closed over, is of its size too."""
+    p, xs = {"in": jnp.asarray(XS.T), "out": jnp.asarray(XS @ XS.T)}, jnp.asarray(XS)
+
+    def of_batch(p, key, xs):
+        h = hnca.bernoulli(key, (xs @ p["in"]).T)
+        return jnp.mean(call(lambda h: jnp.tanh(p["out"] @ h) ** 2)(h)), h
+
+    def of_one(p, x, h):
+        return jnp.mean(jnp.tanh(p["out"] @ hnca.bernoulli(None, x @ p["in"], given=h)) ** 2)
+
+    found, h = hnca.grad(of_batch, in_axes=(None, None, 0), whole_batch=True, has_aux=True)(p, KEY, xs)
+    expected = hnca.grad(of_one, in_axes=(None, 0, 1))(p, xs, h)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), found, expected)

@@ -29,6 +29,7 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
         plan: the program.
     """
     most = estimator.most_counterfactuals()
+    _warn_of_shared_observations(plan)
     if isinstance(estimator, REBAR | RELAX):
         _warn_of_jumps(estimator, plan)
     if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
@@ -45,6 +46,18 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
             stacklevel=2,
         )
     return most
+
+
+def _warn_of_shared_observations(plan: Plan) -> None:
+    """Warns where units of one draw have an observation each, all of which every one of them is credited with."""
+    for line, draw in plan.observed_by_unit():
+        warnings.warn(
+            f"hnca: what is observed at {line} has an element for each of several units of the draw at {draw.line}, "
+            "and each of these units is credited with all of them: an observation says of which draw it comes, and not "
+            "of which unit. If each is its own unit's alone, make examples of the units (in_axes), or draws; if not, "
+            "observe their sum.",
+            stacklevel=3,
+        )
 
 
 def _warn_of_jumps(estimator: Estimator, plan: Plan) -> None:

@@ -5,8 +5,9 @@ examples as it likes (statistics of the data, the batch's size): it is computed 
 own row of it, or all. What reads draws is written again with an axis of 1 in place of the batch's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,9 @@ from hnca.programs.batch_axis import Apart, Asked, MixedError, apart
 from hnca.programs.calls_of_one import CALLS, apart_inside, calls_of, params_of_one
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.kinds import is_linear
+
+_MOST_CHOICES = 16
+"""How many choices of batch axes are tried, where several would do by their sizes."""
 
 
 class Input(NamedTuple):
@@ -59,10 +63,29 @@ def batch_of_one(whole: Program, size: int, trace_one: Callable[[], Program]) ->
     result = whole.outputs[0]
     if not isinstance(result, int):
         return None
-    writer = _Writer(whole, size, trace_one)
-    for step in _steps_before(whole, result):
-        writer.write(step)
-    return writer.finished(result) if writer.axes.get(result, 0) is None else None
+    refusals: list[ValueError] = []
+    for chosen in _batch_axes(whole, size):
+        writer = _Writer(whole, size, trace_one, chosen)
+        try:
+            for step in _steps_before(whole, result):
+                writer.write(step)
+        except ValueError as refusal:
+            refusals.append(refusal)
+            continue
+        return writer.finished(result) if writer.axes.get(result, 0) is None else None
+    raise refusals[0]
+
+
+def _batch_axes(program: Program, size: int) -> Iterator[dict[int, int]]:
+    """Yields, for draws that have axes of the batch's size, which of them is the batch's: the first ones first.
+
+    Where there are as many units as examples, shapes do not tell. Any axis is right along which no example meets
+    another from there on.
+    """
+    axes = [[axis for axis, length in enumerate(draw.shape) if length == size] for draw in program.draws.values()]
+    outputs = [output for output, found in zip(program.draws, axes, strict=True) if found]
+    for chosen in islice(product(*filter(None, axes)), _MOST_CHOICES):
+        yield dict(zip(outputs, chosen, strict=True))
 
 
 def _steps_before(program: Program, result: int) -> list[Equation | Draw]:
@@ -86,8 +109,8 @@ class _Writer:
         axes: of what reads draws, the axis of the batch, or None once it is summed.
     """
 
-    def __init__(self, whole: Program, size: int, trace_one: Callable[[], Program]):
-        self.whole, self.size, self.trace_one = whole, size, trace_one
+    def __init__(self, whole: Program, size: int, trace_one: Callable[[], Program], chosen: Mapping[int, int]):
+        self.whole, self.size, self.trace_one, self.chosen = whole, size, trace_one, chosen
         self.program = Program(avals=list(whole.avals), constants=whole.constants, known=dict(whole.known))
         self.program.log_weight = whole.log_weight
         self.axes: dict[int, int | None] = {}
@@ -121,8 +144,7 @@ class _Writer:
         if logits in self.axes:
             axis = self.axes[logits]
         else:
-            # Any axis is right along which no example meets another from here on; of several it is the first one.
-            axis = draw.shape.index(self.size) if self.size in draw.shape else None
+            axis = self.chosen.get(draw.output)
             logits = logits if axis is None else self._row(logits, axis)
         if axis is None or axis == len(draw.shape):
             raise ValueError(

@@ -51,10 +51,17 @@ def apart_inside(asked: Asked) -> Apart:
     try:
         return Apart(_axis_inside(program, asked.read, asked.size))
     except MixedError:
-        # What reads no draw may have a row for each example too; that no example reads another's is found out.
+        # What reads no draw may have a row for each example too; that no example reads another's is found out. One of
+        # them may be no more than of the batch's size, as a square weight is.
         others = {place: shape for place, shape in enumerate(asked.shapes) if place not in asked.read}
         rows = {place: shape.index(asked.size) for place, shape in others.items() if asked.size in shape}
-        return Apart(_axis_inside(program, {**asked.read, **rows}, asked.size), rows)
+    for left_out in [None, *rows]:
+        own = {place: axis for place, axis in rows.items() if place != left_out}
+        try:
+            return Apart(_axis_inside(program, {**asked.read, **own}, asked.size), own)
+        except MixedError as reason:
+            refusal = reason
+    raise refusal
 
 
 def _axis_inside(program: Program, read: Mapping[int, int], size: int) -> int:

@@ -1,8 +1,9 @@
 """From a function with draws to the scalar whose derivative is the estimate of its expectation's gradient."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
@@ -42,6 +43,23 @@ class Credited(NamedTuple):
     state: PyTree
 
 
+class Results(NamedTuple):
+    """The structure of what a function returns: the value, and aux.
+
+    Attributes:
+        tree: of all leaves.
+        fixed: what is no array, such as a text, in its place; None for arrays.
+    """
+
+    tree: Any
+    fixed: list[Any]
+
+    def unflatten(self, arrays: Iterable[Array]) -> Any:
+        """Returns what the function returns, with these arrays."""
+        left = iter(arrays)
+        return self.tree.unflatten([next(left) if leaf is None else leaf for leaf in self.fixed])
+
+
 class Compiled(NamedTuple):
     """A call, traced.
 
@@ -53,7 +71,7 @@ class Compiled(NamedTuple):
 
     plan: Plan
     flat: Flat
-    structure: Any
+    structure: Results
 
 
 def compile_call(
@@ -95,9 +113,9 @@ def traced(
     examples: Sequence[jax.ShapeDtypeStruct],
     has_aux: bool,
     unroll: bool = True,
-) -> tuple[Program, Any]:
+) -> tuple[Program, Results]:
     """Returns a function of flat arguments as a program, and the structure of its results."""
-    structure: list[Any] = []
+    structure: list[Results] = []
 
     def of_arrays(*arrays: Array) -> list[Any]:
         positional, named = flat.rebuild(arrays)
@@ -111,8 +129,8 @@ def traced(
         check_value(owner, result[0] if has_aux else result)
         leaves, tree = jax.tree.flatten(result if has_aux else (result, ()))
         watched.require_nothing_lost(owner, leaves)
-        structure[:] = [tree]
-        return leaves
+        structure[:] = [Results(tree, [None if eqx.is_array_like(leaf) else leaf for leaf in leaves])]
+        return [leaf for leaf in leaves if eqx.is_array_like(leaf)]
 
     try:
         return trace_program(of_arrays, examples, unroll), structure[0]
@@ -175,8 +193,12 @@ def one_if_possible(program: Program, values: Mapping[int, Array]) -> Float[Arra
 
 
 def held(tree: PyTree) -> PyTree:
-    """Returns the arrays without derivatives; keys have none."""
-    return jax.tree.map(lambda a: a if _is_key(jnp.asarray(a)) else jax.lax.stop_gradient(a), tree)
+    """Returns the arrays without derivatives; keys have none, nor has what is no array."""
+
+    def one(leaf: Any) -> Any:
+        return jax.lax.stop_gradient(leaf) if eqx.is_array_like(leaf) and not _is_key(jnp.asarray(leaf)) else leaf
+
+    return jax.tree.map(one, tree)
 
 
 def _is_key(array: Array | jax.ShapeDtypeStruct) -> bool:

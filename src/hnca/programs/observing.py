@@ -13,7 +13,8 @@ def observed(value: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
     """Marks a value, a reward from outside, say, as known at the sample alone; it is returned as it is.
 
     Whatever a program returns that depends on it is credited without counterfactuals. What a callback returns counts as
-    observed by itself. Derivatives pass through it.
+    observed by itself. Derivatives pass through it. Every unit of a draw that it depends on is credited with all of it,
+    so a reward for each of several units is for draws, or examples, of their own.
 
     Raises:
         ValueError: for a dictionary, list or tuple of values.

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import jax.numpy as jnp
+import numpy as np
 
 from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Draw, Program
 from hnca.programs.inside import observes
-from hnca.programs.kinds import Kinds, kinds_of
+from hnca.programs.kinds import ByUnit, Kinds, kinds_of
 from hnca.programs.lowering import DENSE, REPLAY, SEQUENTIAL, Lowering, lower
 from hnca.programs.parts import Part
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
@@ -87,6 +88,17 @@ class Plan:
             if self.kinds.get(output)
         }
         return depends_on(self.program, observed, through_draws=False) if observed else set()
+
+    def observed_by_unit(self) -> list[tuple[str, Draw]]:
+        """Returns the lines in which elements are observed that read one unit of a draw each, and not all the same."""
+        found = []
+        for equation in self.program.equations:
+            if not observes(equation.original):
+                continue
+            kinds = [kind for value in equation.inputs for kind in self.kinds.get(value, {}).items()]
+            several = [d for d, kind in kinds if isinstance(kind, ByUnit) and len(np.setdiff1d(kind.index, -1)) > 1]
+            found += [(equation.line, self.program.draws[draw]) for draw in several]
+        return found
 
     @cached_property
     def is_log_weight(self) -> bool:

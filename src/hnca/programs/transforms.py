@@ -172,6 +172,7 @@ def value_and_grad(
 
     @with_estimator_keywords(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
+        _require_others(function, places, len(arguments))
         moving, fixed = zip(*(_divided(function, arguments, place) for place in places), strict=True)
 
         def of_floats(moving: tuple[PyTree, ...]) -> Any:
@@ -226,6 +227,15 @@ def _places(argnums: object) -> tuple[Any, ...]:
     if isinstance(argnums, int | np.integer):
         return (int(argnums),)
     return tuple(argnums) if isinstance(argnums, Sequence) else ()
+
+
+def _require_others(function: Callable[..., Any], places: tuple[int, ...], count: int) -> None:
+    """Raises a ValueError for places of which two are one, as 1 and -1 of two arguments."""
+    there = [place % count for place in places if -count <= place < count]
+    if len(set(there)) < len(there):
+        raise ValueError(
+            f"{_name(function)}: argnums={places} of {count} arguments names one twice; expected each once."
+        )
 
 
 def _warn_of_forgotten_state(estimator: Estimator) -> None:

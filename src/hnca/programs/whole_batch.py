@@ -12,7 +12,15 @@ from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, flatten
 from hnca.programs.batch_of_one import BatchOfOne, batch_of_one
 from hnca.programs.beforehand import seen
-from hnca.programs.crediting import Credited, held, one_if_possible, shape_of, traced, warn_of_draws_by_jax
+from hnca.programs.crediting import (
+    Credited,
+    Results,
+    held,
+    one_if_possible,
+    shape_of,
+    traced,
+    warn_of_draws_by_jax,
+)
 from hnca.programs.equations import Program, read
 from hnca.programs.model import Model, model_of
 from hnca.programs.passes import Execution, execute, run_pass
@@ -36,7 +44,7 @@ class Whole(NamedTuple):
     one: BatchOfOne
     plan: Plan
     flat: Flat
-    structure: Any
+    structure: Results
 
 
 def compile_whole(

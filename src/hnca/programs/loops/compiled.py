@@ -1,9 +1,9 @@
 """A call whose loops stay loops, traced."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from hnca.programs.arguments import Flat
+from hnca.programs.crediting import Results
 from hnca.programs.equations import Program
 from hnca.programs.loop import loops_of
 from hnca.programs.loops.reach import Place, Reach
@@ -29,7 +29,7 @@ class Looped:
     reach: Reach
     sites: dict[Site, Place]
     flat: Flat
-    structure: Any
+    structure: Results
 
     def is_reversed(self, site: Site) -> bool:
         """Returns whether the outermost loop around a draw goes from the end."""
