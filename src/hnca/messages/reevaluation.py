@@ -3,6 +3,7 @@
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Conv, Dense
+from hnca.messages.by_unit import contrast_by_unit
 from hnca.messages.changes import Changes, contrast_of_all
 from hnca.messages.enumeration import Quantity, enumerated_changes
 from hnca.messages.rank_one import begins_with_dense, rank_one_changes
@@ -13,7 +14,7 @@ from hnca.units import Bernoulli, Layer
 def is_reevaluated(layer: Layer, above: Layer) -> bool:
     """Returns whether log-probability and entropy of a layer take an evaluation of a deterministic network a change.
 
-    Not where the layers are joined by `Dense` or, with Bernoulli units on both sides, `Conv`.
+    Not where the layers are joined by `Dense`, unit by unit or, with Bernoulli units on both sides, by `Conv`.
 
     Args:
         layer: of the network or not.
@@ -21,7 +22,7 @@ def is_reevaluated(layer: Layer, above: Layer) -> bool:
     """
     if isinstance(layer.conditional, Conv):
         return not (isinstance(layer, Bernoulli) and isinstance(above, Bernoulli))
-    return not isinstance(layer.conditional, Dense)
+    return not isinstance(layer.conditional, Dense) and not layer.conditional.reads_one_unit
 
 
 def reevaluated_contrast(
@@ -36,6 +37,8 @@ def reevaluated_contrast(
         trace: the values of the layer's parents.
         parent: the layer whose units are changed.
     """
+    if layer.conditional.reads_one_unit:
+        return contrast_by_unit(layer, quantity, network, trace, parent)
     return contrast_of_all(reevaluation(layer, quantity, network, trace, parent), network, trace, parent)
 
 

@@ -1,28 +1,31 @@
 """How a draw becomes a layer: the cheapest conditional that gives its logits, and why none cheaper does.
 
-From cheap to dear: `Free` (no draw is read), `Dense` (affine in all that is read), `Sequential` of `Dense` and the rest
+From cheap to dear: `Free` (no draw is read), unit by unit (every unit reads one of each draw: the program is run again
+for every other value of all units at once), `Dense` (affine in all that is read), `Sequential` of `Dense` and the rest
 of the program (affine up to some point), and the program run again for every other value of every unit.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from hnca.conditionals import Dense, Free, Sequential
-from hnca.programs.equations import Program
+from hnca.programs.equations import Draw, Program
 from hnca.programs.kinds import Kinds
 from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
 from hnca.programs.soft import finite_logits
 from hnca.programs.surroundings import Surroundings
+from hnca.programs.tabulated import Tabulated, units_read
 from hnca.units import Conditional
 
-FREE, DENSE, SEQUENTIAL, REPLAY = "Free", "Dense", "Dense, then the rest", "run again"
+FREE, BY_UNIT, DENSE, SEQUENTIAL, REPLAY = "Free", "unit by unit", "Dense", "Dense, then the rest", "run again"
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class Lowering:
 
     Attributes:
         value: its number.
-        way: `FREE`, `DENSE`, `SEQUENTIAL` or `REPLAY`.
+        way: `FREE`, `BY_UNIT`, `DENSE`, `SEQUENTIAL` or `REPLAY`.
         reason: why no cheaper way; empty where there is none.
         part: from the draws to the value.
         first: from the draws to the values up to which everything is affine, for `SEQUENTIAL`.
         rest: from there to the value.
+        reads: for `BY_UNIT`, of every draw the unit that each logit reads, or the number of its units for none.
     """
 
     value: int
@@ -44,6 +48,7 @@ class Lowering:
     part: Part
     first: Part | None = None
     rest: Part | None = None
+    reads: tuple[np.ndarray, ...] = field(default=(), compare=False)
 
     @property
     def saved(self) -> frozenset[int]:
@@ -88,6 +93,16 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
     return Lowering(value, REPLAY, reason, part)
 
 
+def lower_logits(program: Program, kinds: Kinds, draw: Draw, by_example: frozenset[int], dtype: jnp.dtype) -> Lowering:
+    """Returns the cheapest way to a draw's logits; arguments as for `lower`."""
+    part = Part(program, kinds, [draw.logits])
+    indices = [units_read(kinds, draw, program.draws[parent]) for parent in part.draws]
+    # Of a draw of one unit all is read by all, which is a matrix product.
+    if any(i is None for i in indices) or all(program.draws[parent].units == 1 for parent in part.draws):
+        return lower(program, kinds, draw.logits, by_example, dtype)
+    return Lowering(draw.logits, BY_UNIT, "", part, reads=tuple(i for i in indices if i is not None))
+
+
 def conditional_of(
     lowering: Lowering,
     saved: Surroundings,
@@ -112,6 +127,9 @@ def conditional_of(
     if lowering.way == DENSE:
         return _dense(part, saved, features, batch_shape)
     names = tuple(program.draws[draw].name for draw in part.draws)
+    sizes = tuple(features[name].shape[-1] for name in names)
+    if lowering.way == BY_UNIT:
+        return Tabulated(saved.only(part.surroundings), part, lowering.reads, sizes)
     if lowering.first is not None and lowering.rest is not None:
         first, rest = _dense(lowering.first, saved, features, batch_shape), _rest(lowering.rest, lowering.first)
         hidden = first.out_features
@@ -122,7 +140,6 @@ def conditional_of(
         states = {d: state_of_features(program.draws[d], f) for d, f in zip(part.draws, seen, strict=True)}
         return finite_logits(part.states(states, arrays)[lowering.value].reshape(-1))
 
-    sizes = tuple(features[name].shape[-1] for name in names)
     return Replay(saved.only(part.surroundings), function, names, sizes, size, affordable)
 
 

@@ -11,7 +11,7 @@ from hnca.programs.dependence import depends_on
 from hnca.programs.equations import Draw, Program
 from hnca.programs.inside import observes
 from hnca.programs.kinds import ByUnit, Kinds, kinds_of
-from hnca.programs.lowering import DENSE, REPLAY, SEQUENTIAL, Lowering, lower
+from hnca.programs.lowering import DENSE, REPLAY, SEQUENTIAL, Lowering, lower, lower_logits
 from hnca.programs.parts import Part
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
 from hnca.programs.splitting import Term, is_linear_in, split
@@ -130,7 +130,7 @@ class Plan:
                     "made of an earlier draw; only what the function returns may depend on it. Store the "
                     "episode, and credit it with its observations as data and its draws as given=."
                 )
-            found[output] = lower(self.program, self.kinds, draw.logits, self.by_example, self.dtype)
+            found[output] = lower_logits(self.program, self.kinds, draw, self.by_example, self.dtype)
         return found
 
     @cached_property

@@ -36,6 +36,30 @@ class Conditional(eqx.Module):
         """Whether its messages are worth their price; without, what it mediates is credited by the score."""
         return True
 
+    @property
+    def reads_one_unit(self) -> bool:
+        """Whether each unit of the layer reads at most one unit of each parent, and `logits_by_unit` is there."""
+        return False
+
+    def logits_by_unit(
+        self, parent: str, features: tuple[Array, ...], batch_shape: tuple[int, ...]
+    ) -> tuple[Float[Array, "*batch alternatives out_features"], Int[Array, " out_features"]]:
+        """Returns the logits for every value of a parent's units, and which unit each logit reads.
+
+        Args:
+            parent: its name; all others are as their features say.
+            features: as in a call.
+            batch_shape: likewise.
+
+        Returns:
+            The logits, had the unit that each reads the first, second, ... of its values, and the number of that unit;
+            where a logit reads none, the number of units.
+
+        Raises:
+            ValueError: if a unit may read several.
+        """
+        raise ValueError(f"{type(self).__name__}: a unit may read several units of {parent!r}.")
+
 
 def checked_conditional(family: str, conditional: object) -> Conditional:
     """Returns the conditional; anything else, such as a bare Equinox module, is a ValueError that names the family."""
