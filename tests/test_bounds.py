@@ -24,7 +24,7 @@ class OfTheseSamples(hnca.ReweightedWakeSleep):
 
 
 @pytest.mark.parametrize(("name", "count"), [("1 layer", 40_000), ("2 layers", 10_000)])
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_drawn_samples_of_local_disarm_give_the_bound_and_its_gradients(name, count):
     """z-tests of the value and every parameter of both networks, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = MAKERS[name](jax.random.key(0))

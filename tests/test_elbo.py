@@ -97,6 +97,7 @@ def test_the_log_weight_has_the_elbo_as_its_mean_and_the_likelihood_in_its_expon
     np.testing.assert_allclose(likelihood, summed, rtol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("float64")
 def test_more_samples_bring_the_bound_from_the_elbo_to_the_likelihood():
     """z-test of the mean over 4,000 examples at level 1e-6; then 4,000 samples for each of four."""

@@ -44,6 +44,7 @@ def test_a_toy_is_trained_resumed_and_reported(tmp_path, capsys):
     assert model.network.layers["last"].conditional.weights[0].shape == (3, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("quick_compilation")
 def test_a_toy_is_timed(tmp_path):
     rows = tmp_path / "rows.jsonl"

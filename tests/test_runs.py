@@ -76,8 +76,7 @@ RATES = ["--encoder-rate", "0.003", "--prior", "fixed", "--rate-warm-up", "1"]
 RECIPE = [*VAE, *RATES, "--kl-warm-up", "3", "--output-bias", "data", "--categories", "3"]
 
 
-@pytest.mark.parametrize("command", [BANDIT, RECIPE])
-@pytest.mark.sweep
+@pytest.mark.parametrize("command", [BANDIT, pytest.param(RECIPE, marks=pytest.mark.thorough)])
 def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, capsys):
     tested = ["--test-epochs", "2"] if command is RECIPE else []
     whole, parts = tmp_path / "whole", tmp_path / "parts"
