@@ -83,6 +83,17 @@ def test_expected_gradient_is_the_exact_one(name, float64):
         np.testing.assert_allclose(found.expected[leaf], of, rtol=0, atol=1e-10, err_msg=leaf)
 
 
+def test_with_a_control_the_expected_gradient_is_the_exact_one(float64):
+    p, x = jax.tree.map(jnp.asarray, P), jnp.asarray(X)
+    exact = exact_gradient(spins, p, x)
+    estimator = hnca.HNCA(control=hnca.FirstOrder())
+    found = hnca.check_unbiased(
+        lambda p, key, x: spins(hnca, p, key, x), (p, jax.random.key(0), x), estimator=estimator
+    )
+    for leaf, of in exact.items():
+        np.testing.assert_allclose(found.expected[leaf], of, rtol=0, atol=1e-10, err_msg=leaf)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_all_units_are_changed_at_once(name, float64):
     arguments = jax.tree.map(jnp.asarray, P), jax.random.key(0), jnp.asarray(X)

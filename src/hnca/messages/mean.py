@@ -1,16 +1,18 @@
 """The contrast of what a layer takes on average: how a weighted sum of its probabilities answers to a parent's unit."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca._precision import in_full_precision
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_mean_contrast
-from hnca.messages.changes import Changes, contrast_of_all
+from hnca.messages.changes import Changes
 from hnca.messages.convolution import convolution_mean_contrast
-from hnca.messages.reevaluation import reevaluation
+from hnca.messages.reevaluation import reevaluated_contrast, reevaluation
 from hnca.network import Network, Trace
-from hnca.units import Bernoulli
+from hnca.units import Bernoulli, Layer
 
 
 @in_full_precision
@@ -36,7 +38,7 @@ def mean_contrast(
             return convolution_mean_contrast(layer.conditional, above.span, logits, slope, state)
         return bernoulli_mean_contrast(layer.conditional.weight(parent), above.span, logits, slope, state)
 
-    return contrast_of_all(mean_changes(network, trace, child, parent, slope), network, trace, parent)
+    return reevaluated_contrast(layer, _mean(layer, slope, trace), network, trace, parent)
 
 
 def mean_changes(
@@ -44,9 +46,14 @@ def mean_changes(
 ) -> Changes:
     """Returns the changes of that sum by the units of the layer `parent`; arguments as for `mean_contrast`."""
     layer = network.layers[child]
+    return reevaluation(layer, _mean(layer, slope, trace), network, trace, parent)
+
+
+def _mean(layer: Layer, slope: Float[Array, "*child_logits"], trace: Trace) -> Callable[[Array], Array]:
+    """Returns the function from a layer's logits to what each of its units adds to that sum."""
 
     def of_unit(logits: Float[Array, "*child_logits"]) -> Float[Array, "*batch units"]:
         terms = slope * layer.posterior(logits, jnp.zeros_like(logits))
         return jnp.sum(terms.reshape(*trace.batch_shape, layer.units, -1), axis=-1)
 
-    return reevaluation(layer, of_unit, network, trace, parent)
+    return of_unit
