@@ -76,7 +76,8 @@ class Tabulated(Conditional):
             if isinstance(kind, ByUnit):
                 operands = [held[a] if a in held else read(program, values, a) for a in equation.inputs]
                 held[equation.outputs[0]] = Table(draw, kind.index, apply_to_tables(equation, operands))
-        entries = jnp.asarray(held[part.outputs[0]].entries)
+        # In the network's dtype, of which a message is a small difference.
+        entries = jnp.asarray(held[part.outputs[0]].entries).astype(features[0].dtype)
         return finite_logits(entries.reshape(entries.shape[0], -1))
 
 
