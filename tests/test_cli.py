@@ -45,7 +45,6 @@ VAE_FIELDS = [
     *("log_gradient_variance", "seconds"),
 ]
 
-
 SINGLE = {"reward", "function"}
 
 
@@ -71,7 +70,8 @@ MISTAKES = {
     "missing.npz: cannot be read": ["--dataset", "missing.npz"],
     "--learning-rate nan": ["--learning-rate", "nan"],
     "--learning-rate 0.0": ["--learning-rate", "0"],
-    "Unrecognized options: --depth": ["--depth", "3"],
+    "--depth, 3; --help tells what there is": ["--depth", "3"],
+    "--estimator, hnca; like --estimators?": ["--estimator", "hnca"],
     "--layers: many is nothing that it takes": ["--layers", "many"],
     "--epochs: 1.5 is no whole number": ["--epochs", "1.5"],
     "--learning-rate: x is no number": ["--learning-rate", "x"],

@@ -126,7 +126,7 @@ def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments:
         if not error.code:
             print(shown.folded(), end="")
             raise
-        raise SettingsError(_first_paragraph(boxed.getvalue())) from None
+        raise SettingsError(_in_one_line(boxed.getvalue())) from None
 
 
 _PLAINLY = {
@@ -165,14 +165,17 @@ class _Shown(io.StringIO):
         return text if shows_boxes else text.translate(str.maketrans("╭╮╰╯│─•", "++++|-*"))
 
 
-def _first_paragraph(boxed: str) -> str:
-    """Returns the parser's message as one line: what stands before the first rule, or all, without a box's edges."""
+def _in_one_line(boxed: str) -> str:
+    """Returns the parser's message without its box: what stands before the first rule, and options that are alike."""
     lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
     rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
     message = " ".join(lines[:rule]).removeprefix("Error parsing ")
     for said, plainly in _PLAINLY.items():
         message = re.sub(said, plainly, message)
-    return message
+    if not message.startswith("Unrecognized"):
+        return message
+    alike = dict.fromkeys(re.findall(r"^│ {5}(--[\w-]+)", boxed, re.MULTILINE))
+    return f"{message}; like {' or '.join(alike)}?" if alike else f"{message}; --help tells what there is"
 
 
 class _Console(Console):
