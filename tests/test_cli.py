@@ -17,11 +17,8 @@ FIELDS = [
     "experiment",
     "estimator",
     "torso",
-    "layers",
-    "seed",
-    "epoch",
-    "train_accuracy",
-    "test_accuracy",
+    *("layers", "seed", "epoch"),
+    *("train_accuracy", "test_accuracy"),
     "log_gradient_variance",
     "seconds",
 ]
@@ -87,6 +84,7 @@ VAE_MISTAKES = {
     "--test-epochs 0": ["--test-epochs", "0"],
     "--bound-samples 0": ["--bound-samples", "0"],
     "hnca: --dataset cifar": ["--dataset", "cifar"],
+    "--seeds 2147483647": ["--seeds", "2147483647"],
     "--width 99999999999999999999": ["--width", "99999999999999999999"],
 }
 EVERY_MISTAKE = [*(("bandit", m, a) for m, a in MISTAKES.items()), *(("vae", m, a) for m, a in VAE_MISTAKES.items())]

@@ -6,3 +6,5 @@ MOST_LAYERS = 1000
 """Stochastic hidden layers of one network."""
 MOST_UNITS = 2**20
 """Units of a layer, pixels of an image, or classes."""
+MOST_SEEDS = 10_000
+"""Networks that are trained together, in one memory."""

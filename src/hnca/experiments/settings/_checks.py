@@ -5,7 +5,7 @@ from math import isfinite
 from pathlib import Path
 
 from hnca.experiments.methods import takes_categories, widest
-from hnca.experiments.sizes import MOST, MOST_LAYERS, MOST_UNITS
+from hnca.experiments.sizes import MOST, MOST_LAYERS, MOST_SEEDS, MOST_UNITS
 
 
 class SettingsError(Exception):
@@ -15,7 +15,7 @@ class SettingsError(Exception):
     """
 
 
-_AT_MOST = {"layers": MOST_LAYERS, "width": MOST_UNITS}
+_AT_MOST = {"layers": MOST_LAYERS, "width": MOST_UNITS, "seeds": MOST_SEEDS}
 
 
 def check_count(name: str, value: int) -> None:

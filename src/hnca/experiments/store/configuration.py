@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hnca.experiments.files import read_json, read_whole, shown, write_atomically
-from hnca.experiments.sizes import MOST, MOST_LAYERS, MOST_UNITS
+from hnca.experiments.sizes import MOST, MOST_LAYERS, MOST_SEEDS, MOST_UNITS
 
 NAME = "config.json"
 FORMAT = 3
@@ -59,7 +59,8 @@ def odd_parts(found: Mapping[str, Any]) -> list[str]:
         "image_shape": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_size, value)),
         "classes": lambda value: value is None or _is_size(value),
         "width": _is_size,
-        **dict.fromkeys(("seeds", "batch_size"), _is_count),
+        "seeds": lambda value: _is_count(value, MOST_SEEDS),
+        "batch_size": _is_count,
     }
     odd = [] if _is_count(found["layers"], MOST_LAYERS) else ["layers"]
     for name, value in (*data.items(), *settings.items()):
