@@ -213,6 +213,30 @@ def test_explain_names_lines_and_ways(as_if_many):
     assert "evaluated anew" not in hnca.explain(loss_of("elbo_two_layers"))(p, KEY, x)
 
 
+@pytest.mark.parametrize("whole_batch", [False, True])
+def test_explain_reads_shapes_and_runs_nothing(whole_batch):
+    """A program is explained in the time that tracing takes; nothing of it is compiled."""
+    compiled = []
+
+    def listen(event, _, **names):
+        compiled.extend([names.get("fun_name")] if "backend_compile" in event else [])
+
+    def loss(p, key, xs):
+        hidden = hnca.bernoulli(key, jnp.tanh(xs @ p["in"]))
+        return jnp.sum((jnp.sin(hidden @ p["out"]) - xs) ** 2)
+
+    sizes = 5 + whole_batch, 7
+    p = {"in": jnp.ones(sizes), "out": jnp.ones(sizes[::-1])}
+    xs = jnp.ones((3, sizes[0]) if whole_batch else sizes[:1])
+    in_axes = (None, None, 0) if whole_batch else None
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        hnca.explain(loss, in_axes=in_axes, whole_batch=whole_batch)(p, KEY, xs)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert len(compiled) <= 3, compiled
+
+
 def offset_by_words(p, key, x):
     keys = jax.random.split(key, 3)
     first = hnca.categorical(keys[0], p["in"][0])

@@ -65,11 +65,11 @@ class Equation:
         """Returns the names of the primitives it applies: those inside, for a function with a derivative of its own."""
         return _names_in(self.inner()) if self.name in primitives.CALLS else frozenset({self.name})
 
-    def without_fill(self) -> "Equation":
-        """Returns the linear part of what is affine: what is looked up outside of an array is 0 there."""
-        if self.name != "gather" or self.params.get("fill_value", 0) == 0:
+    def filled_with(self, number: int) -> "Equation":
+        """Returns the same with what is looked up outside of an array; of what is affine, with 0, the linear part."""
+        if self.name != "gather" or self.params.get("fill_value", number) == number:
             return self
-        return replace(self, original=self.original.replace(params={**self.params, "fill_value": 0}))
+        return replace(self, original=self.original.replace(params={**self.params, "fill_value": number}))
 
     def apply_as_floats(self, values: Sequence[Array]) -> Array:
         """Returns the one result of an equation that is linear in its floats, also where the program has integers.

@@ -81,20 +81,34 @@ def _of_example(estimator: Estimator | None, *given: Any) -> Explanation:
     if 0 in compiled.flat.batch_shape:
         compiled = with_an_example(compiled)
     plan, flat, most = compiled.plan, compiled.flat, _most(estimator)
-    run, marks = run_pass(plan, flat.arrays, flat.mapped)
-    model = model_of(plan, run, marks, seen(plan.program, flat, plan.dtype), flat.batch_shape, most)
+
+    def told() -> Explanation:
+        run, marks = run_pass(plan, flat.arrays, flat.mapped)
+        model = model_of(plan, run, marks, seen(plan.program, flat, plan.dtype), flat.batch_shape, most)
+        return _tables(plan, model, most)
+
     if estimator is not None:
         # What it would refuse is refused here, and in the same words.
         jax.eval_shape(lambda: credited_call(estimator, compiled, jax.random.key(0), None)[0])
-    return _tables(plan, model, most)
+    return _of_shapes(told)
 
 
 def _of_batch(estimator: Estimator | None, *given: Any) -> Explanation:
     whole, most = compile_whole(*given), _most(estimator)
-    model = model_of_examples(whole, execute(whole.program, whole.flat.arrays), most)
+
+    def told() -> Explanation:
+        return _tables(whole.plan, model_of_examples(whole, execute(whole.program, whole.flat.arrays), most), most)
+
     if estimator is not None:
         jax.eval_shape(lambda: credited_whole(estimator, whole, jax.random.key(0), None)[0])
-    return _tables(whole.plan, model, most)
+    return _of_shapes(told)
+
+
+def _of_shapes(told: Callable[[], Explanation]) -> Explanation:
+    """Returns what a function tells of a program of whose arrays it sees the shapes: nothing is compiled."""
+    explanations = []
+    jax.eval_shape(lambda: explanations.append(told()))
+    return explanations[0]
 
 
 def _most(estimator: Estimator | None) -> int | None:

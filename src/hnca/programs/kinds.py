@@ -148,8 +148,9 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
         return _reduced(indices[0], tuple(map(int, equation.params["axes"])))
     if name == "dot_general":
         return _contracted(program, equation, indices)
-    if name in ("gather", "dynamic_slice") and indices[0] is None:
-        return _looked_up(program, equation, indices)
+    if name in ("gather", "dynamic_slice") and any(index is not None for index in indices[1:]):
+        # Where the table reads the draw too, an element reads its own unit and the one that is looked up.
+        return _looked_up(program, equation, indices) if indices[0] is None else None
     if name in primitives.STRUCTURAL:
         return _moved(program, equation, indices)
     return None
@@ -237,7 +238,7 @@ def _moved(program: Program, equation: Equation, indices: Sequence[np.ndarray | 
             arguments.append(np.asarray(known, program.avals[atom].dtype))
         else:
             return None
-    return np.asarray(_at_compile_time(equation.apply, arguments)[0])
+    return np.asarray(_at_compile_time(equation.filled_with(-1).apply, arguments)[0])
 
 
 def _at_compile_time(function: Callable[..., list[jax.Array]], arguments: list[np.ndarray]) -> list[jax.Array]:

@@ -204,7 +204,7 @@ def _pushed(
 ) -> Array:
     """Returns the rows of the result of a linear equation, one after another pushed through it."""
     _check_size(program, draw, math.prod(program.avals[equation.outputs[0]].shape))
-    additive, linear = equation.name in primitives.ADDITIVE, equation.without_fill()
+    additive, linear = equation.name in primitives.ADDITIVE, equation.filled_with(0)
     fixed: list[Array | None] = []
     for place, atom in enumerate(equation.inputs):
         if place in places:
