@@ -160,3 +160,17 @@ def test_messages_have_derivatives_in_reverse(name, wish, monkeypatch):
     there, back = (total(jax.tree.map(lambda p, d, s=s: p + s * d, parameters, direction)) for s in (1e-5, -1e-5))
     assert abs(float(slope)) > 1e-3
     np.testing.assert_allclose((there - back) / 2e-5, slope, rtol=1e-6)
+
+
+def test_a_batch_that_vmap_makes_has_the_messages_of_its_examples(quick_compilation):
+    """In 32 bits and of hundreds, as a sum of products in a scan was once compiled wrongly."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    weight = 9.0 * jax.random.normal(keys[0], (2, 40, 1, 3))
+    given = (
+        jax.random.normal(keys[1], (300, 1, 3)),
+        jax.random.randint(keys[2], (300, 1), 0, 3),
+        jax.random.randint(keys[3], (300, 2), 0, 40),
+    )
+    together = jax.jit(categorical_pair_message)(weight, *given)
+    mapped = jax.jit(jax.vmap(categorical_pair_message, in_axes=(None, 0, 0, 0)))(weight, *given)
+    np.testing.assert_allclose(mapped, together, rtol=1e-4, atol=1e-4)

@@ -57,6 +57,38 @@ def logaddexp_to_base_2(d, p, k, x):
     return jnp.sum(jnp.logaddexp2(0.0, hidden(d, p, k, x) @ p["square"]))
 
 
+def two_words(d, p, k):
+    first, second = jax.random.split(k)
+    return d.categorical(first, p["square"]), d.categorical(second, p["square"].T)
+
+
+def product_of_whole_numbers(d, p, k, x):
+    """Linear in each of two draws of whole numbers, whose values are given where the other's credit is sought."""
+    z, y = two_words(d, p, k)
+    return 1.0 * (z @ y) + 0.3 * jnp.sum(jnp.cumsum(z) * jnp.cumsum(y)) + x[0] * z[y[0]]
+
+
+def whole_numbers_looked_up(d, p, k, x):
+    z, y = two_words(d, p, k)
+    counted = jnp.where(jnp.sum(y) > 2, jnp.cumsum(z), 1)
+    return jnp.sum(jnp.asarray(WORTH) * (z[y] + counted)) + jnp.sum(jnp.cumsum(z)[y] * x[1])
+
+
+def masked_by_a_table(d, p, k, x, closed=-jnp.inf):
+    """A word says which come next, by a table of arguments; two say so together, and what is scored is one of them."""
+    never = jnp.where(jnp.asarray(GRAPH), 0.0, closed)
+    keys = jax.random.split(k, 4)
+    words = d.categorical(keys[0], p["square"][:2])
+    word = d.categorical(keys[1], (p["square"] + never)[words[0]])
+    last = d.categorical(keys[2], jnp.sum((p["square"].T * x[1] + never)[jnp.stack([word, words[1]])], axis=0))
+    score = hnca.log_prob((p["square"] + never)[last], last)
+    return jnp.asarray(WORTH)[last] * word.astype(float) + score
+
+
+def masked_by_a_large_number(d, p, k, x):
+    return masked_by_a_table(d, p, k, x, closed=-1e9)
+
+
 @jax.custom_jvp
 def logaddexp(a, b):
     return jnp.logaddexp(3 * a, 3 * b) / 3
@@ -194,6 +226,10 @@ PROGRAMS = [
     masked_by_the_log_of_draws,
     masked_by_a_division,
     masked_and_bent,
+    masked_by_a_table,
+    masked_by_a_large_number,
+    product_of_whole_numbers,
+    whole_numbers_looked_up,
 ]
 
 
@@ -217,7 +253,9 @@ def test_it_is_exact(program, float64):
         assert max(errors(program, jnp.float64)) < 1e-10
 
 
-@pytest.mark.parametrize("program", [large_codes, masked_by_draws_far_apart], ids=lambda program: program.__name__)
+@pytest.mark.parametrize(
+    "program", [large_codes, masked_by_draws_far_apart, masked_by_a_large_number], ids=lambda program: program.__name__
+)
 def test_it_is_as_exact_as_32_bits_can_be(program, quick_compilation):
     with jax.numpy_dtype_promotion("standard"):
         assert max(errors(program, jnp.float32)) < 1e-4

@@ -119,7 +119,8 @@ def _sum_of_logs(block: _Block, taken: Array) -> Array:
 
         def add(log_sum: Array, category: tuple[Array, Array]) -> tuple[Array, None]:
             log_p, there = category
-            delta = there[:, None] - jnp.sum(there[:, None] * taken, axis=0)[None]
+            # By `at_taken`, since jaxlib 0.10.2 miscompiles the sum of a product here, under `vmap`.
+            delta = there[:, None] - at_taken(taken, there[None])
             return jnp.logaddexp(log_sum, log_p[None, :, None] + delta), None
 
         nothing = jnp.full_like(taken, -jnp.inf)

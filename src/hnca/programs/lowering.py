@@ -17,10 +17,11 @@ from jaxtyping import Array, Float
 
 from hnca.conditionals import Dense, Free, Sequential
 from hnca.programs.equations import Draw, Program
+from hnca.programs.infinities import finite_logits
 from hnca.programs.kinds import Kinds
+from hnca.programs.masks import is_masked, tables_of_logits
 from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
-from hnca.programs.soft import finite_logits
 from hnca.programs.surroundings import Surroundings
 from hnca.programs.tabulated import Tabulated, units_read
 from hnca.units import Conditional
@@ -97,8 +98,9 @@ def lower_logits(program: Program, kinds: Kinds, draw: Draw, by_example: frozens
     """Returns the cheapest way to a draw's logits; arguments as for `lower`."""
     part = Part(program, kinds, [draw.logits])
     indices = [units_read(kinds, draw, program.draws[parent]) for parent in part.draws]
-    # Of a draw of one unit all is read by all, which is a matrix product.
-    if any(i is None for i in indices) or all(program.draws[parent].units == 1 for parent in part.draws):
+    # Of a draw of one unit all is read by all, which is a matrix product; but differences of it lose all beside a mask.
+    product = all(program.draws[parent].units == 1 for parent in part.draws)
+    if any(i is None for i in indices) or (product and not (part.may_look_infinity_up and part.is_small())):
         return lower(program, kinds, draw.logits, by_example, dtype)
     return Lowering(draw.logits, BY_UNIT, "", part, reads=tuple(i for i in indices if i is not None))
 
@@ -159,7 +161,7 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
         for draw, name in zip(part.draws, names, strict=True)
     ]
     values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
-    if part.may_be_infinite:
+    if part.may_be_infinite or tables_of_logits(part):
         values = _with_masks(part, saved, features, values, batch_shape)
     wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
     total = wide[0] if len(wide) == 1 else jnp.concatenate(wide, axis=-1)
@@ -185,8 +187,8 @@ def _with_masks(
     for output, value, with_mask in zip(part.outputs, values, masked, strict=True):
         wide = jnp.broadcast_to(value, (*batch_shape, value.shape[-1]))
         raw = saved.arrays[output].reshape(*(batch_shape if saved.is_batched(output) else ()), -1)
-        infinite = jnp.broadcast_to(jnp.isinf(raw), wide.shape)
-        mended.append(jnp.where(infinite, finite_logits(with_mask.astype(value.dtype)), wide))
+        masked = jnp.broadcast_to(is_masked(raw), wide.shape)
+        mended.append(jnp.where(masked, finite_logits(with_mask.astype(value.dtype)), wide))
     return mended
 
 

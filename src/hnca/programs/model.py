@@ -12,12 +12,13 @@ from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
 from hnca.programs.components import WEIGHT, ObservedComponent, TermComponent, evaluated
 from hnca.programs.equations import Draw
+from hnca.programs.infinities import finite_logits
 from hnca.programs.likelihood_component import LikelihoodComponent
 from hnca.programs.lowering import DENSE, conditional_of
+from hnca.programs.masks import is_masked, tables_of_logits, without_masks
 from hnca.programs.parts import Part
 from hnca.programs.passes import Pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Likelihood, Plan
-from hnca.programs.soft import finite_logits, largest_logit
 from hnca.programs.splitting import Term, weighed
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical, Conditional, Layer
@@ -98,17 +99,19 @@ def model_of(
     for output, lowering in plan.layers.items():
         draw = program.draws[output]
         affordable = plan.evaluations_of_messages(lowering, most) <= MAXIMUM_EVALUATIONS
-        layer = _layer(draw, conditional_of(lowering, saved, features, batch_shape, affordable))
+        around = without_masks(lowering.part, saved) if lowering.way == DENSE else saved
+        layer = _layer(draw, conditional_of(lowering, around, features, batch_shape, affordable))
         layers[draw.name] = layer
         values[draw.name] = layer_values(plan, output, run.values[output], batch_shape)
         if draw.values is not None:
             values[draw.name] = values[draw.name].astype(plan.dtype)
         logits[draw.name] = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
-        if lowering.way == DENSE and lowering.part.may_be_infinite:
+        if lowering.way == DENSE and (lowering.part.may_be_infinite or tables_of_logits(lowering.part)):
             # What a draw masks has the logit here from which its children's messages take the mask away.
             parents = tuple(features[parent] for parent in layer.conditional.parents)
-            masked = jnp.abs(logits[draw.name]) == largest_logit(plan.dtype)
-            logits[draw.name] = jnp.where(masked, layer.logits(parents, batch_shape), logits[draw.name])
+            logits[draw.name] = jnp.where(
+                is_masked(logits[draw.name]), layer.logits(parents, batch_shape), logits[draw.name]
+            )
         features[draw.name] = layer.encode(values[draw.name], plan.dtype)
     network = Network(layers, inputs={} if example is None else {"example": example.shape[-1]})
     logits = jax.lax.stop_gradient(logits)

@@ -135,7 +135,7 @@ class Part:
         """Returns whether a draw brings, or takes away, a number beside which others are lost: `-1e9`, infinity.
 
         What one unit adds is then no difference of two results. An infinity that nothing but sums is made of is left
-        to `soft.finite` where there are many units, since all evaluations would be dear; so is one of an argument.
+        to `finite` where there are many units, since all evaluations would be dear; so is one of an argument.
         """
         few = self.is_small()
         brought, scaled = self._largest_brought
@@ -186,7 +186,19 @@ class Part:
     @cached_property
     def may_be_infinite(self) -> bool:
         """Whether a value of a draw may make an infinite number where another does not: a mask, the log of a gate."""
-        return any(self._may_make_infinite(equation) for equation in self.equations)
+        return self.may_look_infinity_up or any(map(self._may_make_infinite, self.equations))
+
+    @cached_property
+    def may_look_infinity_up(self) -> bool:
+        """Whether a draw chooses from a table whose numbers are not known, and may be masks: `table[z]`."""
+        return any(map(self._may_look_infinity_up, self.equations))
+
+    def _may_look_infinity_up(self, equation: Equation) -> bool:
+        if equation.name not in ("gather", "dynamic_slice") or not any(map(self.kinds.get, equation.inputs[1:])):
+            return False
+        table = equation.inputs[0]
+        is_float = jnp.issubdtype(self.program.avals[table].dtype, jnp.floating)
+        return is_float and bool(np.any(np.isinf(self.program.known.get(table, np.inf))))
 
     def _may_make_infinite(self, equation: Equation) -> bool:
         program, reads = self.program, [bool(self.kinds.get(value)) for value in equation.inputs]

@@ -15,8 +15,9 @@ from jaxtyping import Array, Float
 from hnca._precision import in_full_precision
 from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program, read
+from hnca.programs.infinities import finite
 from hnca.programs.kinds import ByUnit, Kinds, is_linear
-from hnca.programs.soft import Table, apply_to_tables, finite, table_of_draw
+from hnca.programs.soft import Table, apply_to_tables, table_of_draw
 
 MAXIMUM_ROWS = 2**26
 """How many numbers the rows of one value may be."""

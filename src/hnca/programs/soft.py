@@ -6,7 +6,7 @@ itself; in between it is linear in the state wherever the program is linear in t
 them. So one derivative by the state gives the contrast of every unit at once, and relaxations pass through comparisons.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from hnca._precision import in_full_precision
 from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.infinities import finite
 from hnca.programs.kinds import MANY_CATEGORIES, ByUnit, Kinds, is_linear
 
 
@@ -32,41 +33,6 @@ class Table:
     draw: int
     index: np.ndarray
     entries: Array | np.ndarray
-
-
-IMPOSSIBLE = {4: 1e3, 8: 1e6}
-"""By how many nats, by the size of the dtype, what stands for an infinite number is beyond all finite ones of a table.
-
-It can be subtracted again, when another value of a unit takes a mask away: of numbers of 32 bits with an error of 3e-5.
-"""
-FORBIDDEN = 1e9
-"""The logit that stands for an infinite one which no draw takes away: it can be multiplied with 0."""
-
-
-def finite(array: Array) -> Array:
-    """Returns a table with infinities of either sign replaced by what is far beyond its largest finite number.
-
-    Integers as they are.
-    """
-    if not jnp.issubdtype(array.dtype, jnp.inexact):
-        return array
-    infinite = jnp.isinf(array)
-    largest = jnp.max(jnp.where(jnp.isfinite(array), jnp.abs(jax.lax.stop_gradient(array)), 0), initial=0)
-    bound = jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0), array.dtype) + largest
-    return jnp.where(infinite, jnp.sign(array) * bound, array)
-
-
-def finite_logits(array: Array) -> Array:
-    """Returns logits with those beyond `FORBIDDEN`, or what 16 bits can hold of it, replaced by it."""
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        return array
-    largest = largest_logit(array.dtype)
-    return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest, array)
-
-
-def largest_logit(dtype: jnp.dtype) -> Array:
-    """Returns the logit that stands for an infinite one."""
-    return jnp.asarray(min(FORBIDDEN, float(jnp.finfo(dtype).max) / 8), dtype)
 
 
 def with_derivative_of_its_kind(value: Array) -> Array:
@@ -114,14 +80,24 @@ def evaluate(
         operands = [_operand(program, held, atom) for atom in equation.inputs]
         made = _by_unit(program, kinds, equation, operands, states, infinite)
         if made is None:
-            dependent = [bool(kinds.get(a)) for a in equation.inputs]
-            linear = len(equation.outputs) == 1 and is_linear(program, equation, dependent)
-            arrays = [_read(o, states, infinite, soft=linear) if isinstance(o, Table) else o for o in operands]
-            results = _apply(program, kinds, equation, arrays)
+            soft = _soft_places(program, equation)
+            arrays = [
+                _read(o, states, infinite, soft=place in soft) if isinstance(o, Table) else o
+                for place, o in enumerate(operands)
+            ]
+            results = _apply(program, kinds, equation, arrays, soft)
             held.update(zip(equation.outputs, results, strict=True))
         else:
             held[equation.outputs[0]] = made
     return {number: at_state(v, states, infinite) if isinstance(v, Table) else v for number, v in held.items()}
+
+
+def _soft_places(program: Program, equation: Equation) -> frozenset[int]:
+    """Returns the places of the arguments in which, the others held, an equation is linear: floats may stand there."""
+    if len(equation.outputs) != 1:
+        return frozenset()
+    count = len(equation.inputs)
+    return frozenset(p for p in range(count) if is_linear(program, equation, [p == other for other in range(count)]))
 
 
 def _read(table: Table, states: Mapping[int, Array], infinite: bool, *, soft: bool) -> Array:
@@ -220,7 +196,7 @@ def _by_unit(
         kind = of_output.get(draw)
         reading = [draw in kinds.get(atom, {}) for atom in equation.inputs]
         whole = all(isinstance(o, Table) and o.draw == draw for o, r in zip(operands, reading, strict=True) if r)
-        if not isinstance(kind, ByUnit) or not whole:
+        if not isinstance(kind, ByUnit) or not whole or _would_stay_hard(program, equation, operands, draw):
             continue
         others = []
         for atom, operand in zip(equation.inputs, operands, strict=True):
@@ -234,6 +210,19 @@ def _by_unit(
             ]
         return Table(draw, kind.index, apply_to_tables(equation, others))
     return None
+
+
+def _would_stay_hard(
+    program: Program, equation: Equation, operands: Sequence[Array | np.ndarray | Table], draw: int
+) -> bool:
+    """Returns whether whole numbers of other draws, in which the equation is linear as in this one's, have states."""
+    soft = _soft_places(program, equation)
+    whole = {
+        place: operand.draw
+        for place, operand in enumerate(operands)
+        if isinstance(operand, Table) and not jnp.issubdtype(operand.entries.dtype, jnp.inexact)
+    }
+    return whole.keys() <= soft and set(whole.values()) > {draw}
 
 
 def _is_stand_in(program: Program, value: int, operand: Array | np.ndarray | Table) -> bool:
@@ -253,14 +242,18 @@ def _cast(program: Program, value: int, array: Array | np.ndarray) -> Array | np
     return array > 0.5 if dtype == np.bool_ else jnp.round(array).astype(dtype)
 
 
-def _apply(program: Program, kinds: Kinds, equation: Equation, arrays: Sequence[Array | np.ndarray]) -> list[Array]:
+def _apply(
+    program: Program, kinds: Kinds, equation: Equation, arrays: Sequence[Array | np.ndarray], soft: Collection[int]
+) -> list[Array]:
+    """Returns the results; at the `soft` places floats that stand for whole numbers stay what they are."""
     stand_ins = [_is_stand_in(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
-    if any(stand_ins):
-        dependent = [bool(kinds.get(a)) for a in equation.inputs]
-        if len(equation.outputs) == 1 and is_linear(program, equation, dependent):
-            return [equation.apply_as_floats([jnp.asarray(array) for array in arrays])]
-        arrays = [_cast(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]
-    elif equation.name == "stop_gradient":
+    if any(stand_ins[place] for place in soft):
+        arrays = [
+            array if place in soft else _cast(program, equation.inputs[place], array)
+            for place, array in enumerate(arrays)
+        ]
+        return [equation.apply_as_floats([jnp.asarray(array) for array in arrays])]
+    if equation.name == "stop_gradient":
         return [jnp.asarray(arrays[0])]
     # States have the dtype of the network, and the program may have another one.
     arrays = [_cast(program, a, array) for a, array in zip(equation.inputs, arrays, strict=True)]

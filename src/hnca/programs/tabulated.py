@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hnca.programs.equations import Draw, read, run
+from hnca.programs.infinities import finite_logits
 from hnca.programs.kinds import ByUnit, Kinds
 from hnca.programs.parts import Part, state_of_features
-from hnca.programs.soft import Table, apply_to_tables, finite_logits, table_of_draw
+from hnca.programs.soft import Table, apply_to_tables, table_of_draw
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Conditional
 

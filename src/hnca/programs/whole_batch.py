@@ -22,10 +22,11 @@ from hnca.programs.crediting import (
     warn_of_draws_by_jax,
 )
 from hnca.programs.equations import Program, read
+from hnca.programs.infinities import finite_logits
 from hnca.programs.model import Model, model_of
 from hnca.programs.passes import Execution, execute, run_pass
 from hnca.programs.plan import Plan
-from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
+from hnca.programs.soft import with_derivative_of_its_kind
 
 
 class Whole(NamedTuple):

@@ -17,6 +17,7 @@ from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_draws_by_jax
 from hnca.programs.equations import Program, read
+from hnca.programs.infinities import finite_logits
 from hnca.programs.inside import observes
 from hnca.programs.loop import Loop
 from hnca.programs.loops.compiled import Looped
@@ -27,7 +28,7 @@ from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.loops.terms import terms_of
 from hnca.programs.model import depends_on_none
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
-from hnca.programs.soft import finite_logits, with_derivative_of_its_kind
+from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.units._noise import at_least_float32
 
 

@@ -10,11 +10,11 @@ from jaxtyping import Array, Float
 from hnca.programs.crediting import held
 from hnca.programs.draws import family_of
 from hnca.programs.equations import Draw
+from hnca.programs.infinities import finite_logits
 from hnca.programs.loops.compiled import Looped
 from hnca.programs.loops.reach import Place
 from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
-from hnca.programs.soft import finite_logits
 from hnca.units import Layer
 
 _AT_ONCE = 2**22

@@ -1,0 +1,39 @@
+"""Finite numbers that stand for infinite ones, of which differences can be taken."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+IMPOSSIBLE = {4: 1e3, 8: 1e6}
+"""By how many nats, by the size of the dtype, what stands for an infinite number is beyond all finite ones of a table.
+
+It can be subtracted again, when another value of a unit takes a mask away: of numbers of 32 bits with an error of 3e-5.
+"""
+FORBIDDEN = 1e9
+"""The logit that stands for an infinite one which no draw takes away: it can be multiplied with 0."""
+
+
+def finite(array: Array) -> Array:
+    """Returns a table with infinities of either sign replaced by what is far beyond its largest finite number.
+
+    Integers as they are.
+    """
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return array
+    infinite = jnp.isinf(array)
+    largest = jnp.max(jnp.where(jnp.isfinite(array), jnp.abs(jax.lax.stop_gradient(array)), 0), initial=0)
+    bound = jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0), array.dtype) + largest
+    return jnp.where(infinite, jnp.sign(array) * bound, array)
+
+
+def finite_logits(array: Array) -> Array:
+    """Returns logits with those beyond `FORBIDDEN`, or what 16 bits can hold of it, replaced by it."""
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    largest = largest_logit(array.dtype)
+    return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest, array)
+
+
+def largest_logit(dtype: jnp.dtype) -> Array:
+    """Returns the logit that stands for an infinite one."""
+    return jnp.asarray(min(FORBIDDEN, float(jnp.finfo(dtype).max) / 8), dtype)
