@@ -59,12 +59,13 @@ def draw(curves, field, least, path):
     figure = Figure(figsize=(1.4 + 4.4 * len(depths), 4.6))
     axes = figure.subplots(1, len(depths), squeeze=False, sharey=True)[0]
     for axis, depth in zip(axes, depths, strict=True):
-        for layers, estimator, points in curves:
+        # The legend in the order in which the curves end, as far as they are as long.
+        for layers, estimator, points in sorted(curves, key=lambda each: -each[2][-1][1]):
             if layers == depth:
                 axis.plot(*zip(*points, strict=True), color=colour(estimator), label=label(estimator), linewidth=1.5)
         axis.set_title(f"{depth} layer{'s' if depth > 1 else ''}", fontsize=11)
         axis.set_xlabel("seconds")
-        axis.legend(frameon=False, fontsize=8, loc="lower right")
+        axis.legend(frameon=False, fontsize=6, labelspacing=0.2, loc="lower right")
     if least is not None:
         axes[0].set_ylim(bottom=least)
     axes[0].set_ylabel(field.replace("_", " "))
