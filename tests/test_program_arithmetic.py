@@ -253,6 +253,32 @@ def test_it_is_exact(program, float64):
         assert max(errors(program, jnp.float64)) < 1e-10
 
 
+def masked_words(d, p, k, x, closed):
+    """By rows that are looked up and added up, and by a product with what is one for the word that is taken."""
+    never = jnp.where(jnp.asarray(GRAPH), 0.0, closed)
+    keys = jax.random.split(k, 3)
+    words = d.categorical(keys[0], p["square"][:2])
+    word = d.categorical(keys[1], jnp.sum((p["square"].T + never)[words], axis=0))
+    table = p["square"] + (never if np.isfinite(closed) else 0.0)
+    last = d.categorical(keys[2], jax.nn.one_hot(word, 3, dtype=x.dtype) @ table + x[0])
+    return jnp.asarray(WORTH)[last] * (1 + word.astype(x.dtype)) + jnp.sum(words)
+
+
+@pytest.mark.parametrize("closed", [-jnp.inf, -1e9])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.thorough)])
+def test_masks_in_tables_of_many_words_lose_nothing(closed, dtype, float64, monkeypatch):
+    """As if there were too many values to evaluate each: what is left is a matrix product."""
+    monkeypatch.setattr("hnca.programs.parts._FEW", 0)
+
+    def program(d, p, k, x):
+        return masked_words(d, p, k, x, closed)
+
+    with jax.numpy_dtype_promotion("standard"):
+        told = hnca.explain(lambda p, k, x: program(hnca, p, k, x))(P, jax.random.key(0), jnp.asarray(X, dtype))
+        assert str(told).count("Dense") == 2
+        assert max(errors(program, dtype)) < (1e-4 if dtype == jnp.float32 else 1e-9)
+
+
 @pytest.mark.parametrize(
     "program", [large_codes, masked_by_draws_far_apart, masked_by_a_large_number], ids=lambda program: program.__name__
 )

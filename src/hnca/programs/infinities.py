@@ -20,8 +20,13 @@ def finite(array: Array) -> Array:
     """
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         return array
-    infinite = jnp.isinf(array)
-    largest = jnp.max(jnp.where(jnp.isfinite(array), jnp.abs(jax.lax.stop_gradient(array)), 0), initial=0)
+    return far_beyond(array, jnp.isinf(array))
+
+
+def far_beyond(array: Array, infinite: Array) -> Array:
+    """Returns a table in which what is said to be infinite is replaced by what is beyond all other finite numbers."""
+    others = jnp.isfinite(array) & ~infinite
+    largest = jnp.max(jnp.where(others, jnp.abs(jax.lax.stop_gradient(array)), 0), initial=0)
     bound = jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0), array.dtype) + largest
     return jnp.where(infinite, jnp.sign(array) * bound, array)
 

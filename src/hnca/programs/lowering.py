@@ -19,7 +19,7 @@ from hnca.conditionals import Dense, Free, Sequential
 from hnca.programs.equations import Draw, Program
 from hnca.programs.infinities import finite_logits
 from hnca.programs.kinds import Kinds
-from hnca.programs.masks import is_masked, tables_of_logits
+from hnca.programs.masks import is_masked, may_be_masked
 from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
 from hnca.programs.surroundings import Surroundings
@@ -161,7 +161,7 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
         for draw, name in zip(part.draws, names, strict=True)
     ]
     values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
-    if part.may_be_infinite or tables_of_logits(part):
+    if may_be_masked(part):
         values = _with_masks(part, saved, features, values, batch_shape)
     wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
     total = wide[0] if len(wide) == 1 else jnp.concatenate(wide, axis=-1)

@@ -1,21 +1,25 @@
 """Masks that a draw looks up: what is large in a table of logits stands for an infinity, and nothing is lost."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.programs import primitives
-from hnca.programs.infinities import IMPOSSIBLE
+from hnca.programs.infinities import far_beyond
 from hnca.programs.parts import Part
 from hnca.programs.surroundings import Surroundings
 
 MASK = {2: 200.0, 4: 3e4, 8: 1e8}
-"""From where on a number of a table is a mask, by the size of the dtype."""
+"""From where on a number of a table is a mask, by the size of the dtype: a score less 1e9 is one too."""
 _MOVED = primitives.ADDITIVE | primitives.STRUCTURAL | {"convert_element_type", "reduce_sum", "copy", "select_n"}
 """What leaves a mask a mask."""
 
 
-def tables_of_logits(part: Part) -> frozenset[int]:
+def may_be_masked(part: Part) -> bool:
+    """Returns whether a draw may mask a part's outputs, which are logits, or take a mask away."""
+    return part.may_be_infinite or bool(_tables_of_logits(part))
+
+
+def _tables_of_logits(part: Part) -> frozenset[int]:
     """Returns the arrays in which draws look up what is only added up to the part's outputs, which are logits.
 
     `table[z]`, `one_hot(z) @ table`.
@@ -41,7 +45,8 @@ def _counts(part: Part, value: int) -> bool:
 
 def without_masks(part: Part, saved: Surroundings) -> Surroundings:
     """Returns what a part of logits reads, its tables with numbers that differ by no more than probabilities tell."""
-    arrays = {v: _tamed(array) if v in tables_of_logits(part) else array for v, array in saved.arrays.items()}
+    tables = _tables_of_logits(part)
+    arrays = {v: _tamed(array) if v in tables else array for v, array in saved.arrays.items()}
     return Surroundings(arrays, saved.by_example, saved.batch_axes)
 
 
@@ -55,6 +60,4 @@ def _tamed(table: Array) -> Array:
     if not jnp.issubdtype(table.dtype, jnp.floating):
         return table
     masked = is_masked(table)
-    largest = jnp.max(jnp.where(masked, 0, jnp.abs(jax.lax.stop_gradient(table))), initial=0)
-    stand_in = largest + jnp.asarray(IMPOSSIBLE.get(table.dtype.itemsize, 200.0), table.dtype)
-    return jnp.where(masked & ~jnp.all(masked), jnp.sign(table) * stand_in, table)
+    return far_beyond(table, masked & ~jnp.all(masked))

@@ -15,7 +15,7 @@ from hnca.programs.equations import Draw
 from hnca.programs.infinities import finite_logits
 from hnca.programs.likelihood_component import LikelihoodComponent
 from hnca.programs.lowering import DENSE, conditional_of
-from hnca.programs.masks import is_masked, tables_of_logits, without_masks
+from hnca.programs.masks import is_masked, may_be_masked, without_masks
 from hnca.programs.parts import Part
 from hnca.programs.passes import Pass
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Likelihood, Plan
@@ -106,7 +106,7 @@ def model_of(
         if draw.values is not None:
             values[draw.name] = values[draw.name].astype(plan.dtype)
         logits[draw.name] = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
-        if lowering.way == DENSE and (lowering.part.may_be_infinite or tables_of_logits(lowering.part)):
+        if lowering.way == DENSE and may_be_masked(lowering.part):
             # What a draw masks has the logit here from which its children's messages take the mask away.
             parents = tuple(features[parent] for parent in layer.conditional.parents)
             logits[draw.name] = jnp.where(
