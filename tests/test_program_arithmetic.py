@@ -258,7 +258,7 @@ def masked_words(d, p, k, x, closed):
     never = jnp.where(jnp.asarray(GRAPH), 0.0, closed)
     keys = jax.random.split(k, 3)
     words = d.categorical(keys[0], p["square"][:2])
-    word = d.categorical(keys[1], jnp.sum((p["square"].T + never)[words], axis=0))
+    word = d.categorical(keys[1], jnp.sum(0.5 * (p["square"].T + never)[words], axis=0) / jnp.exp(x[0]))
     table = p["square"] + (never if np.isfinite(closed) else 0.0)
     last = d.categorical(keys[2], jax.nn.one_hot(word, 3, dtype=x.dtype) @ table + x[0])
     return jnp.asarray(WORTH)[last] * (1 + word.astype(x.dtype)) + jnp.sum(words)
@@ -267,8 +267,7 @@ def masked_words(d, p, k, x, closed):
 @pytest.mark.parametrize("closed", [-jnp.inf, -1e9])
 @pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.thorough)])
 def test_masks_in_tables_of_many_words_lose_nothing(closed, dtype, float64, monkeypatch):
-    """As if there were too many values to evaluate each: what is left is a matrix product."""
-    monkeypatch.setattr("hnca.programs.parts._FEW", 0)
+    monkeypatch.setattr("hnca.programs.parts._FEW", 0)  # as if each were too many: a matrix product is left
 
     def program(d, p, k, x):
         return masked_words(d, p, k, x, closed)
@@ -277,6 +276,20 @@ def test_masks_in_tables_of_many_words_lose_nothing(closed, dtype, float64, monk
         told = hnca.explain(lambda p, k, x: program(hnca, p, k, x))(P, jax.random.key(0), jnp.asarray(X, dtype))
         assert str(told).count("Dense") == 2
         assert max(errors(program, dtype)) < (1e-4 if dtype == jnp.float32 else 1e-9)
+
+
+def test_a_row_that_is_masked_altogether_keeps_its_scores(float64, monkeypatch):
+    monkeypatch.setattr("hnca.programs.parts._FEW", 0)
+    rows = jnp.asarray([[1.0, 1, 1], [0, 1, 0], [0, 0, 0]])
+
+    def program(d, p, k, x, closed):
+        above, below = jax.random.split(k, 2)
+        table = (p["square"].T + jnp.where(rows, closed, 0.0))[d.categorical(above, p["square"][0])]
+        return jnp.asarray(WORTH)[d.categorical(below, table)]
+
+    with jax.numpy_dtype_promotion("standard"):
+        for closed, dtype, most in ((-1e5, jnp.float32, 2e-2), (-1e30, jnp.float32, 1e-3), (-1e9, jnp.float64, 1e-6)):
+            assert max(errors(lambda *a, closed=closed: program(*a, closed), dtype)) < most
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def check_value(owner: str, value: Any) -> None:
     if not isinstance(value, Array | np.ndarray | np.generic | bool | int | float):
         kind = "None (is its return missing?)" if value is None else f"a {type(value).__name__}"
         raise ValueError(
-            f"{owner}: the function returned {kind}; expected one float for one example, or, with has_aux=True, a pair "
+            f"{owner}: the function returned {kind}; expected one float of shape (), or, with has_aux=True, a pair "
             "of it and anything else."
         )
     shape, dtype = jnp.shape(value), jnp.result_type(value)

@@ -25,10 +25,20 @@ def finite(array: Array) -> Array:
 
 def far_beyond(array: Array, infinite: Array) -> Array:
     """Returns a table in which what is said to be infinite is replaced by what is beyond all other finite numbers."""
+    return jnp.where(infinite, jnp.sign(array) * beyond_all(array, infinite), array)
+
+
+def beyond_all(array: Array, infinite: Array, scale: Array | float = 1.0) -> Array:
+    """Returns a positive number that is far beyond a table's others than those said to be infinite.
+
+    Args:
+        array: the table.
+        infinite: which of its numbers are.
+        scale: by what they will be multiplied, after which it is to be as far.
+    """
     others = jnp.isfinite(array) & ~infinite
     largest = jnp.max(jnp.where(others, jnp.abs(jax.lax.stop_gradient(array)), 0), initial=0)
-    bound = jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0), array.dtype) + largest
-    return jnp.where(infinite, jnp.sign(array) * bound, array)
+    return jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0) / scale, array.dtype) + largest
 
 
 def finite_logits(array: Array) -> Array:
@@ -36,7 +46,9 @@ def finite_logits(array: Array) -> Array:
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return array
     largest = largest_logit(array.dtype)
-    return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest, array)
+    # What is cut off is as large, and has its derivative all the same: a score to which the mask was added.
+    kept = jnp.where(jnp.isfinite(array), array - jax.lax.stop_gradient(array), 0)
+    return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest + kept, array)
 
 
 def largest_logit(dtype: jnp.dtype) -> Array:

@@ -1,10 +1,15 @@
 """Masks that a draw looks up: what is large in a table of logits stands for an infinity, and nothing is lost."""
 
+from collections import Counter
+from collections.abc import Mapping
+
+import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from hnca.programs import primitives
-from hnca.programs.infinities import far_beyond
+from hnca.programs.infinities import beyond_all
 from hnca.programs.parts import Part
 from hnca.programs.surroundings import Surroundings
 
@@ -12,6 +17,8 @@ MASK = {2: 200.0, 4: 3e4, 8: 1e8}
 """From where on a number of a table is a mask, by the size of the dtype: a score less 1e9 is one too."""
 _MOVED = primitives.ADDITIVE | primitives.STRUCTURAL | {"convert_element_type", "reduce_sum", "copy", "select_n"}
 """What leaves a mask a mask."""
+Scales = Counter[tuple[str, int]]
+"""By what numbers is multiplied (`mul`) or divided (`div`), and how often: values that read no draw."""
 
 
 def may_be_masked(part: Part) -> bool:
@@ -19,23 +26,30 @@ def may_be_masked(part: Part) -> bool:
     return part.may_be_infinite or bool(_tables_of_logits(part))
 
 
-def _tables_of_logits(part: Part) -> frozenset[int]:
-    """Returns the arrays in which draws look up what is only added up to the part's outputs, which are logits.
+def _tables_of_logits(part: Part) -> dict[int, Scales]:
+    """Returns the arrays in which draws look up what, scaled, is added up to the part's outputs, which are logits.
 
-    `table[z]`, `one_hot(z) @ table`.
+    `table[z]`, `one_hot(z) @ table`, `0.5 * table[z]`.
     """
-    straight, tables = set(part.outputs), set[int]()
+    straight, tables = {output: Scales() for output in part.outputs}, dict[int, Scales]()
     for equation in reversed(part.equations):
-        if straight.isdisjoint(equation.outputs):
+        if straight.keys().isdisjoint(equation.outputs):
             continue
-        reads = [bool(part.kinds.get(value)) for value in equation.inputs]
-        if equation.name in ("gather", "dynamic_slice") and any(reads[1:]):
-            tables.add(equation.inputs[0])
-        elif equation.name == "dot_general" and any(_counts(part, value) for value in equation.inputs):
-            tables.update(v for v, read in zip(equation.inputs, reads, strict=True) if not read)
+        scales = Scales()
+        for output in equation.outputs:
+            scales |= straight.get(output, Scales())
+        inputs = [(value, bool(part.kinds.get(value))) for value in equation.inputs]
+        reads, others = [v for v, read in inputs if read], [v for v, read in inputs if not read]
+        if equation.name in ("gather", "dynamic_slice") and any(read for _, read in inputs[1:]):
+            tables[inputs[0][0]] = scales | tables.get(inputs[0][0], Scales())
+        elif equation.name == "dot_general" and any(_counts(part, value) for value, _ in inputs):
+            tables.update({v: scales | tables.get(v, Scales()) for v in others})
+        elif equation.name in ("mul", "div") and len(reads) == 1 and inputs[0][1] >= (equation.name == "div"):
+            here = scales + Scales([(equation.name, others[0])])
+            straight[reads[0]] = here | straight.get(reads[0], Scales())
         elif equation.name in _MOVED:
-            straight.update(v for v, read in zip(equation.inputs, reads, strict=True) if read)
-    return frozenset(tables & part.surroundings)
+            straight.update({v: scales | straight.get(v, Scales()) for v in reads})
+    return {table: scales for table, scales in tables.items() if table in part.surroundings}
 
 
 def _counts(part: Part, value: int) -> bool:
@@ -45,9 +59,24 @@ def _counts(part: Part, value: int) -> bool:
 
 def without_masks(part: Part, saved: Surroundings) -> Surroundings:
     """Returns what a part of logits reads, its tables with numbers that differ by no more than probabilities tell."""
-    tables = _tables_of_logits(part)
-    arrays = {v: _tamed(array) if v in tables else array for v, array in saved.arrays.items()}
+    arrays = dict(saved.arrays)
+    categories = {d.categories for d in part.program.draws.values() if d.values is None and d.logits in part.outputs}
+    for table, scales in _tables_of_logits(part).items():
+        array = arrays[table]
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            has_rows = array.ndim > 0 and categories == {array.shape[-1]}
+            arrays[table] = _tamed(array, _least(scales, {**part.program.known, **saved.arrays}), has_rows=has_rows)
     return Surroundings(arrays, saved.by_example, saved.batch_axes)
+
+
+def _least(scales: Scales, values: Mapping[int, ArrayLike]) -> Array:
+    """Returns the least, of numbers other than 0, of what a table's numbers are multiplied with in all; at most 1."""
+    least = jnp.asarray(1.0)
+    for (name, value), times in scales.items():
+        sizes = jnp.abs(jnp.asarray(values[value], least.dtype))
+        sizes = sizes if name == "mul" else 1 / sizes
+        least = least * jnp.min(jnp.where(sizes > 0, sizes, 1), initial=1) ** times
+    return jax.lax.stop_gradient(least)
 
 
 def is_masked(logits: Float[Array, "*shape"]) -> Array:
@@ -55,9 +84,20 @@ def is_masked(logits: Float[Array, "*shape"]) -> Array:
     return jnp.abs(logits) >= MASK[logits.dtype.itemsize]
 
 
-def _tamed(table: Array) -> Array:
-    """Returns a table with masks that are by far the largest numbers in it, but lose none; all large, as it is."""
-    if not jnp.issubdtype(table.dtype, jnp.floating):
-        return table
+def _tamed(table: Array, scale: Array, *, has_rows: bool) -> Array:
+    """Returns a table with masks that are by far the largest numbers in it, but lose none; all large, as it is.
+
+    Args:
+        table: of logits.
+        scale: the least by which they are multiplied.
+        has_rows: whether its last axis is that of one unit's categories, so that only differences along it count.
+    """
     masked = is_masked(table)
-    return far_beyond(table, masked & ~jnp.all(masked))
+    beyond = beyond_all(table, masked, scale)
+    tamed = jnp.sign(table) * jnp.minimum(jnp.abs(table), beyond)
+    if has_rows:
+        # Where the likeliest is itself masked, numbers of that row are still told apart, as far as they are there.
+        top = jax.lax.stop_gradient(jnp.max(table, axis=-1, keepdims=True))
+        below = jnp.where(table == top, 0, jnp.maximum(table - top, -beyond))
+        tamed = tamed + jnp.where((jnp.sign(table) == jnp.sign(top)) & is_masked(top), below, 0)
+    return jnp.where(masked & ~jnp.all(masked), tamed, table)

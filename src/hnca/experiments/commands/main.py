@@ -130,6 +130,7 @@ def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments:
 
 
 _PLAINLY = {
+    r"Could not find valid parse for arguments: \['([\w.+-]+(?:,[\w.+-]+)+)'\].*": r"\1: expected blanks, no commas",
     r"invalid literal for int\(\) with base 10: '(.*?)'": r"\1 is no whole number",
     r"could not convert string to float: '(.*?)'": r"\1 is no number",
     r"Could not find valid parse for arguments: \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",

@@ -1,6 +1,7 @@
 """How a wrong value is told."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> Non
     """Raises a SettingsError unless there are values and each is one of those allowed."""
     unknown = [value for value in values if value not in allowed]
     if unknown or not values:
-        raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}")
+        alike = dict.fromkeys(near for value in unknown for near in get_close_matches(value, allowed, 1))
+        like = f"; like {' or '.join(alike)}?" if alike else ""
+        raise SettingsError(f"{_flag(name)} {_shown(unknown)}: expected some of {', '.join(allowed)}{like}")
 
 
 def check_once(name: str, values: Sequence[object]) -> None:
@@ -83,6 +86,12 @@ def check_file(name: str, path: Path | None) -> None:
     """Raises a SettingsError if a path, where there is one, can be none of a file."""
     if path is not None and (path.name in ("", "..") or path.is_dir()):
         raise SettingsError(f"{_flag(name)} {path}: is a directory; expected a file")
+
+
+def check_run(name: str, directory: Path | None) -> None:
+    """Raises a SettingsError if a run's directory, where one is given, is not there."""
+    if directory is not None and not directory.is_dir():
+        raise SettingsError(f"{_flag(name)} {directory}: no such directory; expected one such as runs/vae/2-hnca")
 
 
 def _shown(values: Sequence[object]) -> str:

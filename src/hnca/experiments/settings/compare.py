@@ -17,6 +17,7 @@ from hnca.experiments.settings._checks import (
     check_each,
     check_names,
     check_once,
+    check_run,
     check_widths,
 )
 from hnca.experiments.settings.data import DataSettings
@@ -72,6 +73,7 @@ class CompareSettings:
 
     def __post_init__(self):
         check_names("experiment", [self.experiment], tuple(EXPERIMENTS))
+        check_run("run", self.run)
         check_each("layers", self.layers)
         if not self.epochs or min(self.epochs) < 0:
             shown = " ".join(map(str, self.epochs)) or "(nothing)"

@@ -44,10 +44,15 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
 
     Raises:
         ValueError: if nothing that was trained is there, it is damaged, or the run has no such seed.
+        FileNotFoundError: if nothing at all is there.
         OSError: if it cannot be read.
         ImportError: for a file, if the extra `experiments` is not installed.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such file or directory; expected a run's directory such as {_EXAMPLE}, or a file"
+        )
     found = parameters_of_run(path, seed) if path.is_dir() else _parameters_of_file(path)
     try:
         if found.configuration["layers"] > len(found.arrays):  # nor is a network of as many made for nothing
