@@ -13,6 +13,8 @@ import pytest
 if (0, 10) <= jax.__version_info__ < (0, 11):
     # Compiling is half of all the time, and a third less without these.
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# For the processes that tests start, which train for a moment.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jaxtyping.install_import_hook("hnca", "beartype.beartype")
@@ -55,9 +57,20 @@ def shared_programs(tmp_path_factory, worker_id):
 @pytest.fixture
 def quick_compilation():
     """For programs that run once: the compiler need not try hard."""
+    yield from hardly_optimised()
+
+
+@pytest.fixture(scope="module")
+def quick_compilation_of_module():
+    """As `quick_compilation`, for what a module's tests share."""
+    yield from hardly_optimised()
+
+
+def hardly_optimised():
+    before = jax.config.values["jax_disable_most_optimizations"]
     jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from hnca.experiments.methods import estimator_of
 from hnca.experiments.settings import CompletionSettings
 from hnca.joint_states import joint_states
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SHAPE = (3, 2)
 """Of an image: one row above, two below."""
 PIXELS = jnp.asarray([[255, 0, 255, 255, 0, 255]], jnp.uint8)

@@ -13,6 +13,8 @@ import hnca
 from hnca.experiments.commands.main import main
 from hnca.experiments.data import DataError, facts_of, load_dataset
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def own(path, **changes):
     numbers = np.random.default_rng(0)

@@ -14,6 +14,8 @@ from hnca.experiments.settings import SettingsError, VAESettings
 from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.vae import VAE
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 NONLINEAR = {"encoder": "nonlinear", "decoder": "nonlinear"}
 FASHION = {"data": DataSettings("fashion-mnist")}
 

@@ -13,6 +13,8 @@ from hnca.experiments.settings import BanditSettings, CompareSettings, SettingsE
 from hnca.experiments.store import read_rows
 from hnca.experiments.timing.updates import YARDSTICK
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 TOY = ["toy", "--layers", "1", "2", "--width", "3", "--seeds", "2", "--batch-size", "20"]
 
 

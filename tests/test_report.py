@@ -22,6 +22,8 @@ from hnca.experiments.settings import BanditSettings, FigureSettings, VAESetting
 from hnca.experiments.store import Row, read_metrics, read_rows
 from hnca.experiments.vae import VAE
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 TINY = ["--epochs", "1", "--seeds", "1", "--layers", "1"]
 
 

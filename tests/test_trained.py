@@ -16,7 +16,7 @@ TINY = ["--width", "6", "--batch-size", "10", "--epochs", "1", "--seeds", "2", "
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, quick_compilation_of_module):
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hnca.experiments.runs.trainer.on_device", images)

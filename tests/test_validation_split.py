@@ -11,6 +11,8 @@ from hnca.experiments.data import titled
 from hnca.experiments.settings import SettingsError
 from hnca.experiments.settings.data import DataSettings
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RUN = ["bandit", "--layers", "1", "--width", "3", "--batch-size", "5", "--seeds", "1", "--estimators", "hnca"]
 
 

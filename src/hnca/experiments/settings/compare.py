@@ -73,7 +73,6 @@ class CompareSettings:
 
     def __post_init__(self):
         check_names("experiment", [self.experiment], tuple(EXPERIMENTS))
-        check_run("run", self.run)
         check_each("layers", self.layers)
         if not self.epochs or min(self.epochs) < 0:
             shown = " ".join(map(str, self.epochs)) or "(nothing)"
@@ -103,11 +102,12 @@ class CompareSettings:
         check_widths(width, categories or 2, self.estimators)
 
     def refuse_overridden(self, arguments: Sequence[str]) -> None:
-        """Raises a SettingsError for an option among the command line's arguments that a run's networks overrule."""
+        """Raises a SettingsError for an argument that a run's networks overrule, or a run that is not there."""
         given = {argument.partition("=")[0] for argument in arguments}
         for flag in ("--layers", "--width", "--epochs"):
             if self.run is not None and flag in given:
                 raise SettingsError(f"{flag}: expected none with --run {self.run}, whose networks are as they are")
+        check_run("run", self.run)
 
     def training(self, layers: int) -> TrainingSettings:
         """Returns the settings by which networks of one depth are trained for the comparison."""
