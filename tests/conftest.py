@@ -13,8 +13,6 @@ import pytest
 if (0, 10) <= jax.__version_info__ < (0, 11):
     # Compiling is half of all the time, and a third less without these.
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-# For the processes that tests start, which train for a moment.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jaxtyping.install_import_hook("hnca", "beartype.beartype")
@@ -50,6 +48,8 @@ def shared_programs(tmp_path_factory, worker_id):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = programs
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    # For the processes that tests start, which train for a moment. (Set above, it would hold for the tests themselves.)
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     # Of every program that it loads jaxlib 0.10.1 writes a page; a pipe that is read at the end would be full by then.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 

@@ -42,7 +42,7 @@ def start(*commands, before="", **environment):
     """Starts a process that runs these commands one after another."""
     listed = [list(map(str, command)) for command in commands]
     script = f"{before}\nfrom hnca.experiments.commands.main import main\nfor c in {listed!r}: main(c)"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **environment}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **environment}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
 
 
