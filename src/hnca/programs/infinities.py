@@ -20,11 +20,7 @@ def finite(array: Array) -> Array:
     """
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         return array
-    return far_beyond(array, jnp.isinf(array))
-
-
-def far_beyond(array: Array, infinite: Array) -> Array:
-    """Returns a table in which what is said to be infinite is replaced by what is beyond all other finite numbers."""
+    infinite = jnp.isinf(array)
     return jnp.where(infinite, jnp.sign(array) * beyond_all(array, infinite), array)
 
 

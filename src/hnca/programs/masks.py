@@ -1,7 +1,9 @@
 """Masks that a draw looks up: what is large in a table of logits stands for an infinity, and nothing is lost."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 
 import jax
 import jax.numpy as jnp
@@ -31,24 +33,25 @@ def _tables_of_logits(part: Part) -> dict[int, Scales]:
 
     `table[z]`, `one_hot(z) @ table`, `0.5 * table[z]`.
     """
-    straight, tables = {output: Scales() for output in part.outputs}, dict[int, Scales]()
+    straight = defaultdict(Scales, {output: Scales() for output in part.outputs})
+    tables = defaultdict[int, Scales](Scales)
     for equation in reversed(part.equations):
-        if straight.keys().isdisjoint(equation.outputs):
+        found = [straight[output] for output in equation.outputs if output in straight]
+        if not found:
             continue
-        scales = Scales()
-        for output in equation.outputs:
-            scales |= straight.get(output, Scales())
+        scales = reduce(or_, found)
         inputs = [(value, bool(part.kinds.get(value))) for value in equation.inputs]
         reads, others = [v for v, read in inputs if read], [v for v, read in inputs if not read]
         if equation.name in ("gather", "dynamic_slice") and any(read for _, read in inputs[1:]):
-            tables[inputs[0][0]] = scales | tables.get(inputs[0][0], Scales())
+            tables[inputs[0][0]] |= scales
         elif equation.name == "dot_general" and any(_counts(part, value) for value, _ in inputs):
-            tables.update({v: scales | tables.get(v, Scales()) for v in others})
+            for table in others:
+                tables[table] |= scales
         elif equation.name in ("mul", "div") and len(reads) == 1 and inputs[0][1] >= (equation.name == "div"):
-            here = scales + Scales([(equation.name, others[0])])
-            straight[reads[0]] = here | straight.get(reads[0], Scales())
+            straight[reads[0]] |= scales + Scales([(equation.name, others[0])])
         elif equation.name in _MOVED:
-            straight.update({v: scales | straight.get(v, Scales()) for v in reads})
+            for value in reads:
+                straight[value] |= scales
     return {table: scales for table, scales in tables.items() if table in part.surroundings}
 
 
