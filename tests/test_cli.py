@@ -23,13 +23,7 @@ FIELDS = [
     "seconds",
 ]
 BENCH_FIELDS = [
-    "experiment",
-    "layers",
-    "width",
-    "batch_size",
-    "seeds",
-    "estimator",
-    "measure_variance",
+    *("experiment", "layers", "width", "batch_size", "seeds", "estimator", "measure_variance"),
     "milliseconds_per_update",
     "ratio_to_backprop",
     "peak_bytes",
@@ -65,6 +59,7 @@ MISTAKES = {
     "--seeds 0": ["--seeds", "0"],
     "--batch-size 60001: expected at most 60000": ["--batch-size", "60001"],
     "missing.npz: cannot be read": ["--dataset", "missing.npz"],
+    "kmnist: not in": ["--dataset", "kmnist"],
     "--learning-rate nan": ["--learning-rate", "nan"],
     "--learning-rate 0.0": ["--learning-rate", "0"],
     "--depth, 3; --help tells what there is": ["--depth", "3"],
@@ -91,13 +86,18 @@ EVERY_MISTAKE = [*(("bandit", m, a) for m, a in MISTAKES.items()), *(("vae", m, 
 
 
 @pytest.mark.parametrize(("command", "start", "arguments"), EVERY_MISTAKE)
-def test_a_mistake_is_one_readable_line_and_exit_code_2(command, start, arguments, capsys):
+def test_a_mistake_is_one_readable_line_and_exit_code_2_and_leaves_nothing(
+    command, start, arguments, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HNCA_DATA", str(tmp_path / "data"))
     with pytest.raises(SystemExit) as exit_:
         main([command, *arguments])
     printed = capsys.readouterr()
     assert exit_.value.code == 2
     assert printed.err.count("\n") == 1
     assert start in printed.err
+    assert not any(tmp_path.iterdir())
     assert printed.out == ""
 
 

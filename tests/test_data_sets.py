@@ -217,7 +217,10 @@ class TestDownload:
     def test_on_the_command_line(self, clothes, server, tmp_path, capsys, monkeypatch):
         where = ["--data-dir", str(tmp_path)]
         main(["data", "list", *where])
-        assert "not here: hnca data get" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "not here: hnca data get fashion-mnist" in told  # unbroken
+        assert len({len(line) for line in told.splitlines()}) == 1  # and nothing cut
+        assert all(line.endswith(tuple("┓┃┩│┘")) for line in told.splitlines())
         main(["data", "get", "mnist", "fashion-mnist", *where, "--mirror", address(server)])
         assert capsys.readouterr().out.splitlines()[0] == "mnist: in the package"
         # Not MNIST's, whose files have other shapes than these.

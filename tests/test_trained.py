@@ -86,6 +86,13 @@ def test_mistakes_are_told_in_one_line(runs, arguments, message, capsys):
     assert errors.count("\n") == 1
 
 
+def test_what_is_not_there_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nope: no such file or directory; expected a run's directory such as"):
+        hnca.load(tmp_path / "nope")
+    with pytest.raises(ValueError, match=r"is no run, as it has no config\.json; expected a directory such as"):
+        hnca.load(tmp_path)
+
+
 def test_damage_is_told(runs, tmp_path):
     path = tmp_path / "model.safetensors"
     main(["export", str(runs / "bandit" / "1-hnca"), "--out", str(path)])

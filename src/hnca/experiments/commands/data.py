@@ -12,8 +12,10 @@ from hnca.experiments.data.loading import is_file, read_collection
 from hnca.experiments.data.places import data_directory, find, require
 from hnca.experiments.settings import DataSetSettings
 
+_TITLE = 14
+"""The least width of the titles' column, which break between words."""
 _OTHERS = 70
-"""What the table's other columns need of a terminal's width."""
+"""What all columns but the last need of a terminal's width, with titles of the least."""
 
 
 def look_after_data(settings: DataSetSettings, console: Console) -> None:
@@ -33,14 +35,14 @@ def _list(settings: DataSetSettings, console: Console) -> None:
         sizes = [file.size for file in collection.files if file.size is not None]
         size = f"{sum(sizes) / 1e6:.0f} MB" if sizes else ""
         rows.append((name, collection.title, f"{collection.facts.train_images:,}", size, collection.licence, where))
+    # A path that is broken cannot be copied: it gets what room it needs, if there is so much beside the others.
+    room = max(0, min(max(len(where) for *_, where in rows), console.width - _OTHERS))
     table = Table()
     table.add_column("name", no_wrap=True)
-    table.add_column("what it is", min_width=14)
+    table.add_column("what it is", min_width=_TITLE, max_width=_TITLE + max(0, console.width - _OTHERS - room))
     for heading in ("images", "size"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("licence", no_wrap=True)
-    # A path that is broken cannot be copied: it gets what room it needs, if there is so much beside the others.
-    room = max(0, min(max(len(where) for *_, where in rows), console.width - _OTHERS))
     table.add_column("where", min_width=room, overflow="fold")
     for row in rows:
         table.add_row(*row)

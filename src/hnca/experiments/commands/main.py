@@ -111,6 +111,8 @@ def _parse(arguments: Sequence[str]) -> Settings:
     settings = _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
     if isinstance(settings, TrainingSettings | CompareSettings):
         settings.refuse_overridden(arguments[1:])
+    if isinstance(settings, CompareSettings):
+        settings.require_run()
     return settings
 
 

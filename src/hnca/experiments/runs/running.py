@@ -19,7 +19,7 @@ from hnca.experiments.runs.plan import Run, of_shard, refuse_other_settings, run
 from hnca.experiments.runs.shares import Share
 from hnca.experiments.runs.trainer import Trainer
 from hnca.experiments.settings import SettingsError, TrainingSettings
-from hnca.experiments.store import Claim, ClaimedError, Row, complete, read_rows
+from hnca.experiments.store import Claim, ClaimedError, Row, complete, newest_epoch, read_rows
 from hnca.experiments.training.devices import Placement, is_writer
 from hnca.experiments.training.processes import NOTHING_LEFT, join, next_run
 
@@ -100,6 +100,9 @@ def _lead(
 ) -> Share:
     """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
     refuse_other_settings(settings.out, runs, settings.overwrite)
+    if settings.overwrite or any(newest_epoch(run.directory) < run.epochs for run in runs):
+        # Before any run has a directory, or a claim.
+        settings.data.require()
     tell = partial(console.print, soft_wrap=True, highlight=False)
     share = Share(of_shard(runs, settings.running.shard), settings.overwrite, tell)
     taken = _next(share, settings.out)
@@ -110,8 +113,6 @@ def _lead(
     while taken is not None:
         run, claim = taken
         with claim:
-            # Before anything is written: no run of images that are not there may stand in the way of the next command.
-            settings.data.require()
             trainer.lead(runs.index(run), run, claim)
         taken = _next(share, settings.out)
     return share

@@ -102,11 +102,14 @@ class CompareSettings:
         check_widths(width, categories or 2, self.estimators)
 
     def refuse_overridden(self, arguments: Sequence[str]) -> None:
-        """Raises a SettingsError for an argument that a run's networks overrule, or a run that is not there."""
+        """Raises a SettingsError for an argument that a run's networks overrule."""
         given = {argument.partition("=")[0] for argument in arguments}
         for flag in ("--layers", "--width", "--epochs"):
             if self.run is not None and flag in given:
                 raise SettingsError(f"{flag}: expected none with --run {self.run}, whose networks are as they are")
+
+    def require_run(self) -> None:
+        """Raises a SettingsError if the run whose networks are to be compared is not there."""
         check_run("run", self.run)
 
     def training(self, layers: int) -> TrainingSettings:
