@@ -148,6 +148,15 @@ def masked(draws, p, key, x):
     return p["bias"][z] * h[0]
 
 
+def masked_by_what_is_looked_up(draws, p, key, x):
+    k1, k2, k3 = jax.random.split(key, 3)
+    z = draws.categorical(k1, x @ p["in"])
+    h = draws.bernoulli(k2, p["square"][z])
+    forbidden = jnp.asarray([[False, True, True], [False, False, True], [False, True, False]])
+    g = draws.bernoulli(k3, jnp.where(forbidden[z], -jnp.inf, jnp.tanh(h @ p["square"]) + p["bias"]))
+    return g @ p["back"][:, 0] + jnp.sum(g) * h[0]
+
+
 def counts(draws, p, key, x):
     k1, k2 = jax.random.split(key)
     z = draws.categorical(k1, jnp.stack([x[:3], p["bias"]], axis=-1))
@@ -216,6 +225,7 @@ PROGRAMS = {
         checkpointed,
         weights_by_example,
         masked,
+        masked_by_what_is_looked_up,
         counts,
         scalar_draws,
         shared_sum,

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
+from jaxprs import equations_of
 
 import hnca
 from hnca.experiments.auto_encoder.networks import auto_encoder
@@ -57,3 +58,19 @@ def test_the_message_kernel_is_timed_alone(tmp_path, monkeypatch, capsys):
     ways = [json.loads(line)["way"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert ways == ["matrix product", "message", "message, heavy weights", "message, pure JAX", "direct form"]
     assert "message kernel" in capsys.readouterr().out
+
+
+def test_a_scan_is_not_written_out_once_for_every_value_in_it():
+    """Each step changes the next, so that a draw is asked again by all that follow: cubic, and not beyond it."""
+
+    def loss(p, key):
+        def step(queue, key):
+            served = hnca.bernoulli(key, p["rate"] + p["slope"] * queue)
+            queue = jnp.clip(queue + 0.4 - served, 0.0, 5.0)
+            return queue, queue + 0.8 * served
+
+        return jnp.sum(jax.lax.scan(step, jnp.asarray(2.0), jax.random.split(key, 6))[1])
+
+    p = {"rate": jnp.asarray(0.1), "slope": jnp.asarray(0.2)}
+    written = list(equations_of(jax.make_jaxpr(hnca.grad(loss))(p, jax.random.key(0)).jaxpr))
+    assert len(written) < 12_000

@@ -258,3 +258,21 @@ def test_integers_and_booleans_beside_the_parameters_get_no_gradient():
     assert gradient["count"] is None
     p = 1 / (1 + np.exp(-1.0))
     np.testing.assert_allclose(gradient["logits"], [0.0, 0.0, 2 * p * (1 - p)], atol=1e-12)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_function_with_its_own_derivative_does_not_use_may_have_any_shape(whole):
+    @jax.custom_jvp
+    def doubled(seen, _):
+        return 2.0 * seen
+
+    doubled.defjvp(lambda values, changes: (doubled(*values), 2.0 * changes[0]))
+
+    def loss(draws, params, key):
+        k1, k2 = jax.random.split(key)
+        hidden = draws.bernoulli(k1, params["logits"])
+        unused = hidden[0] * jnp.ones(5) if whole else hidden @ params["out"]
+        action = draws.categorical(k2, hidden @ params["out"])
+        return jnp.sum(doubled(hidden if whole else hidden[0], unused) * params["bias"]) ** 2 * params["reward"][action]
+
+    check(loss, random_parameters(logits=(HIDDEN,), out=(HIDDEN, ACTIONS), bias=(HIDDEN,), reward=(ACTIONS,)))

@@ -18,6 +18,7 @@ JUDGED = [
     "embedding",
     "indexed_by_draw",
     "masked",
+    "masked_by_what_is_looked_up",
     "counts",
     "scalar_draws",
     "shared_sum",
@@ -40,6 +41,12 @@ def test_every_structure_is_exact(name, float64):
         exact = exact_gradient(programs.PROGRAMS[name], p, x)
         for leaf, truth in zip(jax.tree.leaves(found.gradient), jax.tree.leaves(exact), strict=True):
             np.testing.assert_allclose(leaf, truth, atol=1e-10)
+
+
+def test_a_table_of_booleans_has_no_masks():
+    """Whatever it decides about."""
+    p, x = programs.parameters(jnp.float32), programs.example(jnp.float32)
+    jax.eval_shape(hnca.grad(loss_of("masked_by_what_is_looked_up")), p, jax.random.key(0), x)
 
 
 def test_no_more_is_expected_of_short_floats_than_they_hold(float64):

@@ -61,7 +61,7 @@ def contrast_of_all(changes: Changes, network: Network, trace: Trace, parent: st
 
     steps = jnp.tile(jnp.arange(1, count), above.units)
     evaluations = jnp.repeat(jnp.arange(above.units), count - 1), steps
-    results = jax.lax.map(further_on, evaluations, batch_size=at_a_time(trace, len(steps)))
+    results = _mapped(further_on, evaluations, at_a_time(trace, len(steps)))
     others = jnp.moveaxis(results.reshape(above.units, count - 1, *trace.batch_shape), (0, 1), (-2, -1))
     by_step = jnp.concatenate([jnp.broadcast_to(here[..., None, None], (*others.shape[:-1], 1)), others], axis=-1)
     steps_to = (over_units(jnp.arange(count), values) - taken[..., None]) % count
@@ -98,12 +98,7 @@ def changes_at(
         taken = of_own_unit(above.index(values), unit).astype(step.dtype)
         return changes.had_own_unit_been(unit, alternatives[(taken + step) % above.alternatives])
 
-    count, together = len(units), at_a_time(trace, len(units))
-    if together >= count:
-        there = jax.vmap(further_on)((units, steps))
-    else:
-        there = jax.lax.map(further_on, (units, steps), batch_size=together)
-    return there - here[None]
+    return _mapped(further_on, (units, steps), at_a_time(trace, len(units))) - here[None]
 
 
 @in_full_precision
@@ -129,6 +124,15 @@ def slopes(changes: Changes, network: Network, trace: Trace, parent: str) -> Flo
     else:
         found = jnp.zeros((*values.shape, above.alternatives), dtype)
     return jnp.where(jnp.isfinite(found), found, 0)
+
+
+def _mapped(
+    function: Callable[[tuple[Array, Array]], Sum], evaluations: tuple[Array, Array], together: int
+) -> Float[Array, " count *batch"]:
+    """Returns the results for all evaluations, so many at a time; of all at once no loop is made, which compiles."""
+    if together >= len(evaluations[0]):
+        return jax.vmap(function)(evaluations)
+    return jax.lax.map(function, evaluations, batch_size=together)
 
 
 def over_units(alternatives: Num[Array, " alternatives"], values: Num[Array, "*batch units"]) -> Array:

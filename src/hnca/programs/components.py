@@ -179,11 +179,13 @@ def evaluated(atom: Atom, values: Mapping[int, Array], shape: tuple[int, ...]) -
     kind, number = atom
     value = values[number]
     if kind == LOGSUMEXP:
-        value = jax.nn.logsumexp(value, axis=-1)
+        value = jax.nn.logsumexp(value, axis=-1, keepdims=value.ndim <= len(shape))
     if kind == SOFTPLUS:
         value = jax.nn.softplus(value)
     if kind == LOGISTIC:
         value = jax.nn.sigmoid(value)
+    # An axis of 1 at its end was kept for a sum, and is not the term's.
+    value = value.reshape(value.shape[: len(shape)]) if value.ndim > len(shape) and value.size else value
     return value.reshape(shape) if value.size == _size(shape) else jnp.broadcast_to(value, shape)
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Float, Int, Key, Num
+from jaxtyping import Array, Float, Int, Key, Num, UInt32
 
 from hnca.conditionals import Free
 from hnca.units import Bernoulli, Categorical, Layer
@@ -19,7 +19,7 @@ draw_p = Primitive("hnca_draw")
 
 
 def bernoulli(
-    key: Key[Array, ""] | None,
+    key: Key[Array, ""] | UInt32[Array, " words"] | None,
     logits: Float[Array, "*shape"],
     *,
     values: Sequence[int | float] = (0, 1),
@@ -60,7 +60,7 @@ def bernoulli(
 
 
 def categorical(
-    key: Key[Array, ""] | None,
+    key: Key[Array, ""] | UInt32[Array, " words"] | None,
     logits: Float[Array, "*shape categories"],
     *,
     name: str | None = None,

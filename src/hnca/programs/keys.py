@@ -6,12 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.magnitudes import number_in_text
 
-_ARRANGING = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "copy")
-_TAKING = ("slice", "dynamic_slice", "gather")
+_ARRANGING = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy")
+_TAKING = ("slice", "dynamic_slice", "gather", "rev", "transpose")
+_SAME = ("random_wrap", "random_unwrap", "random_clone")
+"""What makes a key of its words, words of a key, or the key once more."""
 
 
 class _Repeated(NamedTuple):
@@ -21,7 +25,7 @@ class _Repeated(NamedTuple):
 
 
 class _Element(NamedTuple):
-    """Part of an array of keys."""
+    """Part of an array of keys: the places in it, one after another, or what says them while the program runs."""
 
     whole: Any
     place: Any
@@ -39,7 +43,9 @@ class Keys:
         self._numbers: dict[int, Any] = {}
         self._draws: dict[Any, Draw] = {}
         self._of_element: dict[Any, Draw] = {}
+        self._of_place: dict[Any, Draw] = {}
         self._noise: dict[Any, str] = {}
+        self._made_so: dict[Any, int] = {}
 
     def of_steps(self, body: Program, inputs: Sequence[int]) -> "Keys":
         """Returns the same for the steps of a loop; a key of an array that is stacked stands for the whole array.
@@ -51,6 +57,7 @@ class Keys:
         inside = Keys(body)
         inside._numbers = {inner: self._number(outer) for inner, outer in zip(body.inputs, inputs, strict=True)}
         inside._draws, inside._of_element, inside._noise = self._draws, self._of_element, self._noise
+        inside._of_place, inside._made_so = self._of_place, self._made_so
         return inside
 
     def of_draw(self, draw: Draw) -> None:
@@ -71,6 +78,9 @@ class Keys:
         if other is draw and isinstance(number, _Element):
             self._of_element.setdefault(number.whole, draw)
             other = self._draws.get(number.whole, draw)
+            for place in number.place if _is_told(number.place) else ():
+                before = self._of_place.setdefault((number.whole, place), draw)
+                other = before if other is draw else other
         if other is not draw:
             raise ValueError(
                 f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "
@@ -85,11 +95,10 @@ class Keys:
         Raises:
             ValueError: if it makes noise by the key of a draw.
         """
-        avals = self.program.avals
-        if any(jnp.issubdtype(avals[o].dtype, jax.dtypes.prng_key) for o in equation.outputs):
+        if any(self._may_be_key(output) for output in equation.outputs):
             for place, output in enumerate(equation.outputs):
                 self._numbers[output] = self._made(equation, place)
-        elif equation.name in primitives.NOISE:
+        if equation.name in primitives.NOISE:
             number = self._number(equation.inputs[0])
             self._noise.setdefault(number, equation.line)
             if number in self._draws:
@@ -97,18 +106,52 @@ class Keys:
 
     def _made(self, equation: Equation, place: int) -> Any:
         """Returns the number of a key, or of an array of keys."""
-        before, after = (math.prod(self.program.avals[v].shape) for v in (equation.inputs[0], equation.outputs[place]))
+        before, after = (self._count(value) for value in (equation.inputs[0], equation.outputs[place]))
         inputs = tuple(self._number(atom) for atom in equation.inputs)
+        if equation.name in _SAME:
+            return inputs[0]
         if equation.name in _ARRANGING:
             return inputs[0] if after <= before else _Repeated(inputs[0])
-        if equation.name == "concatenate" and len(set(inputs)) < len(inputs):
+        if equation.name == "concatenate" and len(set(inputs)) < len(inputs) and after > 1:
             return _Repeated(inputs[0])
         settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
         if equation.name in _TAKING:
             if isinstance(inputs[0], _Repeated):
                 return inputs[0].key if after == 1 else inputs[0]
-            return _Element(inputs[0], (equation.name, settings, inputs[1:]))
-        return equation.name, settings, inputs, place
+            return self._taken(equation, inputs) or _Element(inputs[0], (equation.name, settings, inputs[1:]))
+        # Not what it is made of itself: of what is read in several places, that would be told as often.
+        return self._made_so.setdefault((equation.name, settings, inputs, place), len(self._made_so))
+
+    def _taken(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+        """Returns the number of the keys that an equation takes out of an array; None if the text does not say which.
+
+        The first of two keys is the same by whatever way it is taken.
+        """
+        whole, place = inputs[0] if isinstance(inputs[0], _Element) else (inputs[0], None)
+        known = [number_in_text(self.program, value) for value in equation.inputs[1:]]
+        shape, size = self.program.avals[equation.inputs[0]].shape, self._count(equation.inputs[0])
+        numbers = [value for value in known if value is not None]
+        if len(numbers) < len(known) or not (place is None or _is_told(place)):
+            return None
+        words = math.prod(shape) // max(size, 1)
+        with jax.ensure_compile_time_eval():
+            (taken,) = equation.apply([jnp.arange(math.prod(shape)).reshape(shape), *numbers])
+        places = np.asarray(taken).reshape(-1, words) if taken.size % max(words, 1) == 0 else np.zeros((0, words), int)
+        if not places.size or np.any(places != places[:, :1] + np.arange(words)) or np.any(places[:, 0] % words):
+            return None  # not of whole keys
+        within = tuple(int(p) for p in places[:, 0] // words)
+        within = within if place is None else tuple(place[p] for p in within)
+        return whole if within == tuple(range(size)) and place is None else _Element(whole, within)
+
+    def _may_be_key(self, value: int) -> bool:
+        """Returns whether it is an array of keys, or of words that may be those of keys."""
+        dtype = self.program.avals[value].dtype
+        return jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32
+
+    def _count(self, value: int) -> int:
+        """Returns how many keys an array is."""
+        aval = self.program.avals[value]
+        return math.prod(aval.shape if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key) else aval.shape[:-1])
 
     def _number(self, value: int) -> Any:
         """Returns what is equal for equal keys."""
@@ -116,6 +159,11 @@ class Keys:
         if known is not None:
             return known.dtype.str, known.tobytes()
         return self._numbers.get(value, (self, value))
+
+
+def _is_told(place: tuple[Any, ...]) -> bool:
+    """Returns whether the program's text says which keys are taken."""
+    return isinstance(place[0], int)
 
 
 def _shared(draw: Draw, line: str) -> ValueError:

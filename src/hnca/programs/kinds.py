@@ -159,7 +159,12 @@ def unit_index(program: Program, equation: Equation, indices: Sequence[np.ndarra
 def is_elementwise_call(equation: Equation) -> bool:
     """Returns whether an equation is a function with a derivative of its own that is elementwise: it is looked at."""
     is_call = equation.name in primitives.CALLS and len(equation.outputs) == 1
-    return is_call and equation.names() <= primitives.ELEMENTWISE
+    if not is_call or not equation.names() <= primitives.ELEMENTWISE:
+        return False
+    # What it is given and does not use can have any shape.
+    inner = equation.inner()
+    shapes = [getattr(variable.aval, "shape", None) for variable in (*inner.invars, *inner.outvars)]
+    return set(shapes) <= {(), shapes[-1]}
 
 
 def _merged(indices: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from operator import or_
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from hnca.programs import primitives
 from hnca.programs.infinities import beyond_all
@@ -82,8 +82,10 @@ def _least(scales: Scales, values: Mapping[int, ArrayLike]) -> Array:
     return jax.lax.stop_gradient(least)
 
 
-def is_masked(logits: Float[Array, "*shape"]) -> Array:
-    """Returns which logits, or numbers of a table of them, are so large that they are masks."""
+def is_masked(logits: Array) -> Array:
+    """Returns which logits, or numbers of a table of them, are so large that they are masks; of no floats, none is."""
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        return jnp.zeros(logits.shape, bool)
     return jnp.abs(logits) >= MASK[logits.dtype.itemsize]
 
 

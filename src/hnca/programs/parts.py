@@ -59,8 +59,7 @@ class Part:
             infinite: as for `soft.evaluate`.
         """
         infinite = infinite and self.may_be_infinite
-        held = evaluate(self.program, self.kinds, self.equations, values, states, infinite)
-        return {output: held[output] for output in self.outputs}
+        return evaluate(self.program, self.kinds, self.equations, values, states, self.outputs, infinite)
 
     def rows(self, values: Mapping[int, Array], draw: int, dtype: jnp.dtype) -> dict[int, Float[Array, "features ..."]]:
         """Returns the rows of the outputs for one draw, other draws' values among those given."""

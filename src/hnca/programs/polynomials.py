@@ -147,24 +147,36 @@ class Polynomials:
         total = self._behind(operand, ("abs", "broadcast_in_dim", "reshape", "squeeze"))
         if total is None or total.name != "reduce_sum":
             return None
+        own, whole = (self.program.avals[value].shape for value in (total.outputs[0], operand))
+        if whole not in (own, (*own, 1)) or not self._keeps_size(operand, total):
+            return None  # broadcast to more, or with other axes of 1
         exponential = self._behind(total.inputs[0], ())
         if exponential is None or exponential.name != "exp":
             return None
         difference = self._behind(exponential.inputs[0], ())
         summed = self.program.avals[total.inputs[0]]
-        if difference is None or tuple(total.params["axes"]) != (summed.ndim - 1,):
+        if tuple(total.params["axes"]) != (summed.ndim - 1,) or summed.shape[-1] < 2:
             return None
-        if difference.name != "sub":
+        if difference is None or difference.name != "sub":
             return None
         x, shift = difference.inputs
         if self.program.avals[x].shape != summed.shape or self.program.avals[shift].shape[-1:] not in ((1,), ()):
             return None
         behind = self._behind(shift, ())
-        if behind is not None and behind.name == "broadcast_in_dim":
+        if whole == own and behind is not None and behind.name == "broadcast_in_dim":
             source = self.program.avals[behind.inputs[0]].shape
             kept = tuple(behind.params["broadcast_dimensions"]) == tuple(range(summed.ndim - 1))
             shift = behind.inputs[0] if kept and source == summed.shape[:-1] else shift
         return {((LOGSUMEXP, x),): 1.0, ((VALUE, self._unbroadcast(shift)),): -1.0}
+
+    def _keeps_size(self, operand: int, total: Equation) -> bool:
+        """Returns whether a value has, in their order, the elements of a sum and no more, and so has all on the way."""
+        size = self.program.avals[total.outputs[0]].size
+        while operand != total.outputs[0]:
+            if self.program.avals[operand].size != size:
+                return False
+            operand = self.program.producers[operand].inputs[0]
+        return True
 
     def _unbroadcast(self, value: int) -> int:
         """Returns the value without the steps that only stop its gradient or give it an axis of 1."""

@@ -60,9 +60,10 @@ def evaluate(
     equations: Iterable[Equation],
     values: Mapping[int, Array],
     states: Mapping[int, Float[Array, "units ..."]],
+    outputs: Sequence[int],
     infinite: bool = True,
 ) -> dict[int, Array]:
-    """Returns the values that were given and those that the equations make of them, as arrays.
+    """Returns some of the values that were given and that the equations make of them, as arrays.
 
     Args:
         program: whose equations.
@@ -71,6 +72,7 @@ def evaluate(
         values: what is known, by number; of a draw that has a state its value is not looked at.
         states: of some draws, by output: `[units]`, 0 for the lower and 1 for the upper value of a Bernoulli unit, or
             `[units, categories]`, a point of the simplex.
+        outputs: the values to return. No other table is read at its end: that would be most of a long program.
         infinite: whether what the program makes infinite at a corner is so, or as `finite` has it.
     """
     held: dict[int, Array | Table] = dict(values)
@@ -89,7 +91,8 @@ def evaluate(
             held.update(zip(equation.outputs, results, strict=True))
         else:
             held[equation.outputs[0]] = made
-    return {number: at_state(v, states, infinite) if isinstance(v, Table) else v for number, v in held.items()}
+    found = {number: held[number] for number in outputs}
+    return {number: at_state(v, states, infinite) if isinstance(v, Table) else v for number, v in found.items()}
 
 
 def _soft_places(program: Program, equation: Equation) -> frozenset[int]:

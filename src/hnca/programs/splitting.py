@@ -17,7 +17,7 @@ from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program, read
 from hnca.programs.inside import observes
 from hnca.programs.kinds import NONLINEAR, Kinds, is_linear
-from hnca.programs.polynomials import VALUE, Atom, Monomial, Polynomials
+from hnca.programs.polynomials import LOGSUMEXP, VALUE, Atom, Monomial, Polynomials
 
 Weigh = Callable[[Mapping[int, Array]], Array]
 Weight = float | Weigh
@@ -135,13 +135,13 @@ class _Splitter:
                 self._add(dependent, own, here)
 
     def _atom_shape(self, atom: Atom, within: tuple[int, ...]) -> tuple[int, ...]:
-        """Returns the shape in which an atom stands in a value of a shape (a log-sum has an axis less, or one of 1)."""
+        """Returns the shape in which an atom stands in a value of a shape.
+
+        A log-sum has an axis less, or one of 1; so has what was subtracted before it.
+        """
         shape = self.program.avals[atom[1]].shape
-        if atom[0] == "logsumexp":
-            shape = shape[:-1] if len(within) < len(shape) else (*shape[:-1], 1)
-        if len(shape) > len(within):
-            shape = tuple(size for size in shape if size != 1)
-        return shape
+        shape = (*shape[:-1], 1) if atom[0] == LOGSUMEXP else shape
+        return shape[: len(within)] if len(shape) > len(within) else shape
 
     def _hand_on(self, equation: Equation, value: int, weight: Weight) -> bool:
         """Hands a weight on through an equation that is linear in all it reads of draws."""
