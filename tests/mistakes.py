@@ -55,6 +55,10 @@ MISTAKES = {
         lambda w: (hnca.bernoulli(KEY, w, name="code"), jnp.sum(w))[1],
         "depends on none of its draws, code; a reward that was observed",
     ),
+    "a reward of nothing": (
+        lambda w: hnca.observed(w[0]) + hnca.entropy(w * hnca.bernoulli(KEY, w, name="code"))[0],
+        r"hnca\.observed: what is observed at .*mistakes\.py.* reads none of the draws, code, .*reward \+ 0\.0",
+    ),
     "no return": (lambda w: None, r"returned None \(is its return missing\?\); expected one float"),
     "a pair": (lambda w: (jnp.sum(hnca.bernoulli(KEY, w)), w), "returned a tuple; .*or, with has_aux=True, a pair"),
     "a key of the estimator": (

@@ -1,5 +1,8 @@
 """A baseline must not read what was drawn: of a stored episode neither actions nor what they were worth."""
 
+import re
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -125,3 +128,27 @@ def test_an_environment_inside_a_loop_is_asked_once(kind):
     asked.clear()
     jax.block_until_ready(hnca.grad(loss)(logits, key))
     assert set(asked) == {float(jnp.sum(hnca.bernoulli(key, logits)))}
+
+
+def test_it_is_told_that_a_reward_for_everything_is_credited_by_the_score():
+    def episode(p, key, *, observes):
+        def step(state, key):
+            state = jnp.tanh(2 * state - hnca.bernoulli(key, p["a"] * state + p["b"]))
+            return state, state
+
+        total = jnp.sum(jax.lax.scan(step, 1.0, jax.random.split(key, 3))[1])
+        return hnca.observed(total) if observes else jnp.sin(total)
+
+    p = {"a": jnp.asarray(0.5), "b": jnp.asarray(-0.2)}
+    told = {o: hnca.explain(partial(episode, observes=o))(p, jax.random.key(0)) for o in (True, False)}
+    says = "Everything is credited by the score: hnca.HNCA comes to hnca.REINFORCE here."
+    assert told[True].splitlines()[-1] == says
+    assert says not in told[False]
+    # No message is asked for, so none is evaluated anew.
+    assert {o: _evaluations(told[o]) for o in told} == {True: ["-", "-", "-"], False: ["-", "-", "2"]}
+
+
+def _evaluations(told):
+    """What stands in the column of that name, of every draw."""
+    rows = [re.split("  +", line) for line in told.splitlines()]
+    return [row[5] for row in rows if len(row) == 7 and row[0].startswith("bernoulli_")]

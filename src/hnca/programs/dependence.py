@@ -53,6 +53,28 @@ def inputs_that_depend(
         changing |= more
 
 
+def require_tied(program: Program) -> None:
+    """Raises a ValueError if rewards are observed of which none reads a draw: nothing would be learned from them."""
+    loops = [equation for equation in program.equations if isinstance(equation, Loop)]
+    observed = [equation for equation in program.equations if equation.name == "hnca_observed"]
+    drawn = set(program.draws) | {output for loop in loops for output in loop.outputs}
+    reads = depends_on(program, drawn, through_draws=False)
+    if _observe(loops) or not observed or any(not reads.isdisjoint(equation.inputs) for equation in observed):
+        return
+    names = ", ".join(draw.name for draw in program.draws.values()) or "those of loops"
+    raise ValueError(
+        f"hnca.observed: what is observed at {observed[0].line} reads none of the draws, {names}, so that "
+        "nothing would be learned from it; expected a reward that says on which it depends: "
+        "hnca.observed(reward + 0.0 * action)."
+    )
+
+
+def _observe(loops: Sequence[Loop]) -> bool:
+    """Returns whether something is observed in a step of loops, or of loops in them."""
+    inside = [equation for loop in loops for equation in loop.body.equations]
+    return any(e.name == "hnca_observed" for e in inside) or any(_observe([e]) for e in inside if isinstance(e, Loop))
+
+
 def outputs_that_depend(
     function: Callable[..., PyTree], arguments: Sequence[PyTree], changed: Sequence[bool]
 ) -> PyTree:

@@ -1,11 +1,12 @@
 """What a program compiles to, as text to read: its draws and how each is credited, then its components."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
 
 from hnca.estimators import HNCA, Estimator
+from hnca.objectives import roles
 from hnca.objectives.explanation import Explanation, aligned
 from hnca.programs.affordable import cure_of
 from hnca.programs.arguments import InAxes
@@ -116,11 +117,16 @@ def _most(estimator: Estimator | None) -> int | None:
 
 
 def _tables(plan: Plan, model: Model, most: int | None) -> Explanation:
+    by_role = [role for each in roles(model.network, model.objective.components).values() for role in each]
+    mediating = {child for role in by_role if not role.opaque for child in role.mediators}
     components = _component_table(plan, model, most)
-    return Explanation(f"{_draw_table(plan, most)}\n\n{components}", components.graph)
+    told = f"{_draw_table(plan, most, mediating)}\n\n{components}"
+    if all(role.opaque for role in by_role):
+        told += "\nEverything is credited by the score: hnca.HNCA comes to hnca.REINFORCE here."
+    return Explanation(told, components.graph)
 
 
-def _draw_table(plan: Plan, most: int | None) -> str:
+def _draw_table(plan: Plan, most: int | None, mediating: Collection[str]) -> str:
     lines = [["draw", "kind", "shape", "reads", "becomes", "evaluations", "line"]]
     notes = []
     for output, draw in plan.program.draws.items():
@@ -128,7 +134,8 @@ def _draw_table(plan: Plan, most: int | None) -> str:
         reads = ", ".join(plan.program.draws[d].name for d in lowering.part.draws) or "-"
         kind = "categorical" if draw.values is None else "bernoulli"
         shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
-        count = plan.evaluations_of_messages(lowering, most)
+        # Of a draw through which nothing is credited no message is asked for.
+        count = plan.evaluations_of_messages(lowering, most) if draw.name in mediating else 0
         lines.append([draw.name, kind, str(shape), reads, lowering.way, str(count) if count else "-", draw.line])
         if count > MAXIMUM_EVALUATIONS:
             cure = cure_of((plan.program.draws[d] for d in lowering.part.draws), most)
@@ -136,7 +143,7 @@ def _draw_table(plan: Plan, most: int | None) -> str:
                 f"{draw.name}: {lowering.reason}; {count} evaluations are more than {MAXIMUM_EVALUATIONS}, so "
                 f"what comes of {reads} through it is credited by the score, as REINFORCE does; {cure}."
             )
-        elif lowering.reason:
+        elif lowering.reason and draw.name in mediating:
             notes.append(f"{draw.name}: {lowering.reason}.")
     return "\n".join([aligned(lines), *notes])
 

@@ -75,7 +75,7 @@ def lower(program: Program, kinds: Kinds, value: int, by_example: frozenset[int]
         return Lowering(value, FREE, "", part)
     if part.is_linear():
         if part.masks(dtype):
-            return Lowering(value, REPLAY, "a draw masks it by a number beside which others are lost", part)
+            return Lowering(value, REPLAY, "a draw may mask it by a number beside which others are lost", part)
         if part.has_fixed_rows(by_example, dtype):
             return Lowering(value, DENSE, "", part)
         return Lowering(value, REPLAY, "its weight differs by example or depends on another draw", part)

@@ -7,7 +7,7 @@ from functools import cached_property
 import jax.numpy as jnp
 import numpy as np
 
-from hnca.programs.dependence import depends_on
+from hnca.programs.dependence import depends_on, require_tied
 from hnca.programs.equations import Draw, Program
 from hnca.programs.inside import observes
 from hnca.programs.kinds import ByUnit, Kinds, kinds_of
@@ -64,6 +64,7 @@ class Plan:
         self.dtype = jnp.result_type(*(program.avals[draw.logits].dtype for draw in program.draws.values()))
         self.kinds: Kinds = kinds_of(program, depends_on(program, set(mapped), through_draws=False))
         self._check_keys(set(mapped))
+        require_tied(program)
 
     def _check_keys(self, mapped: set[int]) -> None:
         if not self.batch_axes:

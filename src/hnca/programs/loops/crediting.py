@@ -16,6 +16,7 @@ from hnca.estimators._requirements import require_state
 from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_draws_by_jax
+from hnca.programs.dependence import require_tied
 from hnca.programs.equations import Program, read
 from hnca.programs.infinities import finite_logits
 from hnca.programs.inside import observes
@@ -89,6 +90,7 @@ def credited_loops(
         given: values the draws of one example are to take, where there is no batch; None to draw them.
     """
     flat, program = looped.flat, looped.program
+    require_tied(program)
     check_observed(estimator, program)
 
     outputs, record, coefficients, terms = _forward(looped, flat.arrays, given)
