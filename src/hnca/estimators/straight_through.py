@@ -14,7 +14,8 @@ class StraightThrough(PathwiseEstimator):
     with `x` one-hot.
 
     **Bias.** Biased, unless `f`, with all that comes after the layer in it, is linear in each unit. For one unit and `f
-    = (x - t)^2` it is `p (1 - p) (2 p - 1)`. **Cost.** One forward pass, one evaluation of the objective and one
+    = (x - t)^2` it is `p (1 - p) (2 p - 1)`; in a program, where what reads one unit is a table of its values, it is 0.
+    **Cost.** One forward pass, one evaluation of the objective and one
     backpropagation through it. Needs an objective that can be differentiated by the values of the units.
 
     Example:

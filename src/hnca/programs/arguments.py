@@ -63,7 +63,7 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
         if axis is not None and not -array.ndim <= axis < array.ndim:
             raise ValueError(
                 f"{owner}: in_axes has {axis} for {name}, of shape {array.shape}, which has no such axis; expected "
-                "None for what all examples share."
+                f"{_cure_of(array)}."
             )
     arrays = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(arrays, array_axes, strict=True)]
     sizes = {array.shape[0]: n for array, axis, n in zip(arrays, array_axes, names, strict=True) if axis is not None}
@@ -79,6 +79,13 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
 
     moved = any(axis not in (None, 0) for axis in array_axes)
     return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
+
+
+def _cure_of(array: Array) -> str:
+    """Returns what to give, or to say, of an array without the axis that in_axes says it has."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return "one key an example, such as jax.random.split(key, batch)"
+    return "None for what all examples share; of a list, jnp.stack(...) in its place"
 
 
 def named(path: tuple[Any, ...]) -> str:

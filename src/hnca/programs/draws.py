@@ -131,7 +131,8 @@ def _draw(
         key = jax.random.wrap_key_data(key)
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
         raise ValueError(
-            f"{owner}: key of dtype {key.dtype} and shape {key.shape}; expected one key, such as jax.random.key(0)."
+            f"{owner}: key of dtype {key.dtype} and shape {key.shape}; expected one key, such as jax.random.key(0)"
+            f"{'; of a batch of keys one an example, by in_axes' if key.ndim else ''}."
         )
     return draw_p.bind(key, logits, **settings)
 

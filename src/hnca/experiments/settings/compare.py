@@ -46,8 +46,8 @@ class CompareSettings:
     data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
     """Images."""
     estimators: tuple[str, ...] = ()
-    """Names as for hnca vae and hnca bandit; by default all that apply but those that cost much or refuse wide layers
-    (local-expectation, hnca-1, hnca-4, unordered-set)."""
+    """Names as for hnca vae and hnca bandit; by default all that apply but those that cost much or are another method
+    on most networks (local-expectation, unordered-set, hnca-1, hnca-4, coupled-1, coupled-4)."""
     width: int = 200
     """How many units a hidden layer has. Not with --run."""
     encoder: Literal["linear", "nonlinear"] = "linear"
