@@ -113,3 +113,22 @@ def test_no_estimator_is_recommended_to_itself(nothing_tabulated):
             told = hnca.explain(loss, estimator=estimator)(p, KEY)
         assert "not so by hnca.HNCA(counterfactuals=4)" not in told
         assert "less of it has hnca.UnorderedSet(4)" in told
+
+
+def test_the_score_alone_evaluates_nothing_for_what_was_not_drawn():
+    """The decoder of every word is what HNCA asks for, and REINFORCE does not."""
+    examples, words = 8, 300
+
+    def loss(p, key, x):
+        code = jax.nn.one_hot(hnca.categorical(key, x @ p["in"]), words)
+        return jnp.sum((jnp.tanh(jnp.tanh(code @ p["words"]) @ p["square"]) @ p["out"] - x) ** 2)
+
+    def operations(estimator):
+        shapes = {"in": (4, words), "words": (words, 128), "square": (128, 128), "out": (128, 4)}
+        p = {name: jnp.ones(shape) for name, shape in shapes.items()}
+        gradient = jax.jit(hnca.grad(loss, in_axes=(None, 0, 0), estimator=estimator))
+        lowered = gradient.lower(p, jax.random.split(KEY, examples), jnp.ones((examples, 4)))
+        return lowered.compile().cost_analysis()["flops"]
+
+    decoder = 2 * words * 128 * 128
+    assert operations(hnca.REINFORCE()) < decoder < operations(hnca.HNCA())

@@ -141,7 +141,7 @@ def test_it_is_told_that_a_reward_for_everything_is_credited_by_the_score():
 
     p = {"a": jnp.asarray(0.5), "b": jnp.asarray(-0.2)}
     told = {o: hnca.explain(partial(episode, observes=o))(p, jax.random.key(0)) for o in (True, False)}
-    says = "Everything is credited by the score: hnca.HNCA comes to hnca.REINFORCE here."
+    says = "Every draw has the score alone: hnca.HNCA comes to hnca.REINFORCE here."
     assert told[True].splitlines()[-1] == says
     assert says not in told[False]
     # No message is asked for, so none is evaluated anew.

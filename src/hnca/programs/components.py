@@ -61,7 +61,15 @@ class TermComponent(Component):
         self.counterfactual, self.repeatable = counterfactual, True
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-        return self._over_batch(trace.batch_shape, states_of(self.part.program, network, trace.values, self.part.draws))
+        program, draws = self.part.program, self.part.draws
+        # What has taken a category is not read from a table of all: that would be evaluated for each of them.
+        hard = tuple(d for d in draws if jnp.issubdtype(trace[program.draws[d].name].dtype, jnp.integer))
+        states = states_of(program, network, trace.values, tuple(d for d in draws if d not in hard))
+
+        def of_example(arrays: Mapping[int, Array], states: dict[int, Array], taken: dict[int, Array]) -> Array:
+            return self._example({**arrays, **taken}, states)
+
+        return self.surroundings.over_batch(of_example, trace.batch_shape, states, _taken(program, trace, hard))
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         if self.is_reevaluated(network, layer):

@@ -122,7 +122,7 @@ def _tables(plan: Plan, model: Model, most: int | None) -> Explanation:
     components = _component_table(plan, model, most)
     told = f"{_draw_table(plan, most, mediating)}\n\n{components}"
     if all(role.opaque for role in by_role):
-        told += "\nEverything is credited by the score: hnca.HNCA comes to hnca.REINFORCE here."
+        told += "\nEvery draw has the score alone: hnca.HNCA comes to hnca.REINFORCE here."
     return Explanation(told, components.graph)
 
 
@@ -135,7 +135,8 @@ def _draw_table(plan: Plan, most: int | None, mediating: Collection[str]) -> str
         kind = "categorical" if draw.values is None else "bernoulli"
         shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
         # Of a draw through which nothing is credited no message is asked for.
-        count = plan.evaluations_of_messages(lowering, most) if draw.name in mediating else 0
+        count = plan.evaluations_of_messages(lowering, most)
+        count = count if draw.name in mediating or count > MAXIMUM_EVALUATIONS else 0
         lines.append([draw.name, kind, str(shape), reads, lowering.way, str(count) if count else "-", draw.line])
         if count > MAXIMUM_EVALUATIONS:
             cure = cure_of((plan.program.draws[d] for d in lowering.part.draws), most)
