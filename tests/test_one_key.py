@@ -50,9 +50,9 @@ OTHER_KEYS = {
     "in another shape": lambda k: every(split(k, (2, 3)).reshape(6, *k.shape)),
     "one after another": lambda k: jax.lax.scan(lambda c, k: (c + both(*split(k)), None), 0.0, split(k, 3))[0],
     "chosen by noise": lambda k: both(*_neighbours(split(k, 4), jax.random.fold_in(k, 1))),
-    "of words": lambda k: every(
-        split(jax.random.wrap_key_data(stepwise(jax.random.bits(k, (2,))), impl="threefry2x32"))
-    ),
+    "of words": lambda k: every(split(_typed(stepwise(jax.random.bits(k, (2,)))))),
+    "words in another shape": lambda k: every(_typed(jax.random.bits(k, (4,)).reshape(2, 2))),
+    "numbers beside them": lambda k: both(*split(k)) * jnp.sum(jax.lax.iota(jnp.uint32, 3)).astype(jnp.float32),
 }
 
 
@@ -60,6 +60,10 @@ def _of_words(key):
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(jax.random.wrap_key_data(key))
     return jax.random.wrap_key_data(jax.random.key_data(key), impl=jax.random.key_impl(key))
+
+
+def _typed(words):
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def _neighbours(keys, key):

@@ -13,6 +13,8 @@ from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.magnitudes import number_in_text
 
 _ARRANGING = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy")
+_MANY = 2**16
+"""Of how many keys an array is not looked at key by key."""
 _TAKING = ("slice", "dynamic_slice", "gather", "rev", "transpose")
 _SAME = ("random_wrap", "random_unwrap", "random_clone")
 """What makes a key of its words, words of a key, or the key once more."""
@@ -106,12 +108,16 @@ class Keys:
 
     def _made(self, equation: Equation, place: int) -> Any:
         """Returns the number of a key, or of an array of keys."""
-        before, after = (self._count(value) for value in (equation.inputs[0], equation.outputs[place]))
+        if not equation.inputs:
+            return self, equation.outputs[place]
+        source, made = equation.inputs[0], equation.outputs[place]
+        after = self._count(made)
         inputs = tuple(self._number(atom) for atom in equation.inputs)
         if equation.name in _SAME:
             return inputs[0]
         if equation.name in _ARRANGING:
-            return inputs[0] if after <= before else _Repeated(inputs[0])
+            grows = self.program.avals[made].size > self.program.avals[source].size and after > self._count(source)
+            return _Repeated(inputs[0]) if grows else inputs[0]
         if equation.name == "concatenate" and len(set(inputs)) < len(inputs) and after > 1:
             return _Repeated(inputs[0])
         settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
@@ -131,7 +137,7 @@ class Keys:
         known = [number_in_text(self.program, value) for value in equation.inputs[1:]]
         shape, size = self.program.avals[equation.inputs[0]].shape, self._count(equation.inputs[0])
         numbers = [value for value in known if value is not None]
-        if len(numbers) < len(known) or not (place is None or _is_told(place)):
+        if len(numbers) < len(known) or size > _MANY or not (place is None or _is_told(place)):
             return None
         words = math.prod(shape) // max(size, 1)
         with jax.ensure_compile_time_eval():
