@@ -100,11 +100,12 @@ def _lead(
 ) -> Share:
     """Trains, one after another, the runs that nobody else has claimed, and returns who did what."""
     refuse_other_settings(settings.out, runs, settings.overwrite)
-    if settings.overwrite or any(newest_epoch(run.directory) < run.epochs for run in runs):
+    own = of_shard(runs, settings.running.shard)
+    if settings.overwrite or any(newest_epoch(run.directory) < run.epochs for run in own):
         # Before any run has a directory, or a claim.
         settings.data.require()
     tell = partial(console.print, soft_wrap=True, highlight=False)
-    share = Share(of_shard(runs, settings.running.shard), settings.overwrite, tell)
+    share = Share(own, settings.overwrite, tell)
     taken = _next(share, settings.out)
     for name in share.finished:
         console.print(f"{name}: finished before", highlight=False)
