@@ -6,7 +6,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"_given", "_graph", "_numbers", "_optax", "_precision"},
+    {"_given", "_graph", "_numbers", "_optax", "_precision", "_warning"},
     {"units"},
     {"conditionals", "baselines"},
     {"network"},

@@ -1,11 +1,12 @@
 """Finding a function that was written for one example and closes over the whole batch."""
 
-import warnings
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+
+from hnca._warning import warn
 
 
 def refuse_batch(owner: str, name: str, constants: Sequence[Array], values: Array, axes: int) -> None:
@@ -33,6 +34,6 @@ def refuse_batch(owner: str, name: str, constants: Sequence[Array], values: Arra
             if jnp.shape(constant) != values.shape[skipped:] or jnp.ndim(constant) < 2:
                 continue
             if isinstance(constant, jax.core.Tracer) or isinstance(values, jax.core.Tracer):
-                warnings.warn(f"{message} (If it only has that shape, pay no heed.)", stacklevel=2)
+                warn(f"{message} (If it only has that shape, pay no heed.)")
             elif bool(jnp.all(jnp.asarray(constant) == batch)):
                 raise ValueError(message)

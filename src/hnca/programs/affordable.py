@@ -1,11 +1,12 @@
 """What is too dear to be evaluated anew for other values of the draws it reads, and so is credited by the score."""
 
-import warnings
 from collections.abc import Iterable
 
+from hnca._warning import warn
 from hnca.estimators import HNCA, REBAR, RELAX, Estimator, LeaveOneOutHNCA
 from hnca.programs.equations import Draw
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
+from hnca.programs.times_zero import warn_of_times_zero
 
 
 def cure_of(draws: Iterable[Draw], most: int | None) -> str:
@@ -30,6 +31,7 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
     """
     most = estimator.most_counterfactuals()
     _warn_of_shared_observations(plan)
+    warn_of_times_zero(plan.program)
     if isinstance(estimator, REBAR | RELAX):
         _warn_of_jumps(estimator, plan)
     if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
@@ -39,11 +41,10 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
     dear = {reads[0]: count for reads, count in counts if count > MAXIMUM_EVALUATIONS}
     for output, count in dear.items():
         draw = plan.program.draws[output]
-        warnings.warn(
+        warn(
             f"hnca: what comes of the draw at {draw.line} would be evaluated anew {count} times, more than "
             f"{MAXIMUM_EVALUATIONS}, and is credited by the score, as REINFORCE does: unbiased, with its variance; "
-            f"{cure_of([draw], most)}. hnca.explain tells more.",
-            stacklevel=2,
+            f"{cure_of([draw], most)}. hnca.explain tells more."
         )
     return most
 
@@ -51,12 +52,11 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
 def _warn_of_shared_observations(plan: Plan) -> None:
     """Warns where units of one draw have an observation each, all of which every one of them is credited with."""
     for line, draw in plan.observed_by_unit():
-        warnings.warn(
+        warn(
             f"hnca: what is observed at {line} has an element for each of several units of the draw at {draw.line}, "
             "and each of these units is credited with all of them: an observation says of which draw it comes, and not "
             "of which unit. If each is its own unit's alone, make examples of the units (in_axes), or draws; if not, "
-            "observe their sum.",
-            stacklevel=3,
+            "observe their sum."
         )
 
 
@@ -65,8 +65,7 @@ def _warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
     parts = [low.part for low in plan.layers.values()] + [part for _, part in plan.others]
     line = next((line for part in parts if (line := part.where_it_jumps())), None)
     if line is not None:
-        warnings.warn(
+        warn(
             f"hnca: {type(estimator).__name__} evaluates the program between the values of units, and what is compared "
-            f"at {line} jumps there: it is biased. DoubleControlVariates, DisARM and HNCA are not.",
-            stacklevel=3,
+            f"at {line} jumps there: it is biased. DoubleControlVariates, DisARM and HNCA are not."
         )

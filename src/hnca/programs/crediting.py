@@ -178,17 +178,17 @@ def credited_call(
     else:
         _require_whole_values(estimator, plan, found.trace)
         value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
-    value *= one_if_possible(plan.program, run.values).astype(value.dtype)
+    value *= one_if_possible(plan.program, run.logits, run.values).astype(value.dtype)
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)
     aux = compiled.structure.unflatten([value, *outputs[1:]])[1]
     return with_derivative_of_its_kind(value), Credited(held(aux), state)
 
 
-def one_if_possible(program: Program, values: Mapping[int, Array]) -> Float[Array, ""]:
-    """Returns 1, or NaN where a draw is given what it cannot take: such an episode is not to be learned from unseen."""
+def one_if_possible(program: Program, logits: Mapping[int, Array], values: Mapping[int, Array]) -> Float[Array, ""]:
+    """Returns 1, or NaN where a draw cannot be what it is: such an episode is not to be learned from unseen."""
     possible = jnp.ones((), bool)
     for output, draw in program.draws.items():
-        possible &= can_be_taken(draw, values[output])
+        possible &= can_be_taken(draw, logits[output], values[output])
     return jnp.where(possible, 1.0, jnp.nan)
 
 

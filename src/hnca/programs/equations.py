@@ -149,6 +149,7 @@ class Program:
         producers: the equation that makes a value, by number.
         steps: equations and draws, in an order in which they can be computed.
         log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
+        entropies: what `hnca.entropy` is given: the logits' number, whether categorical, and the user's line.
         bounds: of its values, by number, once `magnitudes` has found them.
     """
 
@@ -162,6 +163,7 @@ class Program:
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
     log_weight: tuple[int, int] | None = None
+    entropies: list[tuple[int, bool, str]] = field(default_factory=list)
     bounds: dict[int, tuple[int | float, int | float]] | None = None
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:

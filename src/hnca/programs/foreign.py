@@ -1,11 +1,11 @@
 """Reports draws by `jax.random` of what depends on parameters, whose gradient would be zero in silence."""
 
-import warnings
 from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
 
+from hnca._warning import warn
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Equation, Program
@@ -20,11 +20,10 @@ def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
         parameters: the inputs that count as parameters.
     """
     for line in lines_of_foreign_draws(program, parameters):
-        warnings.warn(
+        warn(
             f"hnca: the discrete draw at {line} depends on parameters and is none of hnca's, so it has no "
             "part in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the "
-            "gradient of its parameters with jax.lax.stop_gradient, if that is meant).",
-            stacklevel=2,
+            "gradient of its parameters with jax.lax.stop_gradient, if that is meant)."
         )
 
 

@@ -60,6 +60,10 @@ OF_STATES = "_bernoulli_log_prob"
 """The name under which a program calls what comes next."""
 
 
+OF_UNITS = {"_bernoulli_entropy": False, "_categorical_entropy": True}
+"""The names under which a program calls what gives entropies, and whether of categorical units."""
+
+
 @jax.jit
 def _bernoulli_log_prob(logits: Array, state: Array) -> Array:
     return state * logits - jax.nn.softplus(logits)
@@ -82,6 +86,23 @@ def check_scored(program: Program, name: str | None, inputs: Sequence[int], line
         )
 
 
+def check_entropies(program: Program) -> None:
+    """Raises a ValueError where `entropy` takes the logits of a draw for those of the other kind.
+
+    Args:
+        program: with the entropies that its tracing has noted.
+    """
+    for logits, categorical, line in program.entropies:
+        draws = [draw for draw in program.draws.values() if draw.logits == logits]
+        wrong = next((draw for draw in draws if (draw.values is None) != categorical), None)
+        if wrong is not None:
+            told = "categorical" if categorical else "Bernoulli"
+            raise ValueError(
+                f"hnca.entropy: gives at {line} that of {told} units, and the logits are those of draw {wrong.name!r}, "
+                f"which is {'Bernoulli' if categorical else 'categorical'}; expected categorical={not categorical}."
+            )
+
+
 def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Float[Array, "*shape"]:
     """Returns the entropy of every unit, in nats, `[*shape]`; sum it for the layer's.
 
@@ -90,12 +111,25 @@ def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Fl
         categorical: whether the last axis is that of the categories.
 
     Raises:
-        ValueError: for logits that are no floats.
+        ValueError: for logits that are no floats, or a scalar of categorical units; in a program also for the logits of
+            a draw of the other kind.
     """
     logits = jnp.asarray(logits)
     _require_floats("entropy", logits)
     if not categorical:
-        return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
+        return _bernoulli_entropy(logits)
+    if not logits.ndim:
+        raise ValueError("entropy: categorical=True, and logits is a scalar; expected an axis of the categories.")
+    return _categorical_entropy(logits)
+
+
+@jax.jit
+def _bernoulli_entropy(logits: Array) -> Array:
+    return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
+
+
+@jax.jit
+def _categorical_entropy(logits: Array) -> Array:
     # A category that cannot be has no part in it: 0 log 0 is 0.
     finite = jnp.where(jnp.isfinite(logits), logits, jnp.zeros((), logits.dtype))
     return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jax.nn.softmax(logits) * finite, axis=-1)

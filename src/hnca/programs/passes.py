@@ -88,10 +88,13 @@ def _marks(tree: Pass, mark: bool) -> Pass:
     return jax.tree.map(lambda _: mark, tree)
 
 
-def can_be_taken(draw: Draw, taken: Array) -> Bool[Array, ""]:
-    """Returns whether a draw can take what it is given; what it draws itself, it can."""
+def can_be_taken(draw: Draw, logits: Array, taken: Array) -> Bool[Array, ""]:
+    """Returns whether a draw can take what it is given; or, where it draws itself, whether its logits are some.
+
+    Those of which none is above minus infinity say that no category can be, and NaN says nothing at all.
+    """
     if draw.given is None:
-        return jnp.ones((), bool)
+        return jnp.all(jnp.max(logits, axis=-1) > -jnp.inf if draw.values is None else ~jnp.isnan(logits))
     if draw.values is None:
         return jnp.all((taken >= 0) & (taken < draw.categories))
     return jnp.all(jnp.isin(taken, jnp.asarray(draw.values, taken.dtype)))

@@ -18,7 +18,7 @@ from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import instead_of_draws
 from hnca.programs.inside import count_draws
 from hnca.programs.keys import Keys
-from hnca.programs.likelihoods import check_scored
+from hnca.programs.likelihoods import OF_UNITS, check_entropies, check_scored
 from hnca.programs.lines import line_of
 from hnca.programs.loop import Loop, addition_of, places_of
 from hnca.programs.magnitudes import number_in_text
@@ -51,6 +51,7 @@ def trace_program(
     program.inputs = [program.new_value(v.aval) for v in closed.jaxpr.invars]
     outputs = writer.write(closed.jaxpr, closed.consts, list(program.inputs))
     program.outputs = outputs
+    check_entropies(program)
     if not program.draws and not any(isinstance(step, Loop) for step in program.steps):
         raise ValueError(
             "hnca: the function has no draws in it; expected at least one hnca.bernoulli or hnca.categorical "
@@ -124,7 +125,10 @@ class _Writer:
                 for start, end in zip(starts, ends, strict=True)
             ]
         if name in primitives.ALWAYS_INLINED:
-            check_scored(self.program, equation.params.get("name"), inputs, self.line)
+            called = equation.params.get("name")
+            check_scored(self.program, called, inputs, self.line)
+            if called in OF_UNITS:
+                self.program.entropies.append((inputs[0], OF_UNITS[called], self.line))
             inner = equation.params[primitives.ALWAYS_INLINED[name]]
             return self.write(inner.jaxpr, inner.consts, inputs)
         draws = count_draws(equation)
@@ -239,6 +243,7 @@ class _Writer:
         writer.names, writer.line = self.names, self.line
         writer.keys = self.keys.of_steps(body, inputs)
         body.outputs = list(writer.write(inner.jaxpr, inner.consts, list(body.inputs)))
+        check_entropies(body)
         program = self.program
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
         added: dict[int, int] = {}

@@ -1,6 +1,5 @@
 """`value_and_grad`, `grad` and `credited`: JAX's own transformations, for functions with discrete draws."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from hnca._numbers import is_count
+from hnca._warning import warn
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
 from hnca.programs.arguments import InAxes
@@ -242,10 +242,9 @@ def _warn_of_forgotten_state(estimator: Estimator) -> None:
     """Warns of a baseline that begins anew with every call, and so is worth nothing."""
     if isinstance(estimator, NVIL) or isinstance(getattr(estimator, "baseline", None), Baseline):
         name = type(estimator).__name__
-        warnings.warn(
+        warn(
             f"hnca: {name}'s baseline learns from call to call, and its state is lost after each: the gradient is as "
-            "if it had none. Give stateful=True, and every call the estimator_state that the last one returned.",
-            stacklevel=3,
+            "if it had none. Give stateful=True, and every call the estimator_state that the last one returned."
         )
 
 

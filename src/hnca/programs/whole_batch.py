@@ -104,7 +104,7 @@ def credited_whole(
     credits, state = held((found.credits, found.state))
     outputs = [read(program, run.held, atom) for atom in program.outputs]
     total = jnp.asarray(outputs[0])
-    total *= one_if_possible(program, run.values).astype(total.dtype)
+    total *= one_if_possible(program, run.logits, run.values).astype(total.dtype)
     for output, axis in one.axes.items():
         logits = jnp.moveaxis(run.logits[output], axis, 0)
         credit = credits[one.program.draws[output].name].reshape(logits.shape).astype(logits.dtype)

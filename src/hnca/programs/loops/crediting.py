@@ -1,6 +1,5 @@
 """From a call whose loops stay loops to the estimate of its expectation's gradient."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hnca._warning import warn
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, REINFORCE, Estimator
 from hnca.estimators._centring import centred, unless_lost
@@ -202,9 +202,8 @@ def _warn_of_dear_draws(looped: Looped) -> None:
     for place in looped.sites.values():
         count = evaluations(place)
         if count > MAXIMUM_EVALUATIONS:
-            warnings.warn(
+            warn(
                 f"hnca: with unroll=False the program would be run anew {count} times for the draw at "
                 f"{place.draw.line}, more than {MAXIMUM_EVALUATIONS}, and it is credited by the score, as REINFORCE "
-                "does: unbiased, with its variance.",
-                stacklevel=3,
+                "does: unbiased, with its variance."
             )

@@ -51,7 +51,7 @@ def run_loops(
             site = (step.output,)
             logits[site] = jnp.asarray(read(program, held, step.logits))
             taken = given[site] if given is not None else drawn(program, held, step)
-            possible &= can_be_taken(step, taken)
+            possible &= can_be_taken(step, logits[site], taken)
             held[step.output] = values[site] = jax.lax.stop_gradient(taken)
             continue
         inputs = [jnp.asarray(read(program, held, atom)) for atom in step.inputs]

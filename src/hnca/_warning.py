@@ -1,0 +1,26 @@
+"""Warnings that point at the user's line, however deep below it they are raised."""
+
+import sys
+import warnings
+
+_NOT_THE_USER = frozenset(
+    ["hnca", "jax", "equinox", "flax", "haiku", "jaxtyping", "beartype", "contextlib", "functools"]
+)
+
+
+def warn(message: str) -> None:
+    """Warns; the warning stands at the innermost line that is of none of the packages in between.
+
+    Args:
+        message: what is said.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__", "")
+    warnings.warn_explicit(message, UserWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+def _is_between(module: str) -> bool:
+    return module.partition(".")[0] in _NOT_THE_USER

@@ -1,0 +1,132 @@
+"""What would otherwise be learned wrong, or not at all, without a word."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import hnca
+
+KEY = jax.random.key(0)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def choice(logits, key=KEY):
+    return jnp.arange(3.0)[hnca.categorical(key, logits, name="action")]
+
+
+def total(values):
+    return jnp.sum(hnca.entropy(values, categorical=True))
+
+
+def of_a_step(logits, key):
+    return logits + choice(logits, key) + hnca.entropy(logits)[0], None
+
+
+ENTROPIES = {
+    "before the draw": (lambda w: jnp.sum(hnca.entropy(w)) + choice(w), "Bernoulli .*'action'.*categorical=True"),
+    "after it": (lambda w: choice(w) - jnp.sum(hnca.entropy(w)), "Bernoulli .*categorical=True"),
+    "of units": (lambda w: jnp.sum(hnca.bernoulli(KEY, w, name="action")) + total(w), "categorical=False"),
+    "in a function": (lambda w: jax.jit(lambda v: choice(v) + hnca.entropy(v)[0])(w), "Bernoulli"),
+    "in steps": (lambda w: jax.lax.scan(of_a_step, w, jax.random.split(KEY, 2))[0][0], "Bernoulli"),
+}
+
+
+@pytest.mark.parametrize("unroll", [True, False])
+@pytest.mark.parametrize("name", ENTROPIES)
+def test_the_entropy_of_another_kind_is_refused(name, unroll):
+    loss, match = ENTROPIES[name]
+    with pytest.raises(ValueError, match=rf"hnca\.entropy: gives at .*test_silences\.py.* {match}"):
+        jax.eval_shape(hnca.grad(loss, unroll=unroll), jnp.ones(3))
+
+
+def test_the_entropy_of_its_own_kind_is_not():
+    def loss(w):
+        first, second = jax.random.split(KEY)
+        units = jnp.sum(hnca.bernoulli(first, 2 * w)) + jnp.sum(hnca.entropy(2 * w))
+        return units + choice(w, second) + total(w) + jnp.sum(hnca.entropy(3 * w))
+
+    assert jnp.all(jnp.isfinite(hnca.grad(loss)(jnp.ones(3))))
+    with pytest.raises(ValueError, match="entropy: categorical=True, and logits is a scalar"):
+        hnca.entropy(jnp.ones(()), categorical=True)
+
+
+def steps(w, c=0.0):
+    return jax.lax.scan(lambda c, k: (c + choice(w, k), None), c, jax.random.split(KEY, 3))[0]
+
+
+def by_batch(loss, w):
+    keys = jax.random.split(KEY, 4)
+    return hnca.value_and_grad(loss, in_axes=(None, 0))(w, keys)[0]
+
+
+IMPOSSIBLE = {
+    "categories": lambda w: hnca.value_and_grad(choice)(w)[0],
+    "units": lambda w: hnca.value_and_grad(lambda v: jnp.sum(hnca.bernoulli(KEY, v)))(w)[0],
+    "one of several": lambda w: hnca.value_and_grad(lambda v: jnp.sum(choice(jnp.stack([v, 0 * w + 1]))))(w)[0],
+    "steps": lambda w: hnca.value_and_grad(steps)(w)[0],
+    "a loop": lambda w: hnca.value_and_grad(steps, unroll=False)(w)[0],
+    "examples": lambda w: by_batch(choice, w),
+    "a whole batch": lambda w: hnca.value_and_grad(
+        lambda v, x: jnp.mean(choice(v[None] + 0 * x)), in_axes=(None, 0), whole_batch=True
+    )(w, jnp.ones((4, 3)))[0],
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_of_what_cannot_be_drawn_the_value_is_no_number(name):
+    assert jnp.isfinite(IMPOSSIBLE[name](jnp.ones(3)))
+    assert jnp.isnan(IMPOSSIBLE[name](jnp.full(3, jnp.nan)))
+    if name != "units":
+        assert jnp.isfinite(
+            IMPOSSIBLE[name](jnp.array([0.0, -jnp.inf, 1.0]) if name != "one of several" else jnp.ones(3))
+        )
+        assert jnp.isnan(IMPOSSIBLE[name](jnp.full(3, -jnp.inf)))
+
+
+def with_bonus(w, mark, scale=0.01):
+    first, second = jax.random.split(KEY)
+    action, code = hnca.bernoulli(first, w[0], name="action"), hnca.bernoulli(second, w[1:])
+    return mark(-(3.0 + 0.0 * action)) + jnp.sum(code) - scale * jnp.sum(hnca.entropy(w))
+
+
+def through_another(w, mark):
+    first, second = jax.random.split(KEY)
+    action = hnca.bernoulli(first, w[0], name="action")
+    return mark(3.0 + 0.0 * hnca.bernoulli(second, w[1] + action))
+
+
+NOT_MARKED = {
+    "beside another term": with_bonus,
+    "alone": lambda w, mark: mark(3.0 + 0.0 * hnca.bernoulli(KEY, w[0], name="action")),
+    "a mean": lambda w, mark: mark(jnp.mean(3.0 + hnca.bernoulli(KEY, w, name="action") * 0.0)),
+    "through another": through_another,
+}
+
+
+@pytest.mark.parametrize("name", NOT_MARKED)
+def test_a_reward_that_is_tied_and_not_marked_is_told(name):
+    loss = NOT_MARKED[name]
+    with pytest.warns(UserWarning, match=r"'action' at .*test_silences\.py.* times 0, .*hnca\.observed\(") as told:
+        gradient = hnca.grad(loss)(jnp.ones(3), lambda reward: reward)
+    assert {warning.filename for warning in told} == {__file__}
+    marked = hnca.grad(loss)(jnp.ones(3), hnca.observed)
+    assert jnp.any(gradient != marked)
+
+
+def test_what_is_read_otherwise_too_is_not_told():
+    def loss(w):
+        action = hnca.bernoulli(KEY, w[0])
+        return 0.0 * action + jnp.square(action - 0.3) + 0.0 * w[1]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hnca.grad(loss)(jnp.ones(3))
+
+
+def test_a_warning_points_at_the_user_s_line():
+    step = jax.jit(hnca.grad(lambda w: jnp.sum(hnca.bernoulli(KEY, w)), estimator=hnca.HNCA(hnca.RunningMean())))
+    with pytest.warns(UserWarning, match="Give stateful=True") as told:
+        step(jnp.ones(3))
+    assert told[0].filename == __file__
