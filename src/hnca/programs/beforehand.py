@@ -1,37 +1,49 @@
-"""Which arguments were known before anything was drawn, so that a baseline may read them."""
+"""Which arguments were known before anything was drawn, so that a baseline may read them.
+
+A baseline that reads what was drawn, or what came of it, makes the gradient biased. A program that draws everything
+itself is given nothing of the kind. One that is given what draws took, or what was observed, is of a stored episode,
+and any argument of it may have come later: a weight, the next observation, a field that the program does not read at
+all. What draws' logits are made of was there; that alone do baselines read.
+"""
+
+from collections.abc import Iterable, Set
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from hnca.programs.arguments import Flat
 from hnca.programs.dependence import depends_on, inputs_that_depend
-from hnca.programs.equations import Program
+from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.inside import observes
 from hnca.programs.loop import Loop
+from hnca.programs.primitives import ELEMENTWISE
 
 LOGITS, GIVEN, OBSERVED = "logits", "given", "observed"
 
+_MOVING = frozenset(
+    ["slice", "squeeze", "reshape", "transpose", "rev", "expand_dims", "broadcast_in_dim", "gather", "dynamic_slice"]
+)
+"""Primitives that put elements elsewhere, and compute nothing of them."""
+
+_NOTHING = np.zeros(0, int)
+
 
 def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch size"] | None:
-    """Returns all numbers that differ by example and were known beforehand, side by side, for baselines to read.
-
-    A baseline that reads what was drawn makes the gradient biased. So of a stored episode neither the values that draws
-    are given are read, nor what is observed (a reward), unless a draw's logits are made of it too.
-    """
-    numbers = [
-        jnp.reshape(jax.lax.stop_gradient(array), (array.shape[0], -1)).astype(dtype)
-        for number, array, mark in zip(program.inputs, flat.arrays, flat.mapped, strict=True)
-        if mark
-        and not jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
-        and array.dtype != jnp.uint32
-        and _is_known_beforehand(_ends(program, {number}))
-    ]
+    """Returns all numbers that differ by example and were known beforehand, side by side, for baselines to read."""
+    is_stored = GIVEN in (ends := _ends(program, set(program.inputs))) or OBSERVED in ends
+    numbers = []
+    for number, array, mark in zip(program.inputs, flat.arrays, flat.mapped, strict=True):
+        if not mark or jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == jnp.uint32:
+            continue
+        rows = jnp.reshape(jax.lax.stop_gradient(array), (array.shape[0], -1)).astype(dtype)
+        known = _known_beforehand(program, number) if is_stored else np.ones(program.avals[number].shape, bool)
+        if program.avals[number].shape == array.shape:  # The program is of the whole batch.
+            known = known.all(axis=0)
+        places = np.flatnonzero(known)
+        numbers += [rows if len(places) == rows.shape[1] else rows[:, places]] if len(places) else []
     return jnp.concatenate(numbers, axis=-1) if numbers else None
-
-
-def _is_known_beforehand(ends: set[str]) -> bool:
-    return GIVEN not in ends and (OBSERVED not in ends or LOGITS in ends)
 
 
 def _ends(program: Program, sources: set[int]) -> set[str]:
@@ -49,3 +61,57 @@ def _ends(program: Program, sources: set[int]) -> set[str]:
         if isinstance(equation, Loop):
             ends |= _ends(equation.body, inputs_that_depend(equation, found, through_draws=False))
     return ends
+
+
+def _known_beforehand(program: Program, source: int) -> Bool[np.ndarray, "*shape"]:
+    """Returns the elements of a value that logits are made of, and that no draw is given.
+
+    An array may hold an observation and what came of it side by side, so that elements are followed as long as they are
+    only put elsewhere.
+    """
+    shape = program.avals[source].shape
+    places = {source: np.arange(int(np.prod(shape, dtype=int))).reshape(shape)}
+    marked = {end: np.zeros(shape, bool) for end in (LOGITS, GIVEN, OBSERVED)}
+
+    def mark(ends: Iterable[str], elements: np.ndarray) -> None:
+        for end in ends:
+            marked[end].flat[elements[elements >= 0]] = True
+
+    for step in program.steps:
+        if isinstance(step, Draw):
+            mark([LOGITS], places.get(step.logits, _NOTHING))
+            mark([GIVEN], _NOTHING if step.given is None else places.get(step.given, _NOTHING))
+            continue
+        for value in places.keys() & set(step.inputs):
+            moved = _moved(program, step, value, places[value], places.keys())
+            if moved is not None:
+                places[step.outputs[0]] = moved
+            else:
+                mark(_ends_of_equation(program, step, value), places[value])
+    return np.asarray(marked[LOGITS] & ~marked[GIVEN])
+
+
+def _ends_of_equation(program: Program, equation: Equation, value: int) -> set[str]:
+    """Returns what becomes of a value by way of one equation that reads it."""
+    ends = _ends(program, set(equation.outputs)) | ({OBSERVED} if observes(equation.original) else set())
+    if isinstance(equation, Loop):
+        inside = _ends(equation.body, inputs_that_depend(equation, {value}, through_draws=False))
+        # Where its steps read elements apart, and observe some, is not followed: then none of them counts as known.
+        carried = value in equation.inputs[equation.places.begun : equation.places.ended]
+        ends |= inside if carried or OBSERVED not in inside else inside - {LOGITS}
+    return ends
+
+
+def _moved(program: Program, equation: Equation, value: int, places: np.ndarray, moving: Set[int]) -> np.ndarray | None:
+    """Returns where the elements of a value are after an equation; None where it does more than put them elsewhere."""
+    others = [other for other in equation.inputs if other != value]
+    if equation.name in ELEMENTWISE and len(others) == len(equation.inputs) - 1 and moving.isdisjoint(others):
+        same = program.avals[equation.outputs[0]].shape == program.avals[value].shape
+        return places if same else None
+    known = [program.known.get(other) for other in equation.inputs[1:]]
+    first = equation.inputs[0] == value and all(number is not None for number in known)
+    if not first or equation.name not in _MOVING:
+        return None
+    with jax.ensure_compile_time_eval():
+        arguments = [jnp.asarray(places), *(jnp.asarray(number) for number in known)]
+        return np.asarray(equation.filled_with(-1).apply(arguments)[0])
