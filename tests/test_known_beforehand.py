@@ -69,7 +69,11 @@ STORED = {
     "side by side, and scaled": (by_scaled_row, scaled, lambda a: -PAYS[a], 1),
     "side by side in steps": (in_steps, row, lambda a: -PAYS[a], None),
 }
-ESTIMATORS = [hnca.REINFORCE(hnca.LearnedBaseline(0.1)), hnca.HNCA(hnca.LearnedBaseline(0.1)), hnca.NVIL(normalise=False)]
+ESTIMATORS = [
+    hnca.REINFORCE(hnca.LearnedBaseline(0.1)),
+    hnca.HNCA(hnca.LearnedBaseline(0.1)),
+    hnca.NVIL(normalise=False),
+]
 
 
 def expected_estimate(loss, data, estimator, unroll):

@@ -129,6 +129,11 @@ class Draw:
     given: int | None = None
 
     @property
+    def row(self) -> int | None:
+        """How many of its logits, one after another, are one unit's categories; None for Bernoulli units."""
+        return self.categories if self.values is None else None
+
+    @property
     def units(self) -> int:
         """How many units it draws."""
         return int(np.prod(self.shape, dtype=int))
@@ -182,6 +187,10 @@ class Program:
         """Appends a draw."""
         self.draws[draw.output] = draw
         self.steps.append(draw)
+
+    def categories_of(self, value: int) -> int | None:
+        """Returns how many categories the draw has whose logits a value is; None for what is no categorical draw's."""
+        return next((draw.row for draw in self.draws.values() if draw.logits == value), None)
 
     def new_known(self, value: np.ndarray) -> int:
         """Returns the number of a literal."""

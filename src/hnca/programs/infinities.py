@@ -37,11 +37,23 @@ def beyond_all(array: Array, infinite: Array, scale: Array | float = 1.0) -> Arr
     return jnp.asarray(IMPOSSIBLE.get(array.dtype.itemsize, 200.0) / scale, array.dtype) + largest
 
 
-def finite_logits(array: Array) -> Array:
-    """Returns logits with those beyond `FORBIDDEN`, or what 16 bits can hold of it, replaced by it."""
+def finite_logits(array: Array, categories: int | None = None) -> Array:
+    """Returns logits with those beyond `FORBIDDEN`, or what 16 bits can hold of it, replaced by it.
+
+    Args:
+        array: the logits.
+        categories: how many of one after another along the last axis are of one unit, of which the differences alone
+            count: where all are far out, as of least used ones of `scores - 1e9 * uses`, they are brought back first.
+            None for what is no categorical unit's.
+    """
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return array
     largest = largest_logit(array.dtype)
+    if categories is not None:
+        rows = array.reshape(*array.shape[:-1], -1, categories)
+        top = jax.lax.stop_gradient(jnp.max(rows, axis=-1, keepdims=True))
+        away = jnp.isfinite(top) & (jnp.abs(top) > largest / 2)
+        array = (rows - jnp.where(away, top, 0)).reshape(array.shape)
     # What is cut off is as large, and has its derivative all the same: a score to which the mask was added.
     kept = jnp.where(jnp.isfinite(array), array - jax.lax.stop_gradient(array), 0)
     return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest + kept, array)

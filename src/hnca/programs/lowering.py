@@ -124,7 +124,7 @@ def conditional_of(
     program, part = lowering.part.program, lowering.part
     size = math.prod(program.avals[lowering.value].shape)
     if lowering.way == FREE:
-        bias = _flat(lowering.value, saved, batch_shape)
+        bias = _flat(program, lowering.value, saved, batch_shape)
         return eqx.tree_at(lambda free: free.bias, Free(size, dtype=bias.dtype), bias)
     if lowering.way == DENSE:
         return _dense(part, saved, features, batch_shape)
@@ -140,15 +140,17 @@ def conditional_of(
 
     def function(arrays: Mapping[int, Array], *seen: Array) -> Float[Array, " out"]:
         states = {d: state_of_features(program.draws[d], f) for d, f in zip(part.draws, seen, strict=True)}
-        return finite_logits(part.states(states, arrays)[lowering.value].reshape(-1))
+        logits = part.states(states, arrays)[lowering.value].reshape(-1)
+        return finite_logits(logits, program.categories_of(lowering.value))
 
     return Replay(saved.only(part.surroundings), function, names, sizes, size, affordable)
 
 
-def _flat(value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:
+def _flat(program: Program, value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:
     """Returns a value as vectors, with batch axes where it differs by example."""
     array = saved.arrays[value]
-    return finite_logits(array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1))
+    flat = array.reshape(*(batch_shape if saved.is_batched(value) else ()), -1)
+    return finite_logits(flat, program.categories_of(value))
 
 
 def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Dense:
@@ -160,7 +162,7 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
         flat_rows(part, saved, draw, features[name].shape[-1], dtype)
         for draw, name in zip(part.draws, names, strict=True)
     ]
-    values = [_flat(output, saved, batch_shape).astype(dtype) for output in part.outputs]
+    values = [_flat(program, output, saved, batch_shape).astype(dtype) for output in part.outputs]
     if may_be_masked(part):
         values = _with_masks(part, saved, features, values, batch_shape)
     wide = [jnp.broadcast_to(value, (*batch_shape, value.shape[-1])) for value in values]
@@ -188,7 +190,8 @@ def _with_masks(
         wide = jnp.broadcast_to(value, (*batch_shape, value.shape[-1]))
         raw = saved.arrays[output].reshape(*(batch_shape if saved.is_batched(output) else ()), -1)
         masked = jnp.broadcast_to(is_masked(raw), wide.shape)
-        mended.append(jnp.where(masked, finite_logits(with_mask.astype(value.dtype)), wide))
+        bounded = finite_logits(with_mask.astype(value.dtype), part.program.categories_of(output))
+        mended.append(jnp.where(masked, bounded, wide))
     return mended
 
 
@@ -203,6 +206,7 @@ def _rest(rest: Part, first: Part) -> Callable[[Mapping[int, Array], Array], Arr
     """Returns the function from what is affine to the value."""
 
     def function(arrays: Mapping[int, Array], hidden: Array) -> Array:
-        return finite_logits(rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1))
+        logits = rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1)
+        return finite_logits(logits, rest.program.categories_of(rest.outputs[0]))
 
     return function

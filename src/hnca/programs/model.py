@@ -34,7 +34,8 @@ def layer_logits(plan: Plan, draw: int, logits: Array, batched: Any, batch_shape
     drawn = plan.program.draws[draw]
     shape = (drawn.units,) if drawn.values is not None else (drawn.units, drawn.categories)
     reshaped = jnp.reshape(logits, (*(batch_shape if batched else ()), *shape))
-    return finite_logits(jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype))
+    wide = jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype)
+    return finite_logits(wide, drawn.row)
 
 
 class ProgramObjective(Objective):

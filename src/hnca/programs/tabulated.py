@@ -62,7 +62,8 @@ class Tabulated(Conditional):
     def _logits(self, arrays: Mapping[int, Array], *features: Array) -> Float[Array, " out_features"]:
         part = self.part
         states = {d.output: state_of_features(d, f) for d, f in zip(_draws(part), features, strict=True)}
-        return finite_logits(part.states(states, arrays)[part.outputs[0]].reshape(-1))
+        logits = part.states(states, arrays)[part.outputs[0]].reshape(-1)
+        return finite_logits(logits, part.program.categories_of(part.outputs[0]))
 
     def _table(
         self, arrays: Mapping[int, Array], draw: int, features: tuple[Array, ...]
@@ -79,7 +80,7 @@ class Tabulated(Conditional):
                 held[equation.outputs[0]] = Table(draw, kind.index, apply_to_tables(equation, operands))
         # In the network's dtype, of which a message is a small difference.
         entries = jnp.asarray(held[part.outputs[0]].entries).astype(features[0].dtype)
-        return finite_logits(entries.reshape(entries.shape[0], -1))
+        return finite_logits(entries.reshape(entries.shape[0], -1), program.categories_of(part.outputs[0]))
 
 
 def units_read(kinds: Kinds, draw: Draw, parent: Draw) -> np.ndarray | None:

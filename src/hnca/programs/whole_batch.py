@@ -108,7 +108,8 @@ def credited_whole(
     for output, axis in one.axes.items():
         logits = jnp.moveaxis(run.logits[output], axis, 0)
         credit = credits[one.program.draws[output].name].reshape(logits.shape).astype(logits.dtype)
-        product = jnp.sum(credit * finite_logits(logits)) / jnp.asarray(len(logits), logits.dtype)
+        logits = finite_logits(logits, program.draws[output].row)
+        product = jnp.sum(credit * logits) / jnp.asarray(len(logits), logits.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = whole.structure.unflatten([total, *outputs[1:]])[1]
     return with_derivative_of_its_kind(total), Credited(held(aux), state)

@@ -141,7 +141,8 @@ def _units(looped: Looped, site: Site, record: Record) -> tuple[Array, Array]:
     """Returns a draw's logits and values with one axis for all units of all steps."""
     draw, units = looped.sites[site].draw, looped.sites[site].units
     shape = (units,) if draw.values is not None else (units, draw.categories)
-    return finite_logits(record.logits[site]).reshape(shape), record.values[site].reshape(units)
+    logits = finite_logits(record.logits[site], looped.sites[site].draw.row)
+    return logits.reshape(shape), record.values[site].reshape(units)
 
 
 def _layer(draw: Draw) -> Layer:
