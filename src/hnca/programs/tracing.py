@@ -22,6 +22,7 @@ from hnca.programs.likelihoods import OF_UNITS, check_entropies, check_scored
 from hnca.programs.lines import line_of
 from hnca.programs.loop import Loop, addition_of, places_of
 from hnca.programs.magnitudes import number_in_text
+from hnca.programs.names import Names
 from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
@@ -73,7 +74,7 @@ class _Writer:
 
     def __init__(self, program: Program, unroll: bool = True):
         self.program, self.unroll = program, unroll
-        self.names: dict[str, int] = {}
+        self.names = Names()
         self.keys = Keys(program)
         self.random: set[int] = set()
         self.line = "an unknown line"
@@ -187,10 +188,7 @@ class _Writer:
         if not math.prod(equation.outvars[0].aval.shape):
             return self._nothing(equation.outvars[0].aval)  # No unit draws, so that none is credited.
         kind = "categorical" if params["values"] is None else "bernoulli"
-        name = params["name"] or kind
-        count = self.names[name] = self.names.get(name, -1) + 1
-        if count or not params["name"]:
-            name = f"{name}_{count}"
+        name = self.names.new(kind, params["name"])
         if params["shared"]:
             raise ValueError(
                 f"hnca.{kind}: draw {name!r} at {self.line} uses one key for everything that jax.vmap maps over, so "
