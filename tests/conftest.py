@@ -1,10 +1,13 @@
 """Strictness of the whole suite: annotations are checked, and ranks and dtypes are never promoted silently."""
 
+import gc
 import os
 from collections import defaultdict
 from zlib import crc32
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tracing makes very many objects that are not garbage; looking for it as often as usual is a tenth of all the time.
+gc.set_threshold(200_000, 20, 20)
 
 import jax
 import jaxtyping
