@@ -164,23 +164,49 @@ def test_a_baseline_that_cannot_learn_is_told(estimator):
     hnca.grad(loss, estimator=estimator)(jnp.ones(3), KEY, estimator_state=state)
 
 
-@pytest.mark.parametrize("estimator", [hnca.REBAR(), hnca.RELAX()])
-def test_a_relaxation_that_meets_a_jump_is_told(estimator, recwarn):
-    def compared(p, key):
-        units = hnca.categorical(key, p)
-        return jnp.where(units[0] == units[1], 1.0, 0.0)
+def truths(units):
+    return units[0].astype(bool), units[1].astype(bool)
 
-    def counted(p, key):
-        return jnp.sum(jnp.where(hnca.categorical(key, p) == 1, 1.0, 0.0)) ** 2
 
+JUMPS = {
+    "comparison": lambda units: jnp.where(units[0] == units[1], 1.0, 0.0),
+    "and": lambda units: (truths(units)[0] & ~truths(units)[1]).astype(float),
+    "any": lambda units: jnp.any(truths(units)[0] | truths(units)[1]).astype(float),
+    "exclusive or": lambda units: (units.astype(int)[0] ^ units.astype(int)[1]).astype(float),
+    "largest": lambda units: jnp.max(units.astype(int)).astype(float),
+    "condition": lambda units: jax.lax.cond(truths(units)[0], lambda: 1.0, lambda: 2.0),
+    "branches": lambda units: jax.lax.switch(jnp.sum(units.astype(int)), [lambda: 1.0, lambda: 2.0, lambda: 0.5]),
+    "where it counts to": lambda units: jnp.arange(5.0)[jnp.sum(units.astype(int))],
+}
+SMOOTH = {
+    "one unit each": lambda units: jnp.sum(jnp.where(units == 1, 1.0, 0.0)) ** 2,
+    "a truth": lambda units: jnp.where(truths(units)[0], 1.0, 2.0) * units[1].astype(float),
+    "a count": lambda units: jnp.square(jnp.sum(units.astype(int)).astype(float)),
+    "a product": lambda units: (units.astype(int)[0] * units.astype(int)[1]).astype(float),
+}
+DRAWS = {
+    "bernoulli": lambda p, key: hnca.bernoulli(key, p[:, 0]),
+    "categorical": lambda p, key: hnca.categorical(key, p),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize(
+    "estimator", [hnca.REBAR(), hnca.RELAX(), hnca.StraightThrough(), hnca.StraightThroughGumbelSoftmax()]
+)
+def test_a_relaxation_that_meets_a_jump_is_told(estimator, draw, recwarn):
     def traced(function):
-        step = hnca.grad(function, estimator=estimator)
+        step = hnca.grad(lambda p, key: function(DRAWS[draw](p, key)), estimator=estimator)
         jax.eval_shape(lambda p: step(p, KEY, estimator_key=KEY), jnp.zeros((2, 3)))
 
-    traced(counted)
-    assert not recwarn
-    with pytest.warns(UserWarning, match=r"test_program_mistakes\.py:\d+.* jumps there: it is biased"):
-        traced(compared)
+    for name in SMOOTH:
+        traced(SMOOTH[name])
+        assert not recwarn, name
+    relaxed = isinstance(estimator, hnca.REBAR | hnca.RELAX)
+    told = "jumps there: it is biased" if relaxed else "has no derivative: the gradient of what comes through it is 0"
+    for name in JUMPS:
+        with pytest.warns(UserWarning, match=rf"test_program_mistakes\.py:\d+.* {told}"):
+            traced(JUMPS[name])
 
 
 def test_slips_in_a_call_are_told():

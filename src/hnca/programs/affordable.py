@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from hnca._warning import warn
-from hnca.estimators import HNCA, REBAR, RELAX, Estimator, LeaveOneOutHNCA
+from hnca.estimators import HNCA, Estimator, LeaveOneOutHNCA
 from hnca.programs.equations import Draw
+from hnca.programs.jumping import warn_of_jumps
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.times_zero import warn_of_times_zero
 
@@ -32,8 +33,7 @@ def most_of(estimator: Estimator, plan: Plan) -> int | None:
     most = estimator.most_counterfactuals()
     _warn_of_shared_observations(plan)
     warn_of_times_zero(plan.program)
-    if isinstance(estimator, REBAR | RELAX):
-        _warn_of_jumps(estimator, plan)
+    warn_of_jumps(estimator, plan)
     if not isinstance(estimator, HNCA | LeaveOneOutHNCA):
         return most
     counts = [(low.part.draws, plan.evaluations_of_messages(low, most)) for low in plan.layers.values()]
@@ -57,15 +57,4 @@ def _warn_of_shared_observations(plan: Plan) -> None:
             "and each of these units is credited with all of them: an observation says of which draw it comes, and not "
             "of which unit. If each is its own unit's alone, make examples of the units (in_axes), or draws; if not, "
             "observe their sum."
-        )
-
-
-def _warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
-    """Warns of an objective that jumps between relaxed values of units, where these control variates are biased."""
-    parts = [low.part for low in plan.layers.values()] + [part for _, part in plan.others]
-    line = next((line for part in parts if (line := part.where_it_jumps())), None)
-    if line is not None:
-        warn(
-            f"hnca: {type(estimator).__name__} evaluates the program between the values of units, and what is compared "
-            f"at {line} jumps there: it is biased. DoubleControlVariates, DisARM and HNCA are not."
         )

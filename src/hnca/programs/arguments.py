@@ -45,7 +45,8 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
         in_axes: as `jax.vmap` takes them: a number, None, or one of these (or a pytree of them) an argument.
 
     Raises:
-        ValueError: for as many axes as there are no arguments, or batch axes that differ in size.
+        ValueError: for as many axes as there are no arguments, batch axes that differ in size, or arrays that vary over
+            devices by JAX's own account (in `jax.shard_map`).
     """
     axes = _axes_of_leaves(owner, arguments, in_axes)
     paths, structure = jax.tree.flatten_with_path((arguments, keywords))
@@ -57,6 +58,7 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
         for leaf, axis in zip(leaves, axes, strict=True)
     ]
     arrays = [jnp.asarray(leaf) for leaf, array in zip(leaves, is_array, strict=True) if array]
+    _refuse_varying(owner, arrays)
     array_axes = [axis for axis, array in zip(axes, is_array, strict=True) if array]
     names = [named(path) for (path, _), array in zip(paths, is_array, strict=True) if array]
     for array, axis, name in zip(arrays, array_axes, names, strict=True):
@@ -93,6 +95,23 @@ def named(path: tuple[Any, ...]) -> str:
     _, place, *inner = path
     first = f"argument {place.idx}" if isinstance(place, jax.tree_util.SequenceKey) else f"argument {place.key}"
     return first + jax.tree_util.keystr(tuple(inner))
+
+
+def _refuse_varying(owner: str, arrays: Sequence[Array]) -> None:
+    """Raises a ValueError for arrays of which JAX keeps account over which devices they vary."""
+    axes = sorted({str(axis) for array in arrays for axis in _varying(jax.typeof(array))})
+    if axes:
+        raise ValueError(
+            f"{owner}: an argument varies over the devices of axis {', '.join(axes)} inside jax.shard_map, which a "
+            "program keeps no account of; expected jax.shard_map(..., check_vma=False): value and gradient are those "
+            f"of each device's own examples then, and jax.lax.pmean(..., {axes[0]!r}) is that of all."
+        )
+
+
+def _varying(aval: Any) -> Any:
+    """Returns the axes of a mesh over which an array varies, by JAX's account: its name is another from 0.10 on."""
+    kind = getattr(aval, "manual_axis_type", None)
+    return getattr(aval, "vma", ()) if kind is None else kind.varying
 
 
 def _axes_of_leaves(owner: str, arguments: tuple[Any, ...], in_axes: InAxes) -> list[int | None]:

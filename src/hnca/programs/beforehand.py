@@ -40,7 +40,7 @@ def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch 
         rows = jnp.reshape(jax.lax.stop_gradient(array), (array.shape[0], -1)).astype(dtype)
         known = _known_beforehand(program, number) if is_stored else np.ones(program.avals[number].shape, bool)
         if program.avals[number].shape == array.shape:  # The program is of the whole batch.
-            known = known.all(axis=0)
+            known = np.asarray(known.all(axis=0))
         places = np.flatnonzero(known)
         numbers += [rows if len(places) == rows.shape[1] else rows[:, places]] if len(places) else []
     return jnp.concatenate(numbers, axis=-1) if numbers else None

@@ -40,12 +40,12 @@ class Equation:
     def apply(self, values: Sequence[ArrayLike]) -> list[Array]:
         """Returns the results for one array an input (literals included); dtypes and shapes may be others."""
         primitive = self.original.primitive
-        if self.name not in primitives.CALLS:
+        if self.name not in primitives.CALLS | primitives.OPAQUE_CALLS:
             results = primitive.bind(*values, **self.params)
             return list(results) if primitive.multiple_results else [results]
         call = self.original
         variables = list(dict.fromkeys(v for v in call.invars if not isinstance(v, Literal)))
-        jaxpr = Jaxpr([], variables, call.outvars, [call], call.effects, self.inner().debug_info)
+        jaxpr = Jaxpr([], variables, call.outvars, [call], call.effects, self._debug_info())
         known = {
             v: jnp.asarray(value) for v, value in zip(call.invars, values, strict=True) if not isinstance(v, Literal)
         }
@@ -60,6 +60,10 @@ class Equation:
     def inner(self) -> Jaxpr:
         """Returns the jaxpr of a function with a derivative of its own."""
         return self.params[primitives.CUSTOM_DERIVATIVES[self.name]].jaxpr
+
+    def _debug_info(self) -> Any:
+        inner = self.inner() if self.name in primitives.CALLS else self.params["jaxpr"]
+        return inner.debug_info
 
     def names(self) -> frozenset[str]:
         """Returns the names of the primitives it applies: those inside, for a function with a derivative of its own."""

@@ -218,15 +218,7 @@ class Part:
 
     def jumps(self) -> bool:
         """Returns whether an ulp may make another result."""
-        return any(_jumps(equation) for equation in self.equations)
-
-    def where_it_jumps(self) -> str | None:
-        """Returns the line of an equation that jumps between values of units; what one unit decides is looked up."""
-        for equation in self.equations:
-            kinds = [kind for output in equation.outputs for kind in self.kinds.get(output, {}).values()]
-            if _jumps(equation) and NONLINEAR in kinds:
-                return equation.line
-        return None
+        return any(jumps(equation) for equation in self.equations)
 
     def is_steep(self) -> bool:
         """Returns whether an ulp may change a result by much, or make it none: a quotient, a logarithm of next to 0."""
@@ -244,7 +236,8 @@ class Part:
         return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
 
 
-def _jumps(equation: Equation) -> bool:
+def jumps(equation: Equation) -> bool:
+    """Returns whether an ulp may make another result of an equation."""
     if equation.name == "convert_element_type":
         return not jnp.issubdtype(equation.params["new_dtype"], jnp.inexact)
     return not primitives.JUMPING.isdisjoint(equation.names())

@@ -3,6 +3,8 @@
 # Whose results come from an inner jaxpr that has to be bound by way of a one-equation jaxpr.
 CUSTOM_DERIVATIVES = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
 CALLS = frozenset(CUSTOM_DERIVATIVES)
+# Likewise bound, and not looked into.
+OPAQUE_CALLS = frozenset(["shard_map"])
 # Where the inner jaxpr stands in the parameters of what is inlined.
 ALWAYS_INLINED = {"jit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 INLINED_AROUND_DRAWS = {"checkpoint": "jaxpr", "remat2": "jaxpr", "remat": "jaxpr", **CUSTOM_DERIVATIVES}
