@@ -80,10 +80,11 @@ def in_two_processes(command, out):
         assert process.returncode == 0, errors
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path, images, quick_compilation, monkeypatch):
-    """They stop after an epoch, and are started again."""
+@pytest.mark.parametrize("starts", [("2",), pytest.param(("1", "2"), marks=pytest.mark.thorough)])
+def test_two_processes_give_the_numbers_of_one(starts, tmp_path, images, quick_compilation, monkeypatch):
+    """Also where they stop after an epoch, and are started again."""
     command = [*BANDIT, *images, "--seeds", "1"]
-    for epochs in ("1", "2"):
+    for epochs in starts:
         in_two_processes([*command, "--epochs", epochs], tmp_path)
     monkeypatch.setenv("HNCA_KERNEL", "jax")
     main([*command, "--out", str(tmp_path / "one")])

@@ -152,6 +152,9 @@ def test_the_display_is_plain_away_from_a_terminal():
     assert isinstance(shown, PlainDisplay)
     expected = "hnca, 1 hidden  epoch 3/10  train accuracy 0.7500, test accuracy 0.7000  900 updates/s, 01:01 left\n"
     assert plain.file.getvalue() == expected
+    with display(plain, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
+        shown.epoch(1, means, 5.0, None)
+    assert plain.file.getvalue().endswith("  5 updates/s, with compilation\n")
     terminal = Console(file=io.StringIO(), width=160, force_terminal=True)
     with display(terminal, "hnca, 1 hidden", 10, bandit.Bandit.headings, 4) as shown:
         shown.epoch(3, means, 900.0, 61.0)

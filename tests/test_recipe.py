@@ -191,7 +191,7 @@ def test_an_untouched_recipe_is_not_written_so_that_earlier_runs_go_on():
     plain = {**of, "settings": VAESettings().determining()}
     assert sorted(differences(plain, {**of, "settings": changed})) == [
         "epsilon (not set), now 0.001",
-        "kl_warm_up (not set), now 3",
+        "kl-warm-up (not set), now 3",
         "prior (not set), now fixed",
     ]
 

@@ -82,10 +82,11 @@ def test_more_epochs_continue_as_if_nothing_had_happened(command, tmp_path, caps
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     main([*command, *tested, "--epochs", "5", "--out", str(whole)])
     (run,) = [path.name for path in whole.iterdir() if path.is_dir()]
-    for count in ("2", "2", "5"):
+    for count in ("2", "2", "5", "4"):
         main([*command, *tested, "--epochs", count, "--out", str(parts)])
     printed = capsys.readouterr().out
-    assert f"{run}: finished before" in printed
+    assert f"{run}: finished before\n" in printed
+    assert f"{run}: finished before, after 5 epochs\n" in printed
     assert f"{run}: goes on after epoch 2" in printed
     assert numbers(whole / run) == numbers(parts / run)
     assert len(read_rows(whole)) == 2 * 5

@@ -163,7 +163,7 @@ def test_settings_that_differ_are_named(tmp_path):
     assert differences(stored, {**CONFIGURATION, "layers": 3, "settings": settings}) == [
         "layers 2, now 3",
         "width 100, now 200",
-        "test_epochs 2 5, now (nothing)",
+        "test-epochs 2 5, now (nothing)",
         "entropy sampled, now (not set)",
         "torso (not set), now conv",
     ]

@@ -137,6 +137,7 @@ _PLAINLY = {
     r"could not convert string to float: '(.*?)'": r"\1 is no number",
     r"Could not find valid parse for arguments: \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",
     r"', '": " ",
+    r"invalid choice '(.*?)' for argument '\w+'\. Expected one of \('(.*?)'\)\.": r"\1: expected one of \2",
     r"no type matching .*? instantiated from \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",
 }
 """What the parser says of a value, and what a reader understands."""

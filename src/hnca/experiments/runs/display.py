@@ -16,8 +16,17 @@ class Display(ABC):
     """Shows the progress of one run; entered when the run begins and left when it ends."""
 
     @abstractmethod
-    def epoch(self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float) -> None:
-        """Shows one epoch's measurements, means over seeds by field, and the pace."""
+    def epoch(
+        self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float | None
+    ) -> None:
+        """Shows one epoch's measurements, means over seeds by field, and the pace.
+
+        Args:
+            number: of the epoch.
+            means: the measurements.
+            updates_per_second: of all seeds together.
+            seconds_left: until the run ends; None after an epoch in which the program was compiled.
+        """
 
     def __enter__(self) -> "Display":
         return self
@@ -35,7 +44,9 @@ class PlainDisplay(Display):
         self._console, self._label, self._epochs = console, label, epochs
         self._headings, self._digits = headings, digits
 
-    def epoch(self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float) -> None:
+    def epoch(
+        self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float | None
+    ) -> None:
         shown = [f"{self._headings[field]} {value:.{self._digits}f}" for field, value in means.items()]
         pace = _pace(updates_per_second, seconds_left)
         line = f"{self._label}  epoch {number}/{self._epochs}  {', '.join(shown)}  {pace}"
@@ -53,9 +64,11 @@ class LiveDisplay(Display):
         self._digits = min(digits, 3)
         self._room = console.width - len(label) - _BAR - len(f"{epochs}/{epochs}") - 3
 
-    def epoch(self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float) -> None:
+    def epoch(
+        self, number: int, means: Mapping[str, float], updates_per_second: float, seconds_left: float | None
+    ) -> None:
         shown = [f"{field.split('_')[0]} {value:.{self._digits}f}" for field, value in list(means.items())[:2]]
-        left = f"{_duration(seconds_left)} left"
+        left = _left(seconds_left)
         notes = [
             f"{' '.join(shown)} {_pace(updates_per_second, seconds_left)}",
             f"{' '.join(shown)} {left}",
@@ -91,8 +104,12 @@ def display(
     return (LiveDisplay if console.is_terminal else PlainDisplay)(console, label, epochs, headings, digits, done)
 
 
-def _pace(updates_per_second: float, seconds_left: float) -> str:
-    return f"{updates_per_second:,.0f} updates/s, {_duration(seconds_left)} left"
+def _pace(updates_per_second: float, seconds_left: float | None) -> str:
+    return f"{updates_per_second:,.0f} updates/s, {_left(seconds_left)}"
+
+
+def _left(seconds: float | None) -> str:
+    return "with compilation" if seconds is None else f"{_duration(seconds)} left"
 
 
 def _duration(seconds: float) -> str:

@@ -107,8 +107,11 @@ def _lead(
     tell = partial(console.print, soft_wrap=True, highlight=False)
     share = Share(own, settings.overwrite, tell)
     taken = _next(share, settings.out)
-    for name in share.finished:
-        console.print(f"{name}: finished before", highlight=False)
+    for run in own:
+        if run.directory.name in share.finished:
+            more = newest_epoch(run.directory) > run.epochs
+            told = f", after {newest_epoch(run.directory)} epochs" if more else ""
+            console.print(f"{run.directory.name}: finished before{told}", highlight=False)
     if taken is not None:
         console.print(f"{device_line()}; {placement}; writing {settings.out}", soft_wrap=True)
     while taken is not None:

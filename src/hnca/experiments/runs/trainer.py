@@ -109,9 +109,11 @@ class Trainer:
                         # A copy, since the next epoch uses up the memory of the state.
                         recorder.hold_state(number, jax.tree.map(np.array, state))
                 events.write(rows)
-                shown.epoch(number, means_of(rows, experiment), updates / seconds, seconds * (run.epochs - number))
-                # The first epoch's time has the compilation in it.
-                if number > recorder.epoch + 1 or number == run.epochs:
+                # The first epoch's time has the compilation in it, and says nothing of what is left.
+                is_first = number == recorder.epoch + 1
+                left = None if is_first else seconds * (run.epochs - number)
+                shown.epoch(number, means_of(rows, experiment), updates / seconds, left)
+                if not is_first or number == run.epochs:
                     self._say(self._forecast.line(run, number, seconds))
                 started = time.perf_counter()
 

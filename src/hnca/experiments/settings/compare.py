@@ -59,9 +59,9 @@ class CompareSettings:
     batch_size: int = 50
     """Images in a batch that all are compared on, and an update of the training."""
     draws: int = 400
-    """Estimates of each, of which mean and variance are taken."""
+    """Estimates of each, of which mean and variance are taken: a multiple of 20, from 40 on."""
     reference_draws: int = 2000
-    """Estimates of the unbiased one whose mean stands for the true gradient."""
+    """Estimates of the unbiased one whose mean stands for the true gradient: a multiple of 20, from 40 on."""
     adaptation: int = 1000
     """Calls before the draws, in which baselines and temperatures settle; of a running mean 99% does in 460."""
     repeats: int = 5

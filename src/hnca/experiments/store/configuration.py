@@ -143,6 +143,8 @@ def stored_runs(out: Path, but: Container[Path] = ()) -> dict[Path, Configuratio
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Returns, one a setting, in what the numbers of two runs are determined differently: `width 200, now 100`.
 
+    A setting is called as its option is.
+
     Epochs are not among it, since a run can be continued, nor is what versions and device they are computed by.
     """
     before, now = _flat(stored), _flat(wanted)
@@ -150,7 +152,7 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     if before.get(_IMAGES) is None:  # as written by earlier versions, which learned from all
         names.remove(_IMAGES)
     return [
-        f"{name} {_shown(before.get(name))}, now {_shown(now.get(name))}"
+        f"{name.replace('_', '-')} {_shown(before.get(name))}, now {_shown(now.get(name))}"
         for name in names
         if before.get(name) != now.get(name)
     ]

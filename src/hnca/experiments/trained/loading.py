@@ -79,7 +79,8 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
         raise ValueError(f"{directory}: is no run, as it has no config.json; expected a directory such as {_EXAMPLE}")
     seeds = configuration["settings"].get("seeds", 0)
     if not 0 <= seed < seeds:
-        raise ValueError(f"{directory}: seed {seed}; expected 0 to {seeds - 1}")
+        there = f"0 to {seeds - 1}" if seeds > 1 else "0, its only one"
+        raise ValueError(f"{directory}: seed {seed}; expected {there}")
     try:
         _, checkpoint, _, contents = progress(directory, seeds)
     except StoredRunError as error:
