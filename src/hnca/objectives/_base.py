@@ -1,12 +1,15 @@
 """A component: one term of an objective."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import equinox as eqx
 from jaxtyping import Array, Float
 
 from hnca.messages import Changes
 from hnca.network import Network, Trace
+
+_MOST_NAMES = 3
 
 
 class Component(eqx.Module):
@@ -60,4 +63,9 @@ class Component(eqx.Module):
         return None
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}({', '.join(self.arguments)})"
+        return f"{type(self).__name__}({listed(self.arguments)})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns names for a reader: of more than three the first and the last, and how many."""
+    return ", ".join(names) if len(names) <= _MOST_NAMES else f"{names[0]} ... {names[-1]} ({len(names)})"

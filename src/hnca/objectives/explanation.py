@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from hnca.network import Network
-from hnca.objectives._base import Component
+from hnca.objectives._base import Component, listed
 from hnca.objectives.mediation import Role, roles
 from hnca.objectives.pictures import Graph, mermaid, svg
 
@@ -94,5 +94,5 @@ def _cell(role: Role, direct: bool) -> str:
         return "score"
     parts = ["direct"] if direct else []
     if role.mediators:
-        parts.append(f"via {', '.join(role.mediators)}")
+        parts.append(f"via {listed(role.mediators)}")
     return " + ".join(parts)

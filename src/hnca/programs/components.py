@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from hnca.messages import Changes, changes_by_enumeration, changes_by_rows, contrast_of_all
 from hnca.network import Network, Trace
 from hnca.objectives import Component
+from hnca.objectives._base import listed
 from hnca.programs.equations import Program
 from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
@@ -149,7 +150,7 @@ class TermComponent(Component):
         return weighed(weight, product)
 
     def __str__(self) -> str:
-        return f"{described(self.term)}({', '.join(self.arguments)})"
+        return f"{described(self.term)}({listed(self.arguments)})"
 
 
 class ObservedComponent(Component):
@@ -179,7 +180,7 @@ class ObservedComponent(Component):
         raise ValueError("hnca.observed: what is observed has no counterfactual, so no contrast.")
 
     def __str__(self) -> str:
-        return f"observed({', '.join(self.arguments)})"
+        return f"observed({listed(self.arguments)})"
 
 
 def evaluated(atom: Atom, values: Mapping[int, Array], shape: tuple[int, ...]) -> Array:

@@ -7,6 +7,7 @@ import jax
 
 from hnca.estimators import HNCA, Estimator
 from hnca.objectives import roles
+from hnca.objectives._base import listed
 from hnca.objectives.explanation import Explanation, aligned
 from hnca.programs.affordable import cure_of
 from hnca.programs.arguments import InAxes
@@ -128,10 +129,10 @@ def _tables(plan: Plan, model: Model, most: int | None) -> Explanation:
 
 def _draw_table(plan: Plan, most: int | None, mediating: Collection[str]) -> str:
     lines = [["draw", "kind", "shape", "reads", "becomes", "evaluations", "line"]]
-    notes = []
+    notes: dict[str, list[str]] = {}
     for output, draw in plan.program.draws.items():
         lowering = plan.layers[output]
-        reads = ", ".join(plan.program.draws[d].name for d in lowering.part.draws) or "-"
+        reads = listed([plan.program.draws[d].name for d in lowering.part.draws]) or "-"
         kind = "categorical" if draw.values is None else "bernoulli"
         shape = (*draw.shape, draw.categories) if draw.values is None else draw.shape
         # Of a draw through which nothing is credited no message is asked for.
@@ -140,20 +141,21 @@ def _draw_table(plan: Plan, most: int | None, mediating: Collection[str]) -> str
         lines.append([draw.name, kind, str(shape), reads, lowering.way, str(count) if count else "-", draw.line])
         if count > MAXIMUM_EVALUATIONS:
             cure = cure_of((plan.program.draws[d] for d in lowering.part.draws), most)
-            notes.append(
-                f"{draw.name}: {lowering.reason}; {count} evaluations are more than {MAXIMUM_EVALUATIONS}, so "
-                f"what comes of {reads} through it is credited by the score, as REINFORCE does; {cure}."
+            told = (
+                f"{lowering.reason}; {count} evaluations are more than {MAXIMUM_EVALUATIONS}, so what comes of {reads} "
+                f"through it is credited by the score, as REINFORCE does; {cure}."
             )
+            notes.setdefault(told, []).append(draw.name)
         elif lowering.reason and draw.name in mediating:
-            notes.append(f"{draw.name}: {lowering.reason}.")
-    return "\n".join([aligned(lines), *notes])
+            notes.setdefault(f"{lowering.reason}.", []).append(draw.name)
+    return "\n".join([aligned(lines), *(f"{listed(names)}: {told}" for told, names in notes.items())])
 
 
 def _component_table(plan: Plan, model: Model, most: int | None) -> Explanation:
     notes = []
     for term, part in plan.others:
         count = plan.evaluations(term, part, most)
-        dear = ", ".join(plan.program.draws[d].name for d in part.draws if not is_linear_in(term, part.kinds, d))
+        dear = listed([plan.program.draws[d].name for d in part.draws if not is_linear_in(term, part.kinds, d)])
         if count > MAXIMUM_EVALUATIONS:
             cure = cure_of((plan.program.draws[d] for d in part.draws), most)
             notes.append(

@@ -11,6 +11,7 @@ from hnca.conditionals import Dense
 from hnca.messages import entropy_contrast_of, likelihood_contrast
 from hnca.network import Network, Trace
 from hnca.objectives import Component
+from hnca.objectives._base import listed
 from hnca.programs.components import TermComponent
 from hnca.units import Bernoulli, Categorical, Layer
 
@@ -129,4 +130,4 @@ class LikelihoodComponent(Component):
         return above.contrast(jnp.broadcast_to(by_category, (*shape, *by_category.shape)), trace[layer])
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(self.arguments)})"
+        return f"{self.name}({listed(self.arguments)})"

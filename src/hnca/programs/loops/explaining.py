@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from hnca.estimators import REINFORCE, Estimator
+from hnca.objectives._base import listed
 from hnca.objectives.explanation import Explanation, aligned
 from hnca.objectives.mediation import Role
 from hnca.objectives.pictures import Graph
@@ -91,7 +92,7 @@ def _draw_table(looped: Looped, reads: Mapping[Site, _Sites], scored: Collection
             ("categorical", (*draw.shape, draw.categories)) if draw.values is None else ("bernoulli", draw.shape)
         )
         steps = " x ".join(map(str, place.lengths)) or "-"
-        read = ", ".join(name.draw.name for other, name in looped.sites.items() if other in reads[site]) or "-"
+        read = listed([place.draw.name for other, place in looped.sites.items() if other in reads[site]]) or "-"
         runs = "-" if site in scored else str(count)
         lines.append([draw.name, kind, str(shape), steps, read, runs, draw.line])
         if notes and count > MAXIMUM_EVALUATIONS:
