@@ -50,9 +50,9 @@ def credited(
         whole_batch: whether `function` is of the whole batch, with `in_axes` saying which arguments have it as their
             first axis, and returns a sum or mean over it; one key may draw for all. It is credited example by example,
             and refused where it is not certain that no step mixes examples.
-        unroll: whether a `jax.lax.scan` with draws in it is written out step by step, at a compile time that grows faster
-            than the square of its length where each step reads all before it. False leaves loops as they are, for
-            `hnca.HNCA` and `hnca.REINFORCE`: HNCA runs the whole function anew for every other value of every unit,
+        unroll: whether a `jax.lax.scan` with draws in it is written out step by step, at a compile time that grows with
+            the cube of its length where each step reads all before it. False leaves loops as they are, for `hnca.HNCA`
+            and `hnca.REINFORCE`: HNCA runs the whole function anew for every other value of every unit,
             side by side, and no message has a closed form then.
 
     Returns:
