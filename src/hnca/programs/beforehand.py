@@ -32,7 +32,8 @@ _NOTHING = np.zeros(0, int)
 
 def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch size"] | None:
     """Returns all numbers that differ by example and were known beforehand, side by side, for baselines to read."""
-    is_stored = GIVEN in (ends := _ends(program, set(program.inputs))) or OBSERVED in ends
+    ends = _ends(program, {*program.inputs, *program.constants})
+    is_stored = GIVEN in ends or OBSERVED in ends
     numbers = []
     for number, array, mark in zip(program.inputs, flat.arrays, flat.mapped, strict=True):
         if not mark or jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == jnp.uint32:
