@@ -1,5 +1,7 @@
 """What a baseline that learns from the example sees of a stored episode: nothing that may have come of the action."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,10 +26,21 @@ def until_done(p, t):
     return jnp.where(t["done"], 0.0, by_fields(p, t))
 
 
-def by_row(p, t):
+def by_row(p, t, pick=lambda row: row[0]):
     row = t["row"]
-    action = hnca.bernoulli(None, p * row[0], given=row[2])
+    action = hnca.bernoulli(None, p * pick(row), given=row[2])
     return -hnca.observed(jnp.take(row, 1) + 0.0 * action)
+
+
+PLACES = np.array([2, 0])
+PICKS = {
+    "indices": (lambda row: jnp.sum(row[np.array([0])]), 1),
+    "an index that is closed over": (lambda row: row[jnp.asarray(PLACES)][1], 1),
+    "a mask": (lambda row: jnp.sum(row[np.array([True, False, False])]), 1),
+    "a product": (lambda row: row @ jnp.eye(3)[0], 1),
+    "a checkpoint": (lambda row: jax.checkpoint(lambda a: a[0])(row), None),
+    "a condition": (lambda row: jax.lax.cond(row[0] < 9, lambda a: a[0], lambda a: 0 * a[0], row), None),
+}
 
 
 def by_scaled_row(p, t):
@@ -96,6 +109,16 @@ def test_the_estimate_stays_unbiased(name, estimator):
     found, state = expected_estimate(loss, data, estimator, unroll=True)
     up = jax.nn.sigmoid(LOGIT * SEEN)
     np.testing.assert_allclose(found, up * (1 - up) * SEEN * (value(1) - value(0)), rtol=1e-9)
+    if size is not None:
+        assert any(size in leaf.shape and leaf.ndim == 2 for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize("name", PICKS)
+def test_so_it_does_however_the_observation_is_picked(name):
+    pick, size = PICKS[name]
+    found, state = expected_estimate(partial(by_row, pick=pick), row, ESTIMATORS[0], unroll=True)
+    up = jax.nn.sigmoid(LOGIT * SEEN)
+    np.testing.assert_allclose(found, -up * (1 - up) * SEEN * (PAYS[1] - PAYS[0]), rtol=1e-9)
     if size is not None:
         assert any(size in leaf.shape and leaf.ndim == 2 for leaf in jax.tree.leaves(state))
 

@@ -6,7 +6,7 @@ and any argument of it may have come later: a weight, the next observation, a fi
 all. What draws' logits are made of was there; that alone do baselines read.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,12 @@ from jaxtyping import Array, Bool, Float
 from hnca.programs.arguments import Flat
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.programs.inside import observes
+from hnca.programs.inside import inner_jaxprs, observes
 from hnca.programs.loop import Loop
 from hnca.programs.primitives import ELEMENTWISE
 
 LOGITS, GIVEN, OBSERVED = "logits", "given", "observed"
+_ALONE, _CALLED = "logits, each by itself", "logits, by a call"
 
 _MOVING = frozenset(
     ["slice", "squeeze", "reshape", "transpose", "rev", "expand_dims", "broadcast_in_dim", "gather", "dynamic_slice"]
@@ -28,6 +29,8 @@ _MOVING = frozenset(
 """Primitives that put elements elsewhere, and compute nothing of them."""
 
 _NOTHING = np.zeros(0, int)
+_MOST_NUMBERS = 2**16
+"""How many an array of whole numbers may have to be computed beforehand."""
 
 
 def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch size"] | None:
@@ -68,11 +71,13 @@ def _known_beforehand(program: Program, source: int) -> Bool[np.ndarray, "*shape
     """Returns the elements of a value that logits are made of, and that no draw is given.
 
     An array may hold an observation and what came of it side by side, so that elements are followed as long as they are
-    only put elsewhere.
+    only put elsewhere. Of an array some of whose elements are observed or given, those do not count that reach logits
+    mixed with others and are observed, nor what goes into a call that is not looked into.
     """
     shape = program.avals[source].shape
     places = {source: np.arange(int(np.prod(shape, dtype=int))).reshape(shape)}
-    marked = {end: np.zeros(shape, bool) for end in (LOGITS, GIVEN, OBSERVED)}
+    marked = {end: np.zeros(shape, bool) for end in (LOGITS, GIVEN, OBSERVED, _ALONE, _CALLED)}
+    fixed = _fixed(program)
 
     def mark(ends: Iterable[str], elements: np.ndarray) -> None:
         for end in ends:
@@ -80,16 +85,38 @@ def _known_beforehand(program: Program, source: int) -> Bool[np.ndarray, "*shape
 
     for step in program.steps:
         if isinstance(step, Draw):
-            mark([LOGITS], places.get(step.logits, _NOTHING))
+            mark([_ALONE], places.get(step.logits, _NOTHING))
             mark([GIVEN], _NOTHING if step.given is None else places.get(step.given, _NOTHING))
             continue
         for value in places.keys() & set(step.inputs):
-            moved = _moved(program, step, value, places[value], places.keys())
+            moved = _moved(program, step, value, places, fixed)
             if moved is not None:
                 places[step.outputs[0]] = moved
             else:
                 mark(_ends_of_equation(program, step, value), places[value])
-    return np.asarray(marked[LOGITS] & ~marked[GIVEN])
+    later = marked[OBSERVED] | marked[GIVEN]
+    several = bool(np.any(later)) and not np.all(later)
+    mixed = marked[LOGITS] & ~(marked[OBSERVED] & several)
+    return np.asarray((marked[_ALONE] | mixed | (marked[_CALLED] & (not several))) & ~marked[GIVEN])
+
+
+def _fixed(program: Program) -> dict[int, np.ndarray]:
+    """Returns the whole numbers, such as indices, that follow from a program's text and the arrays it closes over."""
+
+    def is_whole(value: int) -> bool:
+        aval = program.avals[value]
+        return aval.size <= _MOST_NUMBERS and (aval.dtype == np.bool_ or jnp.issubdtype(aval.dtype, jnp.integer))
+
+    closed = {n: c for n, c in program.constants.items() if not isinstance(c, jax.core.Tracer)}
+    fixed = {n: np.asarray(c) for n, c in closed.items() if is_whole(n)}
+    fixed |= program.known
+    for equation in program.equations:
+        whole = all(map(is_whole, equation.outputs)) and not observes(equation.original)
+        if whole and all(value in fixed for value in equation.inputs) and not fixed.keys() >= set(equation.outputs):
+            with jax.ensure_compile_time_eval():
+                results = equation.apply_to_numbers([fixed[value] for value in equation.inputs])
+            fixed |= {o: np.asarray(r) for o, r in zip(equation.outputs, results, strict=True)}
+    return fixed
 
 
 def _ends_of_equation(program: Program, equation: Equation, value: int) -> set[str]:
@@ -100,19 +127,26 @@ def _ends_of_equation(program: Program, equation: Equation, value: int) -> set[s
         # Where its steps read elements apart, and observe some, is not followed: then none of them counts as known.
         carried = value in equation.inputs[equation.places.begun : equation.places.ended]
         ends |= inside if carried or OBSERVED not in inside else inside - {LOGITS}
+    elif LOGITS in ends and inner_jaxprs(equation.params):
+        ends = ends - {LOGITS} | {_CALLED}
     return ends
 
 
-def _moved(program: Program, equation: Equation, value: int, places: np.ndarray, moving: Set[int]) -> np.ndarray | None:
+def _moved(
+    program: Program,
+    equation: Equation,
+    value: int,
+    places: Mapping[int, np.ndarray],
+    fixed: Mapping[int, np.ndarray],
+) -> np.ndarray | None:
     """Returns where the elements of a value are after an equation; None where it does more than put them elsewhere."""
     others = [other for other in equation.inputs if other != value]
-    if equation.name in ELEMENTWISE and len(others) == len(equation.inputs) - 1 and moving.isdisjoint(others):
+    alone = len(others) == len(equation.inputs) - 1
+    if equation.name in ELEMENTWISE and alone and places.keys().isdisjoint(others):
         same = program.avals[equation.outputs[0]].shape == program.avals[value].shape
-        return places if same else None
-    known = [program.known.get(other) for other in equation.inputs[1:]]
-    first = equation.inputs[0] == value and all(number is not None for number in known)
-    if not first or equation.name not in _MOVING:
+        return places[value] if same else None
+    if equation.name not in _MOVING or equation.inputs[0] != value or not all(other in fixed for other in others):
         return None
     with jax.ensure_compile_time_eval():
-        arguments = [jnp.asarray(places), *(jnp.asarray(number) for number in known)]
+        arguments = [jnp.asarray(places[value]), *(jnp.asarray(fixed[other]) for other in equation.inputs[1:])]
         return np.asarray(equation.filled_with(-1).apply(arguments)[0])
