@@ -55,6 +55,15 @@ def in_steps(p, t):
     return jax.lax.scan(step, jnp.zeros(()), t["row"][None])[0]
 
 
+def carried(p, t):
+    def step(carry, _):
+        row, total = carry
+        action = hnca.bernoulli(None, p * row[0], given=row[2])
+        return (row, total - hnca.observed(row[1] + 0.0 * action)), None
+
+    return jax.lax.scan(step, (t["row"], jnp.zeros(())), None, length=1)[0][1]
+
+
 def fields(action):
     found = {
         "observation": jnp.full(action.shape, SEEN, float),
@@ -123,8 +132,9 @@ def test_so_it_does_however_the_observation_is_picked(name):
         assert any(size in leaf.shape and leaf.ndim == 2 for leaf in jax.tree.leaves(state))
 
 
-def test_so_it_does_in_loops():
-    found, _ = expected_estimate(in_steps, row, ESTIMATORS[0], unroll=False)
+@pytest.mark.parametrize("loss", [in_steps, carried])
+def test_so_it_does_in_loops(loss):
+    found, _ = expected_estimate(loss, row, ESTIMATORS[0], unroll=False)
     up = jax.nn.sigmoid(LOGIT * SEEN)
     np.testing.assert_allclose(found, -up * (1 - up) * SEEN * (PAYS[1] - PAYS[0]), rtol=1e-9)
 

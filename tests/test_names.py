@@ -16,6 +16,7 @@ NAMES = {
     "one name thrice": ("code", "code", "code"),
     "the number of one of several": ("code", "code", "code_1"),
     "the number before": ("code_1", "code", "code"),
+    "its kind": (None, "bernoulli", "bernoulli"),
 }
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
 

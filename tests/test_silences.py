@@ -41,6 +41,14 @@ def test_the_entropy_of_another_kind_is_refused(name, unroll):
         jax.eval_shape(hnca.grad(loss, unroll=unroll), jnp.ones(3))
 
 
+def test_the_entropy_of_one_of_two_draws_is_not():
+    def loss(w):
+        first, second = jax.random.split(KEY)
+        return jnp.sum(hnca.bernoulli(first, w)) + choice(w, second) + total(w) + jnp.sum(hnca.entropy(w))
+
+    jax.eval_shape(hnca.grad(loss), jnp.ones(3))
+
+
 def test_the_entropy_of_its_own_kind_is_not():
     def loss(w):
         first, second = jax.random.split(KEY)
@@ -120,9 +128,18 @@ def test_what_is_read_otherwise_too_is_not_told():
         action = hnca.bernoulli(KEY, w[0])
         return 0.0 * action + jnp.square(action - 0.3) + 0.0 * w[1]
 
+    def from_zero_on(w):
+        def step(total, given):
+            key, time = given
+            action = hnca.bernoulli(key, w[0])
+            return total * action + time * action, None
+
+        return jax.lax.scan(step, 0.0, (jax.random.split(KEY, 3), jnp.arange(3.0)))[0]
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        hnca.grad(loss)(jnp.ones(3))
+        jax.eval_shape(hnca.grad(loss), jnp.ones(3))
+        jax.eval_shape(hnca.grad(from_zero_on), jnp.ones(3))
 
 
 def test_a_warning_points_at_the_user_s_line():

@@ -15,10 +15,10 @@ def warn(message: str) -> None:
         message: what is said.
     """
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
+    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__") or ""):
         frame = frame.f_back
     registry = frame.f_globals.setdefault("__warningregistry__", {})
-    module = frame.f_globals.get("__name__", "")
+    module = frame.f_globals.get("__name__") or "<unknown>"
     warnings.warn_explicit(message, UserWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 

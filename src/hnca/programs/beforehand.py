@@ -125,8 +125,7 @@ def _ends_of_equation(program: Program, equation: Equation, value: int) -> set[s
     if isinstance(equation, Loop):
         inside = _ends(equation.body, inputs_that_depend(equation, {value}, through_draws=False))
         # Where its steps read elements apart, and observe some, is not followed: then none of them counts as known.
-        carried = value in equation.inputs[equation.places.begun : equation.places.ended]
-        ends |= inside if carried or OBSERVED not in inside else inside - {LOGITS}
+        ends |= inside - {LOGITS} if OBSERVED in inside else inside
     elif LOGITS in ends and inner_jaxprs(equation.params):
         ends = ends - {LOGITS} | {_CALLED}
     return ends

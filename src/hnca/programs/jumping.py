@@ -1,6 +1,9 @@
 """Programs that jump between the values of units, where estimators that go there find no derivative."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
+import numpy as np
 
 from hnca._warning import warn
 from hnca.estimators import REBAR, RELAX, Estimator
@@ -21,25 +24,49 @@ def warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
     if not isinstance(estimator, REBAR | RELAX | PathwiseEstimator):
         return
     parts = [low.part for low in plan.layers.values()] + [part for _, part in plan.others]
-    line = next((line for part in parts if (line := _where_it_jumps(part))), None)
+    relaxed = isinstance(estimator, REBAR | RELAX)
+    where = (line for part in parts if (line := _where(part, _may_jump if relaxed else _has_no_slope)))
+    line = next(where, None)
     if line is None:
         return
-    name = type(estimator).__name__
-    if isinstance(estimator, PathwiseEstimator):
-        told = f"what is compared or chosen at {line} has no derivative: the gradient of what comes through it is 0"
-    else:
-        told = f"what is compared or chosen at {line} jumps there: it is biased"
-    cure = "DoubleControlVariates, DisARM and HNCA do not"
-    warn(f"hnca: {name} evaluates the program between the values of units, and {told}. {cure}.")
+    told = (
+        f"what is compared or chosen at {line} may jump there: it is biased then"
+        if relaxed
+        else f"what is compared or chosen at {line} has no derivative: the gradient of what comes through it is 0"
+    )
+    warn(
+        f"hnca: {type(estimator).__name__} evaluates the program between the values of units, and {told}. "
+        "DoubleControlVariates, DisARM and HNCA do not."
+    )
 
 
-def _where_it_jumps(part: Part) -> str | None:
-    """Returns the line of an equation that jumps between values of units; what one unit decides is looked up."""
+def _where(part: Part, holds: Callable[[Part, Equation], bool]) -> str | None:
+    """Returns the line of an equation of several units of which something holds; what one unit decides is looked up."""
     for equation in part.equations:
         kinds = [kind for output in equation.outputs for kind in part.kinds.get(output, {}).values()]
-        if NONLINEAR in kinds and (jumps(equation) or _reads_whole_numbers(part, equation)):
+        if NONLINEAR in kinds and holds(part, equation):
             return equation.line
     return None
+
+
+def _may_jump(part: Part, equation: Equation) -> bool:
+    return jumps(equation) or _reads_whole_numbers(part, equation)
+
+
+def _has_no_slope(part: Part, equation: Equation) -> bool:
+    """Returns whether a number is made of truths or whole numbers alone, which have no derivative.
+
+    What is selected by a truth, as in a leaky ReLU, may have one of its own.
+    """
+    program = part.program
+    if program.avals[equation.outputs[0]].dtype == np.bool_:
+        # What is made of it will tell; where it is multiplied, as a number, the part ends with it.
+        return equation.outputs[0] in part.outputs
+    if equation.name == "select_n":
+        return not any(map(part.kinds.get, equation.inputs[1:]))
+    if equation.name == "convert_element_type" and program.avals[equation.inputs[0]].dtype == np.bool_:
+        return True
+    return _may_jump(part, equation)
 
 
 def _reads_whole_numbers(part: Part, equation: Equation) -> bool:

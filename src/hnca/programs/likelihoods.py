@@ -94,8 +94,8 @@ def check_entropies(program: Program) -> None:
     """
     for logits, categorical, line in program.entropies:
         draws = [draw for draw in program.draws.values() if draw.logits == logits]
-        wrong = next((draw for draw in draws if (draw.values is None) != categorical), None)
-        if wrong is not None:
+        if draws and all((draw.values is None) != categorical for draw in draws):
+            wrong = draws[0]
             told = "categorical" if categorical else "Bernoulli"
             raise ValueError(
                 f"hnca.entropy: gives at {line} that of {told} units, and the logits are those of draw {wrong.name!r}, "

@@ -11,11 +11,10 @@ class Names:
     def new(self, kind: str, wanted: str | None) -> str:
         """Returns the name wanted, or the kind with a number; with the next number where that is taken already."""
         stem = wanted or kind
-        count = self._counts.get(stem, 0)
-        name = stem if wanted and not count else f"{stem}_{count}"
+        name, count = wanted or f"{kind}_0", self._counts.get(stem, 0)
         while name in self._taken:
             count += 1
             name = f"{stem}_{count}"
-        self._counts[stem] = count + 1
+        self._counts[stem] = count
         self._taken.add(name)
         return name

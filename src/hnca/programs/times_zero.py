@@ -1,9 +1,10 @@
 """Draws that nothing is learned of, because the result reads them only times 0: a reward that is not marked."""
 
 import numpy as np
+from jax.extend.core import Literal
 
 from hnca._warning import warn
-from hnca.programs.equations import Draw, Program
+from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.inside import observes
 
 
@@ -34,11 +35,12 @@ def _read(program: Program, *, with_zeros: bool) -> set[int]:
         elif not read.isdisjoint(outputs):
             if not isinstance(step, Draw) and observes(step.original):
                 observed.update(inputs)
-            elif with_zeros or isinstance(step, Draw) or step.name != "mul" or not _has_zero(program, inputs):
+            elif with_zeros or isinstance(step, Draw) or not _is_times_zero(step):
                 read.update(inputs)
     return read | observed
 
 
-def _has_zero(program: Program, values: tuple[int, ...]) -> bool:
-    known = (program.known.get(value) for value in values)
-    return any(number is not None and number.size > 0 and not np.any(number) for number in known)
+def _is_times_zero(equation: Equation) -> bool:
+    """Returns whether an equation is a product with a 0 that is written there, and no index or sum that begins at 0."""
+    factors = (atom.val for atom in equation.original.invars if isinstance(atom, Literal))
+    return equation.name == "mul" and any(np.size(factor) > 0 and not np.any(factor) for factor in factors)
