@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sweeps import some_thorough
 
 import hnca
 
@@ -51,8 +52,8 @@ PROGRAMS = {"least used": (least_used, probability_of_uses), "a table": (masked_
 
 
 @pytest.mark.parametrize("unroll", [True, False])
-@pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE()], ids=["HNCA", "REINFORCE"])
-@pytest.mark.parametrize("away", [1e8, 2e9, -2e9])
+@pytest.mark.parametrize("estimator", some_thorough(["HNCA", "REINFORCE"], ["REINFORCE"]))
+@pytest.mark.parametrize("away", some_thorough([1e8, 2e9, -2e9], [1e8, -2e9]))
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_estimate_is_exact(name, away, estimator, unroll):
     program, probability = PROGRAMS[name]
@@ -67,7 +68,7 @@ def test_the_estimate_is_exact(name, away, estimator, unroll):
     step = hnca.grad(
         lambda s, one, weight: weight * program(s, one, away),
         in_axes=(None, 0, 0),
-        estimator=estimator,
+        estimator=getattr(hnca, estimator)(),
         unroll=unroll,
     )
     found = jax.jit(step)(scores, taken, jax.lax.stop_gradient(weights(scores)) * len(taken))

@@ -83,7 +83,7 @@ def test_runs_and_figures_say_so_and_go_on_only_with_the_same(tmp_path, monkeypa
     for other in ([], ["--validation-images", "9", "--training-images", "30"]):
         with pytest.raises(SystemExit):
             main([*command, *other, "--epochs", "2"])
-        assert "validation_images 10, now" in capsys.readouterr().err
+        assert "validation-images 10, now" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
