@@ -37,12 +37,13 @@ def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch 
     """Returns all numbers that differ by example and were known beforehand, side by side, for baselines to read."""
     ends = _ends(program, {*program.inputs, *program.constants})
     is_stored = GIVEN in ends or OBSERVED in ends
+    fixed = _fixed(program) if is_stored else {}
     numbers = []
     for number, array, mark in zip(program.inputs, flat.arrays, flat.mapped, strict=True):
         if not mark or jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == jnp.uint32:
             continue
         rows = jnp.reshape(jax.lax.stop_gradient(array), (array.shape[0], -1)).astype(dtype)
-        known = _known_beforehand(program, number) if is_stored else np.ones(program.avals[number].shape, bool)
+        known = _known_beforehand(program, number, fixed) if is_stored else np.ones(program.avals[number].shape, bool)
         if program.avals[number].shape == array.shape:  # The program is of the whole batch.
             known = np.asarray(known.all(axis=0))
         places = np.flatnonzero(known)
@@ -67,7 +68,7 @@ def _ends(program: Program, sources: set[int]) -> set[str]:
     return ends
 
 
-def _known_beforehand(program: Program, source: int) -> Bool[np.ndarray, "*shape"]:
+def _known_beforehand(program: Program, source: int, fixed: Mapping[int, np.ndarray]) -> Bool[np.ndarray, "*shape"]:
     """Returns the elements of a value that logits are made of, and that no draw is given.
 
     An array may hold an observation and what came of it side by side, so that elements are followed as long as they are
@@ -77,7 +78,6 @@ def _known_beforehand(program: Program, source: int) -> Bool[np.ndarray, "*shape
     shape = program.avals[source].shape
     places = {source: np.arange(int(np.prod(shape, dtype=int))).reshape(shape)}
     marked = {end: np.zeros(shape, bool) for end in (LOGITS, GIVEN, OBSERVED, _ALONE, _CALLED)}
-    fixed = _fixed(program)
 
     def mark(ends: Iterable[str], elements: np.ndarray) -> None:
         for end in ends:

@@ -60,10 +60,6 @@ OF_STATES = "_bernoulli_log_prob"
 """The name under which a program calls what comes next."""
 
 
-OF_UNITS = {"_bernoulli_entropy": False, "_categorical_entropy": True}
-"""The names under which a program calls what gives entropies, and whether of categorical units."""
-
-
 @jax.jit
 def _bernoulli_log_prob(logits: Array, state: Array) -> Array:
     return state * logits - jax.nn.softplus(logits)
@@ -121,6 +117,10 @@ def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Fl
     if not logits.ndim:
         raise ValueError("entropy: categorical=True, and logits is a scalar; expected an axis of the categories.")
     return _categorical_entropy(logits)
+
+
+OF_UNITS = {"_bernoulli_entropy": False, "_categorical_entropy": True}
+"""The names under which a program calls what comes next, and whether it is of categorical units."""
 
 
 @jax.jit
