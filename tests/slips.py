@@ -43,6 +43,23 @@ SLIPS = [
     (lambda: hnca.LearnedBaseline(learning_rate="a"), "LearnedBaseline: learning_rate='a'"),
     (lambda: hnca.grad(loss, argnums=1.0), "loss: argnums=1.0; expected the place"),
     (lambda: hnca.grad(loss, argnums=None), "loss: argnums=None; expected the place"),
+    (lambda: hnca.grad(loss, unroll=4), "loss: unroll=4; expected True or False"),
+    (lambda: hnca.grad(loss, has_aux="no"), "loss: has_aux='no'; expected True or False"),
+    (lambda: hnca.grad(loss, whole_batch=None), "loss: whole_batch=None; expected True or False"),
+    (lambda: hnca.credited(loss, stateful=1), "loss: stateful=1; expected True or False"),
+    (lambda: hnca.bernoulli(KEY, LOGITS, values="01"), "bernoulli: values='01'; expected two finite numbers"),
+    (lambda: hnca.bernoulli(KEY, LOGITS, values=1), "bernoulli: values=1; expected two finite numbers"),
+    (
+        lambda: hnca.grad(lambda p, key: jnp.sum(hnca.bernoulli(key, p, values=jnp.array([-1, 1]) * p[0])))(
+            LOGITS, KEY
+        ),
+        "bernoulli: values=.*; expected two finite numbers that are known when the program is traced",
+    ),
+    (lambda: hnca.grad(loss, whole_batch=True)(LOGITS, KEY), r"in_axes that say which .* such as \(None, None, 0\)"),
+    (
+        lambda: hnca.grad(loss, whole_batch=True, in_axes=(None, 0))(LOGITS, KEY),
+        "expected None for it: with whole_batch=True one key is for all examples",
+    ),
     (lambda: hnca.grad(loss, in_axes="batch")(LOGITS, KEY), "in_axes='batch'; expected None, a number"),
     (lambda: hnca.grad(loss, in_axes=(None, 0.0))(LOGITS, KEY), r"in_axes=\(None, 0.0\); expected None"),
     (lambda: hnca.entropy(jnp.arange(3)), "entropy: logits of dtype int32; expected floats"),

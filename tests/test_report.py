@@ -108,6 +108,7 @@ def test_pictures_are_in_the_page(tmp_path):
     ("arguments", "message"),
     [
         (["report", "{path}"], "holds no runs"),
+        (["report", "{path}/not-there"], "no such directory"),
         (
             ["bandit", "--estimators", "straight-through"],
             "straight-through: evaluates or differentiates",

@@ -76,6 +76,21 @@ class Estimator(eqx.Module):
         # What has no weight may be infinite: a log-probability of what cannot happen.
         return Combined(jnp.mean(weights * jnp.where(weights == 0, 0, values), axis=0), weights)
 
+    def unscaled(self) -> "Estimator":
+        """Returns the estimator without scales of the layers' own; of most it is itself.
+
+        For a program, where nothing says what of the derivative by a parameter is which draw's.
+        """
+        return self
+
+    def scale_of_all(self, state: PyTree) -> Float[Array, ""] | None:
+        """Returns what all of a program's gradient is multiplied with instead; None, as for most, for nothing.
+
+        Args:
+            state: before the call; None for the first.
+        """
+        return None
+
     def most_counterfactuals(self) -> int | None:
         """Returns how many an example and layer has evaluated where there is no closed form; None, as most, for all."""
         return None

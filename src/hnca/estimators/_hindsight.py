@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from hnca.estimators._base import Credits
 from hnca.estimators._counterfactuals import SomeEvaluated
 from hnca.estimators._downstream import over_logits
-from hnca.estimators._evidence import Evidence, evidence_of, sources
+from hnca.estimators._evidence import AtOnce, Evidence, evidence_of, sources
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, Role
 
@@ -38,11 +38,12 @@ def hindsight_credits(
     """
     values = objective.values(network, trace)
     credits = {}
+    at_once = AtOnce(network, objective, trace)
     for name, layer_roles in reached.items():
         credit = jnp.zeros_like(trace.logits[name])
         corrected = None if some is None else some.evidence(network, objective, trace, name, layer_roles)
         if corrected is None:
-            exact = evidence_of(network, objective, trace, name, sources(layer_roles))
+            exact = evidence_of(network, objective, trace, name, sources(layer_roles), at_once)
         for place, role in enumerate(layer_roles):
             value = sum((values[i] for i in role.members[1:]), values[role.members[0]])
             if role.opaque or role.mediators:

@@ -1,5 +1,6 @@
 """NVIL: REINFORCE with a learned, input-dependent baseline and a running scale, each layer with its own signal."""
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -42,10 +43,12 @@ class NVIL(Estimator):
     paper, of layers in a row, the layer below alone). The derivative of the objective by the layer's logits themselves
     (of an analytic entropy), which the direct part of the gradient has whole, is brought to the same scale by the
     credit, so that all of the layer's gradient has one; in the paper entropies are sampled, and nothing is direct.
+    In a program nothing says what of the derivative by a parameter is which draw's: there the whole gradient has one
+    scale, that of the draw with the largest `v`.
 
-    **Bias.** None in direction, layer by layer: `C`, `c` and `v` come from batches before (in the paper `c` and `v`
-    have seen this one). With `normalise` the layer's gradient is divided by a number of at least 1, a learning rate of
-    its own; without it, it is unbiased.
+    **Bias.** None in direction, layer by layer, and of a program as a whole: `C`, `c` and `v` come from batches before
+    (in the paper `c` and `v` have seen this one). With `normalise` the layer's gradient, or all of a program's, is
+    divided by a number of at least 1, a learning rate of its own; without it, it is unbiased.
     **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on what it sees.
     Learns from rewards that are observed once, too.
 
@@ -103,6 +106,14 @@ class NVIL(Estimator):
                 credits[name] -= (1 - scale).astype(value.dtype) * direct[name]
             new_state[name] = self._observed(signal, seen, observed, left)
         return credits, new_state
+
+    def unscaled(self) -> "NVIL":
+        return dataclasses.replace(self, normalise=False)
+
+    def scale_of_all(self, state: PyTree) -> Float[Array, ""] | None:
+        if not self.normalise or state is None:
+            return None
+        return jnp.min(jnp.stack([self._scale(signal) for signal in state.values()]))
 
     def _scale(self, signal: Signal) -> Float[Array, ""]:
         ones = jnp.ones_like(signal.variance)

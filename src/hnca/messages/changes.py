@@ -1,16 +1,17 @@
 """Sums in which nothing is known of a layer's units but by evaluating them anew: for all units, some, or by a guess."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int, Num, PyTree
 
 from hnca._precision import in_full_precision
 from hnca.messages.batching import at_a_time
 from hnca.network import Network, Trace
-from hnca.units import Bernoulli, Categorical
+from hnca.units import Bernoulli, Categorical, Layer
 
 Sum = Float[Array, "*batch"]
 
@@ -51,19 +52,43 @@ def contrast_of_all(changes: Changes, network: Network, trace: Trace, parent: st
     here = changes.of_values(values)
     if here.size == 0:
         return jnp.zeros_like(trace.logits[parent])  # of an empty batch, which cannot be divided into parts
-    count = above.alternatives
-    alternatives = above.alternative_values(trace.logits[parent].dtype)
+    further_on = other_values(above, values, trace.logits[parent].dtype)
+    evaluations = evaluations_of(above, values)
+    count = len(evaluations[0])
+    results = mapped(lambda e: changes.had_unit_been(e[0], further_on(*e)), evaluations, count, at_a_time(trace, count))
+    return contrast_of_results(here, results, above, values)
+
+
+def evaluations_of(
+    above: Layer, values: Num[Array, "*batch units"]
+) -> tuple[Int[Array, " count"], Int[Array, " count"]]:
+    """Returns which unit is changed in each evaluation, and to the how-manieth value after the one it has taken.
+
+    Args:
+        above: of what family the units are.
+        values: what they have taken.
+    """
+    units, further = values.shape[-1], above.alternatives - 1
+    return jnp.repeat(jnp.arange(units), further), jnp.tile(jnp.arange(1, further + 1), units)
+
+
+def other_values(
+    above: Layer, values: Num[Array, "*batch units"], dtype: DTypeLike
+) -> Callable[[Int[Array, ""], Int[Array, ""]], Num[Array, "*batch"]]:
+    """Returns the function from such an evaluation to the unit's value in each example, the first after the last."""
+    alternatives = above.alternative_values(dtype)
     taken = above.index(values).astype(jnp.result_type(int))
+    return lambda unit, step: alternatives[(taken[..., unit] + step) % above.alternatives]
 
-    def further_on(unit_and_step: tuple[Array, Array]) -> Float[Array, "*batch"]:
-        unit, step = unit_and_step
-        return changes.had_unit_been(unit, alternatives[(taken[..., unit] + step) % count])
 
-    steps = jnp.tile(jnp.arange(1, count), above.units)
-    evaluations = jnp.repeat(jnp.arange(above.units), count - 1), steps
-    results = _mapped(further_on, evaluations, at_a_time(trace, len(steps)))
-    others = jnp.moveaxis(results.reshape(above.units, count - 1, *trace.batch_shape), (0, 1), (-2, -1))
+def contrast_of_results(
+    here: Sum, results: Float[Array, " count *batch"], above: Layer, values: Num[Array, "*batch units"]
+) -> Float[Array, "*logits"]:
+    """Returns the contrast of a sum, given what it is and what it would be in each of `evaluations_of` the units."""
+    count = above.alternatives
+    others = jnp.moveaxis(results.reshape(values.shape[-1], count - 1, *here.shape), (0, 1), (-2, -1))
     by_step = jnp.concatenate([jnp.broadcast_to(here[..., None, None], (*others.shape[:-1], 1)), others], axis=-1)
+    taken = above.index(values).astype(jnp.result_type(int))
     steps_to = (over_units(jnp.arange(count), values) - taken[..., None]) % count
     return above.contrast(jnp.take_along_axis(by_step, steps_to, axis=-1), values)
 
@@ -98,7 +123,7 @@ def changes_at(
         taken = of_own_unit(above.index(values), unit).astype(step.dtype)
         return changes.had_own_unit_been(unit, alternatives[(taken + step) % above.alternatives])
 
-    return _mapped(further_on, (units, steps), at_a_time(trace, len(units))) - here[None]
+    return mapped(further_on, (units, steps), len(units), at_a_time(trace, len(units))) - here[None]
 
 
 @in_full_precision
@@ -126,11 +151,18 @@ def slopes(changes: Changes, network: Network, trace: Trace, parent: str) -> Flo
     return jnp.where(jnp.isfinite(found), found, 0)
 
 
-def _mapped(
-    function: Callable[[tuple[Array, Array]], Sum], evaluations: tuple[Array, Array], together: int
+def mapped(
+    function: Callable[[Any], Sum], evaluations: PyTree[Array], count: int, together: int
 ) -> Float[Array, " count *batch"]:
-    """Returns the results for all evaluations, so many at a time; of all at once no loop is made, which compiles."""
-    if together >= len(evaluations[0]):
+    """Returns the results for all evaluations, so many at a time; of all at once no loop is made, which compiles.
+
+    Args:
+        function: of one evaluation.
+        evaluations: arrays with an axis of all evaluations in front.
+        count: how many there are.
+        together: how many are held together.
+    """
+    if together >= count:
         return jax.vmap(function)(evaluations)
     return jax.lax.map(function, evaluations, batch_size=together)
 

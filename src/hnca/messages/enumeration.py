@@ -34,12 +34,19 @@ def enumerated_contrast(
 
 def enumerated_changes(layer: Layer, quantity: Quantity, network: Network, trace: Trace, parent: str) -> Changes:
     """Returns the changes of that sum; arguments as for `enumerated_contrast`."""
+    return changes_by_enumeration(total_of(layer, quantity, network, trace), trace, parent)
+
+
+def total_of(
+    layer: Layer, quantity: Quantity, network: Network, trace: Trace
+) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]]:
+    """Returns that sum as a function of the values of the layer's parents; arguments as for `enumerated_contrast`."""
 
     def total(values: Mapping[str, Array]) -> Float[Array, "*batch"]:
         features = tuple(network.features(values, name) for name in layer.conditional.parents)
         return jnp.sum(quantity(layer.logits(features, trace.batch_shape)), axis=-1)
 
-    return changes_by_enumeration(total, trace, parent)
+    return total
 
 
 @in_full_precision

@@ -1,7 +1,7 @@
 """A component: one term of an objective."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -50,6 +50,13 @@ class Component(eqx.Module):
     def changes(self, network: Network, trace: Trace, layer: str) -> Changes:
         """Returns how the value changes with the units of a layer for which it `is_reevaluated`."""
         raise NotImplementedError(f"{self}: is not evaluated anew for {layer!r}.")
+
+    def at_once(self, network: Network, trace: Trace) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]] | None:
+        """Returns the value as a function of the trace's values, where contrasts are best found for all layers at once.
+
+        Of those for which it `is_reevaluated`. None where each layer's is found by itself.
+        """
+        return None
 
     def check(self, network: Network, trace: Trace) -> None:
         """Raises a ValueError where the component does not fit the network or the trace; asked once an estimate.

@@ -32,7 +32,9 @@ class Flat(NamedTuple):
     rebuild: Callable[[Sequence[Array]], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: InAxes) -> Flat:
+def flatten(
+    owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: InAxes, *, whole_batch: bool = False
+) -> Flat:
     """Returns the arguments as arrays.
 
     Python's and numpy's numbers stay what they are, as under `jax.grad`: a flag can be asked with `if`, a count given
@@ -43,6 +45,7 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
         arguments: positional.
         keywords: by keyword; none of them has a batch axis.
         in_axes: as `jax.vmap` takes them: a number, None, or one of these (or a pytree of them) an argument.
+        whole_batch: whether the function is of the whole batch, and draws with one key.
 
     Raises:
         ValueError: for as many axes as there are no arguments, batch axes that differ in size, or arrays that vary over
@@ -65,7 +68,7 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
         if axis is not None and not -array.ndim <= axis < array.ndim:
             raise ValueError(
                 f"{owner}: in_axes has {axis} for {name}, of shape {array.shape}, which has no such axis; expected "
-                f"{_cure_of(array)}."
+                f"{_cure_of(array, whole_batch)}."
             )
     arrays = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(arrays, array_axes, strict=True)]
     sizes = {array.shape[0]: n for array, axis, n in zip(arrays, array_axes, names, strict=True) if axis is not None}
@@ -83,9 +86,11 @@ def flatten(owner: str, arguments: tuple[Any, ...], keywords: dict[str, Any], in
     return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
 
 
-def _cure_of(array: Array) -> str:
+def _cure_of(array: Array, whole_batch: bool) -> str:
     """Returns what to give, or to say, of an array without the axis that in_axes says it has."""
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        if whole_batch:
+            return "None for it: with whole_batch=True one key is for all examples"
         return "one key an example, such as jax.random.split(key, batch)"
     return "None for what all examples share; of a list, jnp.stack(...) in its place"
 

@@ -1,6 +1,6 @@
 """A program's terms as components of an objective."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -14,6 +14,7 @@ from hnca.objectives._base import listed
 from hnca.programs.equations import Program
 from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
+from hnca.programs.side_by_side import is_cheap_at_once
 from hnca.programs.splitting import Term, is_linear_in, weighed
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical
@@ -129,6 +130,12 @@ class TermComponent(Component):
         features, dtype = network.layers[layer].features, jax.eval_shape(hidden, trace[layer]).dtype
         rows = flat_rows(first, self.surroundings, self._draw(layer), features, dtype)
         return changes_by_rows(hidden, after, rows, network, trace, layer)
+
+    def at_once(self, network: Network, trace: Trace) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]] | None:
+        if self.first is not None or not is_cheap_at_once(self.part):
+            return None
+        program, draws = self.part.program, self.part.draws
+        return lambda values: self._over_batch(trace.batch_shape, states_of(program, network, values, draws))
 
     def _draw(self, layer: str) -> int:
         return next(d for d in self.part.draws if self.part.program.draws[d].name == layer)

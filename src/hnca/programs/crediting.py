@@ -20,6 +20,7 @@ from hnca.programs.lost_changes import Watched
 from hnca.programs.model import layer_logits, model_of
 from hnca.programs.passes import Pass, can_be_taken, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
+from hnca.programs.probabilities import warn_of_probabilities
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.tracing import trace_program
 
@@ -87,12 +88,16 @@ def compile_call(
     examples = [shape_of(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
     program, structure = traced(owner, function, flat, examples, has_aux)
     mapped = [number for number, mark in zip(program.inputs, flat.mapped, strict=True) if mark]
-    warn_of_draws_by_jax(program, flat)
+    warn_of_slips(program, flat)
     return Compiled(Plan(program, mapped), flat, structure)
 
 
-def warn_of_draws_by_jax(program: Program, flat: Flat) -> None:
-    """Warns of draws of `jax.random` that depend on what all examples share, and so may be learned."""
+def warn_of_slips(program: Program, flat: Flat) -> None:
+    """Warns of draws of `jax.random` that depend on what all examples share, so may be learned, and of probabilities.
+
+    The latter where a draw takes them for its logits.
+    """
+    warn_of_probabilities(program)
     shared = [
         number
         for number, mark in zip(program.inputs, flat.mapped, strict=True)
@@ -171,17 +176,26 @@ def credited_call(
     most = most_of(estimator, plan)
     example = seen(plan.program, flat, plan.dtype)
     model = model_of(plan, held(run), marks, example, flat.batch_shape, most)
-    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
-    credits, state = held((found.credits, found.state))
+    found = estimator.unscaled().attribute(model.network, model.objective, model.trace, key=key, state=state)
+    credits, after = held((found.credits, found.state))
     if found.passes is None:
         value = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
     else:
         _require_whole_values(estimator, plan, found.trace)
         value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
+    value = with_gradient_scaled(value, estimator.scale_of_all(state))
     value *= one_if_possible(plan.program, run.logits, run.values).astype(value.dtype)
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)
     aux = compiled.structure.unflatten([value, *outputs[1:]])[1]
-    return with_derivative_of_its_kind(value), Credited(held(aux), state)
+    return with_derivative_of_its_kind(value), Credited(held(aux), after)
+
+
+def with_gradient_scaled(value: Float[Array, ""], scale: Float[Array, ""] | None) -> Float[Array, ""]:
+    """Returns the value as it is, with its derivative multiplied by a number; None for 1."""
+    if scale is None:
+        return value
+    fixed = jax.lax.stop_gradient(value)
+    return fixed + jax.lax.stop_gradient(scale).astype(value.dtype) * (value - fixed)
 
 
 def one_if_possible(program: Program, logits: Mapping[int, Array], values: Mapping[int, Array]) -> Float[Array, ""]:

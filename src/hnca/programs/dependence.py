@@ -26,7 +26,13 @@ def depends_on(
         if isinstance(step, Draw):
             if through_draws and not found.isdisjoint((step.key, step.logits, step.given)):
                 found.add(step.output)
-        elif step.name not in not_through and not found.isdisjoint(step.inputs):
+        elif step.name in not_through or found.isdisjoint(step.inputs):
+            continue
+        elif isinstance(step, Loop) and step.length:
+            inside = inputs_that_depend(step, found, through_draws=through_draws, not_through=not_through)
+            after = depends_on(step.body, inside, through_draws=through_draws, not_through=not_through)
+            found.update(o for o, value in zip(step.outputs, step.body.outputs, strict=True) if value in after)
+        else:
             found.update(step.outputs)
     return found
 
@@ -42,8 +48,23 @@ def inputs_that_depend(
         through_draws: as for `depends_on`.
         not_through: likewise.
     """
+    changing = {inner for inner, given in zip(loop.body.inputs, loop.inputs, strict=True) if given in outside}
+    return inputs_that_change(loop, changing, through_draws=through_draws, not_through=not_through)
+
+
+def inputs_that_change(
+    loop: Loop, first: set[int], *, through_draws: bool, not_through: Container[str] = ()
+) -> set[int]:
+    """Returns the inputs of a loop's steps that change with some of them, in this step or a later one.
+
+    Args:
+        loop: the loop.
+        first: those.
+        through_draws: as for `depends_on`.
+        not_through: likewise.
+    """
     body, (begun, ended) = loop.body, loop.places
-    changing = {inner for inner, given in zip(body.inputs, loop.inputs, strict=True) if given in outside}
+    changing = set(first)
     while True:
         found = depends_on(body, changing, through_draws=through_draws, not_through=not_through)
         carried = zip(body.inputs[begun:ended], body.outputs, strict=False)

@@ -54,9 +54,7 @@ def bernoulli(
         ValueError: for logits that are no floats, a key that is none or more than one, or `values` that are not two
             finite numbers in ascending order; under plain `jax.grad`.
     """
-    with jax.ensure_compile_time_eval():
-        checked = Bernoulli(Free(1), values).values
-    return _draw("bernoulli", key, logits, checked, name, given)
+    return _draw("bernoulli", key, logits, _checked_values(values), name, given)
 
 
 def categorical(
@@ -96,6 +94,21 @@ def categorical(
             "(for two-valued units there is hnca.bernoulli)."
         )
     return _draw("categorical", key, logits, None, name, given)
+
+
+def _checked_values(values: Sequence[int | float]) -> tuple[float, ...]:
+    """Returns the two values as numbers."""
+    try:
+        with jax.ensure_compile_time_eval():
+            numbers = None if isinstance(values, str | bytes) else tuple(float(value) for value in values)
+    except (TypeError, ValueError):  # a tracer, of which there is no number yet, is a TypeError
+        numbers = None
+    if numbers is None:
+        raise ValueError(
+            f"bernoulli: values={values!r}; expected two finite numbers that are known when the program is traced, the "
+            "lower first, such as (0, 1), and no JAX array."
+        )
+    return Bernoulli(Free(1), numbers).values
 
 
 def family_of(values: tuple[float, ...] | None, categories: int) -> Layer:

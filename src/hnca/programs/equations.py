@@ -54,7 +54,8 @@ class Equation:
     def apply_to_numbers(self, values: Sequence[ArrayLike]) -> list[Array]:
         """As `apply`, of numbers known beforehand, which need no derivative: JAX computes no call with one then."""
         if self.name not in primitives.CALLS:
-            return self.apply(values)
+            # One that does nothing, such as stop_gradient, would hand numpy's on.
+            return self.apply([jnp.asarray(value) for value in values])
         return list(jaxpr_as_fun(self.params[primitives.CUSTOM_DERIVATIVES[self.name]])(*values))
 
     def inner(self) -> Jaxpr:

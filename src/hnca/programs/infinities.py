@@ -55,7 +55,8 @@ def finite_logits(array: Array, categories: int | None = None) -> Array:
         away = jnp.isfinite(top) & (jnp.abs(top) > largest / 2)
         array = (rows - jnp.where(away, top, 0)).reshape(array.shape)
     # What is cut off is as large, and has its derivative all the same: a score to which the mask was added.
-    kept = jnp.where(jnp.isfinite(array), array - jax.lax.stop_gradient(array), 0)
+    bounded = jnp.where(jnp.isfinite(array), array, 0)
+    kept = bounded - jax.lax.stop_gradient(bounded)
     return jnp.where(jnp.abs(array) > largest, jnp.sign(array) * largest + kept, array)
 
 

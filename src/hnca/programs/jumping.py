@@ -43,8 +43,9 @@ def warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
 def _where(part: Part, holds: Callable[[Part, Equation], bool]) -> str | None:
     """Returns the line of an equation of several units of which something holds; what one unit decides is looked up."""
     for equation in part.equations:
-        kinds = [kind for output in equation.outputs for kind in part.kinds.get(output, {}).values()]
-        if NONLINEAR in kinds and holds(part, equation):
+        kinds = [part.kinds.get(output, {}) for output in equation.outputs]
+        of_several = any(NONLINEAR in by_draw.values() or len(by_draw) > 1 for by_draw in kinds)
+        if of_several and holds(part, equation):
             return equation.line
     return None
 

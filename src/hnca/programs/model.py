@@ -24,9 +24,10 @@ from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical, Conditional, Layer
 
 
-def layer_values(plan: Plan, draw: int, values: Array, batch_shape: tuple[int, ...]) -> Array:
-    """Returns a draw's values as a layer's, `[*batch, units]`."""
-    return jnp.reshape(values, (*batch_shape, plan.program.draws[draw].units))
+def layer_values(plan: Plan, draw: int, values: Array, batched: Any, batch_shape: tuple[int, ...]) -> Array:
+    """Returns a draw's values as a layer's, `[*batch, units]`; what all examples are given alike, for each of them."""
+    units = plan.program.draws[draw].units
+    return jnp.broadcast_to(jnp.reshape(values, (*(batch_shape if batched else ()), units)), (*batch_shape, units))
 
 
 def layer_logits(plan: Plan, draw: int, logits: Array, batched: Any, batch_shape: tuple[int, ...]) -> Array:
@@ -103,7 +104,7 @@ def model_of(
         around = without_masks(lowering.part, saved) if lowering.way == DENSE else saved
         layer = _layer(draw, conditional_of(lowering, around, features, batch_shape, affordable))
         layers[draw.name] = layer
-        values[draw.name] = layer_values(plan, output, run.values[output], batch_shape)
+        values[draw.name] = layer_values(plan, output, run.values[output], marks.values[output], batch_shape)
         if draw.values is not None:
             values[draw.name] = values[draw.name].astype(plan.dtype)
         logits[draw.name] = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)

@@ -148,19 +148,25 @@ class Part:
 
     @property
     def _other_values(self) -> int:
-        draws = [self.program.draws[draw] for draw in self.draws]
-        return sum(draw.units * (draw.categories - 1) for draw in draws)
+        return sum(map(self.other_values_of, self.draws))
+
+    def other_values_of(self, draw: int) -> int:
+        """Returns how many other values all units of a draw have."""
+        found = self.program.draws[draw]
+        return found.units * (found.categories - 1)
 
     @property
     def operations(self) -> int:
         """About how many numbers it adds up or multiplies when it is evaluated once."""
-        total = 0
-        for equation in self.equations:
-            sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
-            total += max(sizes)
-            if equation.name in primitives.BILINEAR and equation.name != "mul":
-                # The sizes are of m k, k n and m n numbers, with b in front.
-                total += math.isqrt(math.prod(sizes))
+        return sum(self.operations_of(equation) for equation in self.equations)
+
+    def operations_of(self, equation: Equation) -> int:
+        """Returns the same of one of its equations."""
+        sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
+        total = max(sizes)
+        if equation.name in primitives.BILINEAR and equation.name != "mul":
+            # The sizes are of m k, k n and m n numbers, with b in front.
+            total += math.isqrt(math.prod(sizes))
         return total
 
     @cached_property

@@ -16,6 +16,7 @@ class Replay(Conditional):
         surroundings: what else the part reads.
         function: from the arrays of one example and the features of every parent to `[out_features]`.
         affordable: whether running it again for every other value of its parents' units is not too dear.
+        cheap_at_once: whether that is better done for the units of all parents side by side.
     """
 
     surroundings: Surroundings
@@ -24,6 +25,7 @@ class Replay(Conditional):
     parent_sizes: tuple[int, ...] = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
     affordable: bool = eqx.field(static=True)
+    cheap_at_once: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -33,15 +35,20 @@ class Replay(Conditional):
         parent_sizes: tuple[int, ...],
         out_features: int,
         affordable: bool,
+        cheap_at_once: bool = False,
     ):
         """Args: see the class; `parent_sizes` are the parents' features, `out_features` how many logits there are."""
         self.surroundings, self.function = surroundings, function
         self.parents, self.parent_sizes, self.out_features = parents, parent_sizes, out_features
-        self.affordable = affordable
+        self.affordable, self.cheap_at_once = affordable, cheap_at_once
 
     @property
     def has_messages(self) -> bool:
         return self.affordable
+
+    @property
+    def at_once(self) -> bool:
+        return self.cheap_at_once
 
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]

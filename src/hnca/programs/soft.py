@@ -126,7 +126,7 @@ def at_state(table: Table, states: Mapping[int, Array], infinite: bool) -> Array
     # 1 or -1 at a corner that is infinite, less in between.
     signs = jnp.where(jnp.isinf(entries), jnp.sign(entries), jnp.zeros((), entries.dtype))
     sign = jax.lax.stop_gradient(_interpolated(Table(table.draw, table.index, signs), states))
-    return jnp.where(jnp.abs(sign) == 1, interpolated + sign * jnp.inf, interpolated)
+    return interpolated + jnp.where(sign == 1, jnp.inf, jnp.where(sign == -1, -jnp.inf, 0.0)).astype(sign.dtype)
 
 
 def _interpolated(table: Table, states: Mapping[int, Array]) -> Array:
@@ -153,7 +153,7 @@ def _weighted(weight: Array, entry: Array) -> Array:
 
     Its derivative by the weight is the entry.
     """
-    return jnp.where(weight == 0, jnp.zeros((), entry.dtype), weight * entry)
+    return weight * jnp.where(weight == 0, jnp.zeros((), entry.dtype), entry)
 
 
 @_weighted.defjvp

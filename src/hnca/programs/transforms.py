@@ -63,6 +63,7 @@ def credited(
         ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
             it (see `docs/programs.md`); the message gives the line. If the derivative is differentiated once more.
     """
+    _require_flags(_name(function), has_aux=has_aux, stateful=stateful, whole_batch=whole_batch, unroll=unroll)
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
         raise ValueError(f"{_name(function)}: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
@@ -246,6 +247,13 @@ def _warn_of_forgotten_state(estimator: Estimator) -> None:
             f"hnca: {name}'s baseline learns from call to call, and its state is lost after each: the gradient is as "
             "if it had none. Give stateful=True, and every call the estimator_state that the last one returned."
         )
+
+
+def _require_flags(owner: str, **flags: object) -> None:
+    """Raises a ValueError for something else than True or False: `unroll` is no number of steps, as for a scan."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise ValueError(f"{owner}: {name}={flag!r}; expected True or False.")
 
 
 def _require_one_key(owner: str, key: Any) -> None:

@@ -19,7 +19,8 @@ from hnca.programs.crediting import (
     one_if_possible,
     shape_of,
     traced,
-    warn_of_draws_by_jax,
+    warn_of_slips,
+    with_gradient_scaled,
 )
 from hnca.programs.equations import Program, read
 from hnca.programs.infinities import finite_logits
@@ -62,16 +63,17 @@ def compile_whole(
         ValueError: as for `hnca.value_and_grad`; for no batch axis, a batch of one, an axis that is not the first, or a
             function that is not known to keep the examples apart.
     """
-    flat = flatten(owner, arguments, keywords, in_axes)
+    flat = flatten(owner, arguments, keywords, in_axes, whole_batch=True)
     if not flat.batch_shape or flat.batch_shape[0] < 2:
         raise ValueError(
-            f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples."
+            f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected a batch of at least two examples, and "
+            "in_axes that say which arguments hold it, such as (None, None, 0) for parameters, one key and the data."
         )
     if flat.moved:
         raise ValueError(f"{owner}: whole_batch=True and in_axes={in_axes!r}; expected the batch as the first axis, 0.")
     (size,) = flat.batch_shape
     program, structure = traced(owner, function, flat, [shape_of(a, 0) for a in flat.arrays], has_aux)
-    warn_of_draws_by_jax(program, flat)
+    warn_of_slips(program, flat)
 
     def trace_one() -> Program:
         ones = [
@@ -95,13 +97,13 @@ def credited_whole(
     program, one = whole.program, whole.one
     run = execute(program, whole.flat.arrays)
     model = model_of_examples(whole, run, most_of(estimator, whole.plan))
-    found = estimator.attribute(model.network, model.objective, model.trace, key=key, state=state)
+    found = estimator.unscaled().attribute(model.network, model.objective, model.trace, key=key, state=state)
     if found.passes is not None:
         raise ValueError(
             f"{type(estimator).__name__}: makes several passes of each example, and the function is of a whole batch; "
             "write it for one example and give in_axes, without whole_batch."
         )
-    credits, state = held((found.credits, found.state))
+    credits, after = held((found.credits, found.state))
     outputs = [read(program, run.held, atom) for atom in program.outputs]
     total = jnp.asarray(outputs[0])
     total *= one_if_possible(program, run.logits, run.values).astype(total.dtype)
@@ -111,8 +113,9 @@ def credited_whole(
         logits = finite_logits(logits, program.draws[output].row)
         product = jnp.sum(credit * logits) / jnp.asarray(len(logits), logits.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
+    total = with_gradient_scaled(total, estimator.scale_of_all(state))
     aux = whole.structure.unflatten([total, *outputs[1:]])[1]
-    return with_derivative_of_its_kind(total), Credited(held(aux), state)
+    return with_derivative_of_its_kind(total), Credited(held(aux), after)
 
 
 def model_of_examples(whole: Whole, run: Execution, most: int | None) -> Model:

@@ -37,6 +37,11 @@ class Conditional(eqx.Module):
         return True
 
     @property
+    def at_once(self) -> bool:
+        """Whether its messages to all parents are better evaluated side by side than those to one after the other."""
+        return False
+
+    @property
     def reads_one_unit(self) -> bool:
         """Whether each unit of the layer reads at most one unit of each parent, and `logits_by_unit` is there."""
         return False

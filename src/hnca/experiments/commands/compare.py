@@ -62,15 +62,18 @@ def compare(settings: CompareSettings, console: Console) -> None:
     console.print(f"{device_line()}; {batches} of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Compared] = []
     for networks in depths:
-        instruments = _instruments(networks.experiment, networks.shape, settings, images)
-        for epoch, modules in networks.trained:
-            costs = _costs(networks.experiment, modules[0], settings, images)
-            for seed, trained in enumerate(modules):
-                for number in range(settings.batches):
-                    subject = Subject(settings.experiment, networks.shape.layers, epoch, "", seed, number)
-                    rows += _rows(subject, trained, settings, images, instruments, costs)
-                    _write(settings, rows)
-            console.print(terminal_table(averaged_tables(rows)[-1]))
+        layers = networks.shape.layers
+        with console.status(f"{layers} layers: timing updates") as status:
+            instruments = _instruments(networks.experiment, networks.shape, settings, images)
+            for epoch, modules in networks.trained:
+                costs = _costs(networks.experiment, modules[0], settings, images)
+                for seed, trained in enumerate(modules):
+                    for number in range(settings.batches):
+                        status.update(f"{layers} layers, epoch {epoch}, seed {seed}, batch {number}: measuring")
+                        subject = Subject(settings.experiment, layers, epoch, "", seed, number)
+                        rows += _rows(subject, trained, settings, images, instruments, costs)
+                        _write(settings, rows)
+                console.print(terminal_table(averaged_tables(rows)[-1]))
     written = (
         settings.out / "comparison.json",
         settings.out / "comparison.md",

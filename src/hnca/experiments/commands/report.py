@@ -41,6 +41,8 @@ def write_report(settings: ReportSettings, console: Console) -> None:
         SettingsError: if there are no runs, or one cannot be read, or the page cannot be written.
     """
     path = settings.directory / "report.html" if settings.out is None else settings.out
+    if not settings.directory.is_dir():
+        raise SettingsError(f"{settings.directory}: no such directory; expected what a command was given as --out")
     with refused(settings.directory):
         runs = _in_order(stored_runs(settings.directory))
         rows = _whole(read_rows(settings.directory, list(runs)))

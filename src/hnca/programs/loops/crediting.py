@@ -15,7 +15,7 @@ from hnca.estimators._centring import centred, unless_lost
 from hnca.estimators._requirements import require_state
 from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
-from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_draws_by_jax
+from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_slips
 from hnca.programs.dependence import require_tied
 from hnca.programs.equations import Program, read
 from hnca.programs.infinities import finite_logits
@@ -50,7 +50,7 @@ def compile_loops(
     examples = [shape_of(a, 1 if m else 0) for a, m in zip(flat.arrays, flat.mapped, strict=True)]
     program, structure = traced(owner, function, flat, examples, has_aux, unroll=False)
     require_fresh_keys(program, [n for n, mark in zip(program.inputs, flat.mapped, strict=True) if mark])
-    warn_of_draws_by_jax(program, flat)
+    warn_of_slips(program, flat)
     terms, sites = terms_of(program), sites_of(program)
     if not terms.leaves:
         raise depends_on_none(place.draw.name for place in sites.values())

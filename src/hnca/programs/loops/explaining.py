@@ -12,14 +12,20 @@ from hnca.programs.loop import Loop
 from hnca.programs.loops.compiled import Looped
 from hnca.programs.loops.crediting import check_observed
 from hnca.programs.loops.credits import evaluations
-from hnca.programs.loops.reach import FROM_HERE, FROM_NEXT, NEVER, WHOLE
+from hnca.programs.loops.reach import FROM_HERE, FROM_NEXT, HERE, NEVER, WHOLE
 from hnca.programs.loops.running import Site
 from hnca.programs.loops.terms import Leaf
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
 
 _Sites = frozenset[Site]
 _NOWHERE: _Sites = frozenset()
-_CELLS = {NEVER: "-", WHOLE: "whole", FROM_HERE: "from its step on", FROM_NEXT: "from the next step on"}
+_CELLS = {
+    NEVER: "-",
+    WHOLE: "whole",
+    HERE: "its own step",
+    FROM_HERE: "from its step on",
+    FROM_NEXT: "from the next step on",
+}
 
 
 def explain_loops(looped: Looped, estimator: Estimator) -> Explanation:

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.programs.dependence import depends_on
+from hnca.programs.dependence import depends_on, inputs_that_change
 from hnca.programs.equations import Draw, Program
 from hnca.programs.loop import Loop, loops_of
 from hnca.programs.loops.running import Site
 from hnca.programs.loops.terms import Leaf, Terms
 
-NEVER, WHOLE, FROM_HERE, FROM_NEXT = "never", "whole", "from here", "from next"
-"""How a draw reaches a term: not; as a whole; in its own step of their loop and all later ones; in later ones alone."""
+NEVER, WHOLE, HERE, FROM_HERE, FROM_NEXT = "never", "whole", "here", "from here", "from next"
+"""How a draw reaches a term: not; as a whole; in its own step of their loop; there and in all later ones; in those."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Reach:
         for way, term in zip(self.ways[site], terms, strict=True):
             if way == NEVER:
                 continue
-            if way == WHOLE:
-                total += jnp.sum(term)
+            if way in (WHOLE, HERE):
+                total = total + (jnp.sum(term) if way == WHOLE else term)
                 continue
             later = jnp.cumsum(jnp.flip(term))
             total = total + jnp.flip(later if way == FROM_HERE else _without_the_last(later))
@@ -53,8 +53,8 @@ class Reach:
         total = jnp.zeros_like(term)
         for site, said in by_site.items():
             way = self.ways[site][leaf]
-            if way == WHOLE:
-                total += jnp.sum(said)
+            if way in (WHOLE, HERE):
+                total += jnp.sum(said) if way == WHOLE else said
             elif way != NEVER:
                 sofar = jnp.cumsum(said)
                 total += sofar if way == FROM_HERE else _without_the_last(sofar)
@@ -72,8 +72,12 @@ def reach_of(program: Program, terms: Terms) -> Reach:
     for site in sites_of(program):
         first = site[0]
         loop = next((loop for loop in loops_of(program) if loop.outputs[0] == first), None)
-        after = depends_on(program, {first} if loop is None else {*loop.outputs}, through_draws=True)
-        ways[site] = tuple(_way(program, loop, site, leaf, after) for leaf in terms.leaves)
+        if loop is None:
+            after = depends_on(program, {first}, through_draws=True)
+            ways[site] = tuple(WHOLE if leaf.value in after else NEVER for leaf in terms.leaves)
+        else:
+            changed = _changed_by(program, loop, site)
+            ways[site] = tuple(_way(loop, leaf, changed) for leaf in terms.leaves)
     return Reach(ways)
 
 
@@ -109,15 +113,40 @@ def sites_of(program: Program) -> dict[Site, Place]:
     return found
 
 
-def _way(program: Program, loop: Loop | None, site: Site, leaf: Leaf, after: set[int]) -> str:
-    if leaf.value not in after:
+class _Changed(NamedTuple):
+    """What a draw in a loop can change of a program.
+
+    Attributes:
+        values: everything.
+        here: what comes of the rows that it changes in its own step.
+        later: what comes of the rows that it changes in later steps, by what is carried.
+    """
+
+    values: set[int]
+    here: set[int]
+    later: set[int]
+
+
+def _changed_by(program: Program, loop: Loop, site: Site) -> _Changed:
+    body, (begun, ended) = loop.body, loop.places
+    root = next((e.outputs for e in loops_of(body) if e.outputs[0] == site[1]), (site[1],))
+    within = depends_on(body, {*root}, through_draws=True)
+    carried = zip(body.inputs[begun:ended], body.outputs, strict=False)
+    then = inputs_that_change(loop, {start for start, end in carried if end in within}, through_draws=True)
+    after = depends_on(body, then, through_draws=True)
+    made = list(zip(loop.outputs, body.outputs, strict=True))
+    ends, rows = made[: loop.places.carried], made[loop.places.carried :]
+    here, later = ({row for row, value in rows if value in found} for found in (within, after))
+    changed = {end for end, value in ends if value in within | after} | here | later
+    values, of_here, of_later = (depends_on(program, found, through_draws=True) for found in (changed, here, later))
+    return _Changed(values, of_here, of_later)
+
+
+def _way(loop: Loop, leaf: Leaf, changed: _Changed) -> str:
+    if leaf.value not in changed.values:
         return NEVER
-    if loop is None or leaf.loop is not loop:
+    if leaf.loop is not loop:
         return WHOLE
-    # Within a step, what does not come after the draw is changed from the next one on.
-    root = next((e.outputs for e in loops_of(loop.body) if e.outputs[0] == site[1]), (site[1],))
-    within = depends_on(loop.body, {*root}, through_draws=True)
-    rows = loop.outputs[loop.places.carried :]
-    of_step = loop.body.outputs[loop.places.carried :]
-    changed = {row for row, value in zip(rows, of_step, strict=True) if value in within}
-    return FROM_HERE if leaf.value in depends_on(program, changed, through_draws=True) else FROM_NEXT
+    if leaf.value not in changed.later:
+        return HERE
+    return FROM_HERE if leaf.value in changed.here else FROM_NEXT
