@@ -21,6 +21,10 @@ def total(values):
     return jnp.sum(hnca.entropy(values, categorical=True))
 
 
+def rows(w):
+    return jnp.stack([w, -w])
+
+
 def of_a_step(logits, key):
     return logits + choice(logits, key) + hnca.entropy(logits)[0], None
 
@@ -30,6 +34,20 @@ ENTROPIES = {
     "after it": (lambda w: choice(w) - jnp.sum(hnca.entropy(w)), "Bernoulli .*categorical=True"),
     "of units": (lambda w: jnp.sum(hnca.bernoulli(KEY, w, name="action")) + total(w), "categorical=False"),
     "in a function": (lambda w: jax.jit(lambda v: choice(v) + hnca.entropy(v)[0])(w), "Bernoulli"),
+    "of a policy that is evaluated again": (
+        lambda w: choice(jnp.tanh(w * 2)) + hnca.entropy(jnp.tanh(w * 2))[0],
+        "Bernoulli",
+    ),
+    "an activation that is": (lambda w: choice(jax.nn.relu(w)) + hnca.entropy(jax.nn.relu(w))[0], "Bernoulli"),
+    "normalised": (lambda w: choice(w) + hnca.entropy(jax.nn.log_softmax(w))[0], "Bernoulli"),
+    "of one row": (
+        lambda w: jnp.sum(w[hnca.categorical(KEY, rows(w), name="action")]) + hnca.entropy(rows(w)[1])[0],
+        "Bernoulli",
+    ),
+    "reshaped": (
+        lambda w: jnp.sum(hnca.bernoulli(KEY, rows(w), name="action")) + total(rows(w).reshape(3, 2)),
+        "categorical=False",
+    ),
     "in steps": (lambda w: jax.lax.scan(of_a_step, w, jax.random.split(KEY, 2))[0][0], "Bernoulli"),
 }
 
@@ -40,6 +58,17 @@ def test_the_entropy_of_another_kind_is_refused(name, unroll):
     loss, match = ENTROPIES[name]
     with pytest.raises(ValueError, match=rf"hnca\.entropy: gives at .*test_silences\.py.* {match}"):
         jax.eval_shape(hnca.grad(loss, unroll=unroll), jnp.ones(3))
+
+
+def test_the_entropy_of_other_logits_is_not():
+    """Parts of one vector of parameters, and the same function of another layer's."""
+
+    def loss(w):
+        first, second = jax.random.split(KEY)
+        units = jnp.sum(hnca.bernoulli(first, jnp.tanh(w[:2]))) + jnp.sum(hnca.entropy(jnp.tanh(w[:2])))
+        return units + choice(jnp.tanh(w[2:]), second) + total(jnp.tanh(w[2:])) + total(w[None, :3] * 2.0)
+
+    jax.eval_shape(hnca.grad(loss), jnp.ones(5))
 
 
 def test_the_entropy_of_one_of_two_draws_is_not():

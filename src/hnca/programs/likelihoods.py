@@ -82,23 +82,6 @@ def check_scored(program: Program, name: str | None, inputs: Sequence[int], line
         )
 
 
-def check_entropies(program: Program) -> None:
-    """Raises a ValueError where `entropy` takes the logits of a draw for those of the other kind.
-
-    Args:
-        program: with the entropies that its tracing has noted.
-    """
-    for logits, categorical, line in program.entropies:
-        draws = [draw for draw in program.draws.values() if draw.logits == logits]
-        if draws and all((draw.values is None) != categorical for draw in draws):
-            wrong = draws[0]
-            told = "categorical" if categorical else "Bernoulli"
-            raise ValueError(
-                f"hnca.entropy: gives at {line} that of {told} units, and the logits are those of draw {wrong.name!r}, "
-                f"which is {'Bernoulli' if categorical else 'categorical'}; expected categorical={not categorical}."
-            )
-
-
 def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Float[Array, "*shape"]:
     """Returns the entropy of every unit, in nats, `[*shape]`; sum it for the layer's.
 

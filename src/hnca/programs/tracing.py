@@ -14,11 +14,12 @@ from jaxtyping import Array
 from hnca.programs import primitives
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
+from hnca.programs.entropies import check_entropies
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import instead_of_draws
 from hnca.programs.inside import count_draws
 from hnca.programs.keys import Keys
-from hnca.programs.likelihoods import OF_UNITS, check_entropies, check_scored
+from hnca.programs.likelihoods import OF_UNITS, check_scored
 from hnca.programs.lines import line_of
 from hnca.programs.loop import Loop, addition_of, places_of
 from hnca.programs.magnitudes import number_in_text
