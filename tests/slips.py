@@ -46,6 +46,8 @@ SLIPS = [
     (lambda: hnca.grad(loss, unroll=4), "loss: unroll=4; expected True or False"),
     (lambda: hnca.grad(loss, has_aux="no"), "loss: has_aux='no'; expected True or False"),
     (lambda: hnca.grad(loss, whole_batch=None), "loss: whole_batch=None; expected True or False"),
+    (lambda: hnca.explain(loss, unroll="no"), "explain: unroll='no'; expected True or False"),
+    (lambda: hnca.check_unbiased(loss, (LOGITS, KEY), unroll=0), "check_unbiased: unroll=0; expected True or False"),
     (lambda: hnca.credited(loss, stateful=1), "loss: stateful=1; expected True or False"),
     (lambda: hnca.bernoulli(KEY, LOGITS, values="01"), "bernoulli: values='01'; expected two finite numbers"),
     (lambda: hnca.bernoulli(KEY, LOGITS, values=1), "bernoulli: values=1; expected two finite numbers"),

@@ -94,21 +94,74 @@ def test_masks_are_no_alarm_to_jax_debug_nans(estimator):
     assert all(jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(gradient))
 
 
-INDICES = {
-    "their sum": lambda a, b: a + b,
-    "its remainder": lambda a, b: (a + b) % 3,
-    "whether they are alike": lambda a, b: jnp.where(a == b, 0, 1),
-}
+def test_probabilities_in_every_step_are_told_once():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        jax.eval_shape(hnca.grad(lambda p: jnp.sum(PROBABILITIES["in steps"][0](p))), LOGITS)
+    assert len(told) == 1
 
 
-@pytest.mark.parametrize("estimator", [hnca.REBAR(), hnca.RELAX()], ids=lambda e: type(e).__name__)
-@pytest.mark.parametrize("name", INDICES)
-def test_a_row_that_two_draws_choose_jumps(name, estimator):
+def of_logits(choose):
+    """A later draw's row is chosen by two draws."""
+
     def loss(w, key):
         keys = jax.random.split(key, 3)
         a, b = hnca.categorical(keys[0], w[0]), hnca.categorical(keys[1], w[1])
-        return jnp.arange(3.0)[hnca.categorical(keys[2], w[INDICES[name](a, b)])] ** 2
+        return jnp.arange(3.0)[hnca.categorical(keys[2], w[choose(a, b)])] ** 2
 
+    return loss
+
+
+def of_units(value):
+    """The result is of two units of 0 or 1."""
+
+    def loss(w, key):
+        first, second = jax.random.split(key)
+        return value(hnca.bernoulli(first, w[0, 0]), hnca.bernoulli(second, w[0, 1]), w)
+
+    return loss
+
+
+def of_categories(value):
+    """The result is of two categories, each of which is taken as it was drawn while the other is relaxed."""
+
+    def loss(w, key):
+        first, second = jax.random.split(key)
+        return value(hnca.categorical(first, w[0]), hnca.categorical(second, w[1]), w)
+
+    return loss
+
+
+JUMPS = {
+    "their sum": of_logits(lambda a, b: a + b),
+    "its remainder": of_logits(lambda a, b: (a + b) % 3),
+    "whether they are alike": of_logits(lambda a, b: jnp.where(a == b, 0, 1)),
+    "both": of_units(lambda x, y, w: jnp.where((x > 0.5) & (y > 0.5), w[0, 0], 0.0)),
+    "a row and a column": of_units(lambda x, y, w: w[x.astype(int), y.astype(int)]),
+}
+NO_JUMPS = {
+    "one chooses": of_units(lambda x, y, w: jnp.where(x > 0.5, y * w[0, 0], y + 1.0)),
+    "alike": of_categories(lambda a, b, w: (a == b).astype(float) * w[0, 0]),
+    "an element": of_categories(lambda a, b, w: w[a, b]),
+    "a product": of_units(lambda x, y, w: x * y * w[0, 0]),
+}
+
+
+def told_of(loss, estimator):
     both = hnca.value_and_grad(loss, estimator=estimator, stateful=True)
-    with pytest.warns(UserWarning, match="may jump there"):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         jax.eval_shape(lambda key: both(jnp.ones((5, 3)), key, estimator_key=key), KEY)
+    return [str(each.message) for each in told]
+
+
+@pytest.mark.parametrize("estimator", [hnca.REBAR(), hnca.RELAX()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("name", JUMPS)
+def test_what_two_draws_decide_together_jumps(name, estimator):
+    (message,) = told_of(JUMPS[name], estimator)
+    assert "may jump there" in message
+
+
+@pytest.mark.parametrize("name", NO_JUMPS)
+def test_what_one_decides_does_not(name):
+    assert told_of(NO_JUMPS[name], hnca.REBAR()) == []

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int, Num
 
 from hnca._precision import in_full_precision
 from hnca.messages.batching import at_a_time
@@ -22,15 +22,20 @@ class _Alike(NamedTuple):
         names: the layers.
         above: one of them.
         values: of all units, `[*batch, units]`.
+        dtype: of their logits.
         ends: where the units of each layer end, but for the last one.
-        changed: the values with one unit changed, for every other value of every unit.
     """
 
     names: tuple[str, ...]
     above: Layer
     values: Num[Array, "*batch units"]
+    dtype: DTypeLike
     ends: tuple[int, ...]
-    changed: Num[Array, "count *batch units"]
+
+    @property
+    def evaluations(self) -> int:
+        """How many other values all units have."""
+        return self.values.shape[-1] * (self.above.alternatives - 1)
 
 
 @in_full_precision
@@ -56,21 +61,36 @@ def contrasts_at_once(
     if here.size == 0:
         return {parent: jnp.zeros_like(trace.logits[parent]) for parent in parents}
     groups = _groups(network, trace, parents)
-    counts = [len(group.changed) for group in groups]
-    ends = np.cumsum(counts)
+    ends = np.cumsum([group.evaluations for group in groups])
     total = int(ends[-1])
-    stacked: dict[str, Array] = {}
-    for group, count, end in zip(groups, counts, ends, strict=True):
-        before, after = (jnp.broadcast_to(group.values, (n, *group.values.shape)) for n in (end - count, total - end))
-        among_all = jnp.concatenate([before, group.changed, after])
-        stacked |= dict(zip(group.names, jnp.split(among_all, group.ends, axis=-1), strict=True))
-    results = mapped(lambda other: function({**trace.values, **other}), stacked, total, at_a_time(trace, total))
+    evaluations = [
+        _among_all(group, int(end) - group.evaluations, total) for group, end in zip(groups, ends, strict=True)
+    ]
+    further_on = [other_values(group.above, group.values, group.dtype) for group in groups]
+
+    def of_evaluation(unit_and_step: list[tuple[Array, Array]]) -> Float[Array, "*batch"]:
+        changed: dict[str, Array] = {}
+        for group, value_of, (unit, step) in zip(groups, further_on, unit_and_step, strict=True):
+            # A unit beyond the last is one of another group, and nothing is changed here.
+            value = value_of(unit, step).astype(group.values.dtype)
+            values = group.values.at[..., unit].set(value, mode="drop")
+            changed |= dict(zip(group.names, jnp.split(values, group.ends, axis=-1), strict=True))
+        return function({**trace.values, **changed})
+
+    results = mapped(of_evaluation, evaluations, total, at_a_time(trace, total))
     found: dict[str, Array] = {}
     for group, own in zip(groups, jnp.split(results, ends[:-1]), strict=True):
         contrast = contrast_of_results(here, own, group.above, group.values)
         pieces = jnp.split(contrast, group.ends, axis=group.values.ndim - 1)
         found |= dict(zip(group.names, pieces, strict=True))
     return found
+
+
+def _among_all(group: _Alike, start: int, total: int) -> tuple[Int[Array, " total"], Int[Array, " total"]]:
+    """Returns a group's evaluations in their place among all; in the others a unit that it has not is changed."""
+    units, steps = evaluations_of(group.above, group.values)
+    around = (start, total - start - group.evaluations)
+    return jnp.pad(units, around, constant_values=group.values.shape[-1]), jnp.pad(steps, around)
 
 
 def _groups(network: Network, trace: Trace, parents: Sequence[str]) -> list[_Alike]:
@@ -88,9 +108,7 @@ def _groups(network: Network, trace: Trace, parents: Sequence[str]) -> list[_Ali
 
 
 def _alike(network: Network, trace: Trace, names: tuple[str, ...]) -> _Alike:
-    above, each = network.layers[names[0]], [trace[name] for name in names]
-    values = jnp.concatenate(each, axis=-1)
+    each = [trace[name] for name in names]
     ends = tuple(int(end) for end in np.cumsum([units.shape[-1] for units in each])[:-1])
-    value_of = other_values(above, values, trace.logits[names[0]].dtype)
-    changed = jax.vmap(lambda unit, step: values.at[..., unit].set(value_of(unit, step).astype(values.dtype)))
-    return _Alike(names, above, values, ends, changed(*evaluations_of(above, values)))
+    dtype = trace.logits[names[0]].dtype
+    return _Alike(names, network.layers[names[0]], jnp.concatenate(each, axis=-1), dtype, ends)

@@ -86,6 +86,13 @@ def flatten(
     return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
 
 
+def require_flags(owner: str, **flags: object) -> None:
+    """Raises a ValueError for something else than True or False: `unroll` is no number of steps, as for a scan."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise ValueError(f"{owner}: {name}={flag!r}; expected True or False.")
+
+
 def _cure_of(array: Array, whole_batch: bool) -> str:
     """Returns what to give, or to say, of an array without the axis that in_axes says it has."""
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):

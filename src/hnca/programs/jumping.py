@@ -23,10 +23,15 @@ def warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
     """
     if not isinstance(estimator, REBAR | RELAX | PathwiseEstimator):
         return
-    parts = [low.part for low in plan.layers.values()] + [part for _, part in plan.others]
+    layers, terms = [low.part for low in plan.layers.values()], [part for _, part in plan.others]
     relaxed = isinstance(estimator, REBAR | RELAX)
-    where = (line for part in parts if (line := _where(part, _may_jump if relaxed else _has_no_slope)))
-    line = next(where, None)
+    places = [line for part in (*layers, *terms) if (line := _where(part, _may_jump if relaxed else _has_no_slope))]
+    if relaxed:
+        # While one draw of a term is between its values, categorical ones beside it are what they took.
+        categorical = {output for output, draw in plan.program.draws.items() if draw.values is None}
+        places += [line for part in layers if (line := _where_several_decide(part, set()))]
+        places += [line for part in terms if (line := _where_several_decide(part, categorical))]
+    line = next(iter(places), None)
     if line is None:
         return
     told = (
@@ -43,9 +48,28 @@ def warn_of_jumps(estimator: Estimator, plan: Plan) -> None:
 def _where(part: Part, holds: Callable[[Part, Equation], bool]) -> str | None:
     """Returns the line of an equation of several units of which something holds; what one unit decides is looked up."""
     for equation in part.equations:
-        kinds = [part.kinds.get(output, {}) for output in equation.outputs]
-        of_several = any(NONLINEAR in by_draw.values() or len(by_draw) > 1 for by_draw in kinds)
-        if of_several and holds(part, equation):
+        kinds = [kind for output in equation.outputs for kind in part.kinds.get(output, {}).values()]
+        if NONLINEAR in kinds and holds(part, equation):
+            return equation.line
+    return None
+
+
+def _where_several_decide(part: Part, taken: set[int]) -> str | None:
+    """Returns the line of an equation that jumps with one unit of each of several draws together.
+
+    It is looked up by the unit of one of them, for what the others are: `table[(a + b) % 3]`, `(a > 0.5) & (b > 0.5)`.
+
+    Args:
+        part: of the program.
+        taken: draws that are never between their values beside another one.
+    """
+    for equation in part.equations:
+        deciding: set[int] = set()
+        for place, value in enumerate(equation.inputs):
+            alone = [place == other for other in range(len(equation.inputs))]
+            if not is_linear(part.program, equation, alone):
+                deciding.update(part.kinds.get(value, {}))
+        if len(deciding) > 1 and deciding - taken and _may_jump(part, equation):
             return equation.line
     return None
 

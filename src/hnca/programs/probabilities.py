@@ -13,10 +13,11 @@ _BOUNDED = frozenset(["min", "max", "clamp"])
 
 def warn_of_probabilities(program: Program) -> None:
     """Warns of draws of which what a sigmoid or a softmax returns is taken for the logits; in loops too."""
-    for draw in program.draws.values():
-        made_by = _probability(program, draw.logits)
-        if made_by:
-            warn(_message(draw, made_by))
+    found = {
+        draw.line: (draw, made_by) for draw in program.draws.values() if (made_by := _probability(program, draw.logits))
+    }
+    for draw, made_by in found.values():  # of the steps of a loop that is written out, once
+        warn(_message(draw, made_by))
     for loop in loops_of(program):
         warn_of_probabilities(loop.body)
 

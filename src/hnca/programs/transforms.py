@@ -13,7 +13,7 @@ from hnca._numbers import is_count
 from hnca._warning import warn
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
-from hnca.programs.arguments import InAxes
+from hnca.programs.arguments import InAxes, require_flags
 from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.first_state import first_state, first_state_of_whole
 from hnca.programs.loops.crediting import check_options, compile_loops, credited_loops, first_states
@@ -63,7 +63,7 @@ def credited(
         ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
             it (see `docs/programs.md`); the message gives the line. If the derivative is differentiated once more.
     """
-    _require_flags(_name(function), has_aux=has_aux, stateful=stateful, whole_batch=whole_batch, unroll=unroll)
+    require_flags(_name(function), has_aux=has_aux, stateful=stateful, whole_batch=whole_batch, unroll=unroll)
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
         raise ValueError(f"{_name(function)}: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
@@ -247,13 +247,6 @@ def _warn_of_forgotten_state(estimator: Estimator) -> None:
             f"hnca: {name}'s baseline learns from call to call, and its state is lost after each: the gradient is as "
             "if it had none. Give stateful=True, and every call the estimator_state that the last one returned."
         )
-
-
-def _require_flags(owner: str, **flags: object) -> None:
-    """Raises a ValueError for something else than True or False: `unroll` is no number of steps, as for a scan."""
-    for name, flag in flags.items():
-        if not isinstance(flag, bool | np.bool_):
-            raise ValueError(f"{owner}: {name}={flag!r}; expected True or False.")
 
 
 def _require_one_key(owner: str, key: Any) -> None:
