@@ -71,6 +71,13 @@ def test_the_entropy_of_other_logits_is_not():
     jax.eval_shape(hnca.grad(loss), jnp.ones(5))
 
 
+def test_the_entropy_beside_a_draw_of_an_argument_is_not():
+    def loss(w, other):
+        return choice(w) + jnp.sum(hnca.entropy(other))
+
+    jax.eval_shape(hnca.grad(loss), jnp.ones(3), jnp.ones(2))
+
+
 def test_the_entropy_of_one_of_two_draws_is_not():
     def loss(w):
         first, second = jax.random.split(KEY)

@@ -31,6 +31,7 @@ def forms_of(program: Program) -> dict[int, int]:
 
     for step in program.steps:
         if isinstance(step, Draw):
+            form(step.logits)
             forms[step.output] = numbered(("draw", step.output))
             continue
         key = (step.name, _settings(step), tuple(form(value) for value in step.inputs))
