@@ -14,7 +14,6 @@ from hnca.objectives._base import listed
 from hnca.programs.equations import Program
 from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
-from hnca.programs.side_by_side import is_cheap_at_once
 from hnca.programs.splitting import Term, is_linear_in, weighed
 from hnca.programs.surroundings import Surroundings
 from hnca.units import Bernoulli, Categorical
@@ -132,7 +131,7 @@ class TermComponent(Component):
         return changes_by_rows(hidden, after, rows, network, trace, layer)
 
     def at_once(self, network: Network, trace: Trace) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]] | None:
-        if self.first is not None or not is_cheap_at_once(self.part):
+        if self.first is not None or not self.part.is_cheap_at_once():
             return None
         program, draws = self.part.program, self.part.draws
         return lambda values: self._over_batch(trace.batch_shape, states_of(program, network, values, draws))

@@ -22,7 +22,6 @@ from hnca.programs.kinds import Kinds
 from hnca.programs.masks import is_masked, may_be_masked
 from hnca.programs.parts import Part, flat_rows, state_of_features, unflat
 from hnca.programs.replay import Replay
-from hnca.programs.side_by_side import is_cheap_at_once
 from hnca.programs.surroundings import Surroundings
 from hnca.programs.tabulated import Tabulated, units_read
 from hnca.units import Conditional
@@ -145,7 +144,7 @@ def conditional_of(
         return finite_logits(logits, program.categories_of(lowering.value))
 
     around = saved.only(part.surroundings)
-    return Replay(around, function, names, sizes, size, affordable, cheap_at_once=is_cheap_at_once(part))
+    return Replay(around, function, names, sizes, size, affordable, cheap_at_once=part.is_cheap_at_once())
 
 
 def _flat(program: Program, value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:

@@ -22,6 +22,8 @@ LARGE = {2: 200.0, 4: 3e4, 8: 1e9}
 """From where on a number of the program's text stands for an infinity, by the size of the dtype: a mask."""
 _FEW = 64
 """How many other values of units are evaluated rather than to have a stand-in for an infinity."""
+_SEVERAL, _AT_ONCE = 3, 2**15
+"""From how many draws on, and up to how many operations an example in all, evaluations are made side by side."""
 _OPERATIONS = 2**20
 """How many operations an example are worth nothing beside a result that is an ulp off, where that matters."""
 
@@ -146,27 +148,28 @@ class Part:
         """Returns whether all other values of the units that it reads are few enough to be evaluated at no price."""
         return self._other_values <= _FEW
 
+    def is_cheap_at_once(self) -> bool:
+        """Returns whether all other values of the units it reads are to be evaluated side by side, whichever draw's.
+
+        What reads some of the draws is then evaluated for the others too; in return less is traced and compiled.
+        """
+        return len(self.draws) >= _SEVERAL and self.is_small() and self._other_values * self.operations <= _AT_ONCE
+
     @property
     def _other_values(self) -> int:
-        return sum(map(self.other_values_of, self.draws))
-
-    def other_values_of(self, draw: int) -> int:
-        """Returns how many other values all units of a draw have."""
-        found = self.program.draws[draw]
-        return found.units * (found.categories - 1)
+        draws = [self.program.draws[draw] for draw in self.draws]
+        return sum(draw.units * (draw.categories - 1) for draw in draws)
 
     @property
     def operations(self) -> int:
         """About how many numbers it adds up or multiplies when it is evaluated once."""
-        return sum(self.operations_of(equation) for equation in self.equations)
-
-    def operations_of(self, equation: Equation) -> int:
-        """Returns the same of one of its equations."""
-        sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
-        total = max(sizes)
-        if equation.name in primitives.BILINEAR and equation.name != "mul":
-            # The sizes are of m k, k n and m n numbers, with b in front.
-            total += math.isqrt(math.prod(sizes))
+        total = 0
+        for equation in self.equations:
+            sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
+            total += max(sizes)
+            if equation.name in primitives.BILINEAR and equation.name != "mul":
+                # The sizes are of m k, k n and m n numbers, with b in front.
+                total += math.isqrt(math.prod(sizes))
         return total
 
     @cached_property
