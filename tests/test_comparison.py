@@ -15,6 +15,8 @@ from hnca.experiments.settings.compare import GROUPS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 SIZE = 400
+PAIRS = [(0, 0), (0, 1), (1, 0), (1, 1)]
+"""Of a seed and a batch."""
 
 
 def drawn(mean, noise, seed, correlated=0.0):
@@ -72,7 +74,7 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     main([*command, "--seeds", "2", "--batches", "2"])
     rows = json.loads((tmp_path / "deep" / "comparison.json").read_text())
     pairs = {(row["seed"], row["batch"]) for row in rows}
-    assert pairs == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert pairs == set(PAIRS)
     assert len({row["variance"] for row in rows}) == len(rows) == 3 * len(pairs)
     by_name = {row["estimator"]: row for row in rows}
     assert set(by_name) == {"hnca", "straight-through", "loo"}
@@ -84,6 +86,11 @@ def test_it_prints_a_table_and_writes_rows_and_a_chart(tmp_path, capsys):
     assert (tmp_path / "deep" / "comparison.png").stat().st_size > 5000
     printed, kept = capsys.readouterr().out, (tmp_path / "deep" / "comparison.md").read_text()
     assert "vae, 2 layers, at initialisation" in printed
+    told = [line for line in printed.splitlines() if line.startswith("2 layers")]
+    assert told == [
+        "2 layers: timing updates",
+        *(f"2 layers, epoch 0, seed {s}, batch {b}: measuring" for s, b in PAIRS),
+    ]
     lines = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in kept.splitlines() if " | " in line}
     assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", lines["straight-through"])
     assert re.fullmatch(r"< 0\.\d{3}", lines["HNCA"])

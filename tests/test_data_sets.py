@@ -147,7 +147,7 @@ class TestPlaces:
     def test_what_it_does_is_told_to_who_asks_for_something_else(self, capsys):
         with pytest.raises(SystemExit):
             main(["data", "fetch"])
-        assert capsys.readouterr().err == "hnca: fetch: expected one of list get check\n"
+        assert capsys.readouterr().err == "hnca: fetch: expected one of list, get, check\n"
 
     def test_names_that_are_not_known(self):
         with pytest.raises(DataError, match="cifar: no such data set; expected mnist, fashion-mnist, kmnist, omniglot"):

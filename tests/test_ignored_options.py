@@ -26,11 +26,17 @@ REFUSED = {
     "--layers: expected none with --messages": ["bench", "--messages", "--layers", "1"],
     "--plot a.png: is the file of --json": ["bench", "--plot", "a.png", "--json", "a.png"],
     "--mirror https://nowhere: expected none with data list": ["data", "list", "--mirror", "https://nowhere"],
-    "--epochs: ten is nothing that it takes; --help tells what is": ["figure", "1", "--epochs", "ten"],
+    "--epochs ten: expected a whole number\n": ["figure", "1", "--epochs", "ten"],
     "--estimators nobody: expected some of hnca": [*COMPARE, "nobody", "--categories", "3"],
-    "--categories: x is nothing that it takes; --help": ["compare", "--categories", "x"],
-    "--layers: 1 2 4.5 is nothing that it takes": ["bandit", "--layers", "1", "2", "4.5"],
-    "--decoder-rate: none is nothing that it takes; --help tells what is\n": ["vae", "--decoder-rate", "none"],
+    "--categories x: expected a whole number\n": ["compare", "--categories", "x"],
+    "--layers 1 2 4.5: expected whole numbers\n": ["bandit", "--layers", "1", "2", "4.5"],
+    "--decoder-rate none: expected a number\n": ["vae", "--decoder-rate", "none"],
+    "hnca: --encoder deep: expected one of linear, nonlinear\n": ["vae", "--encoder", "deep"],
+    "hnca: --width: expected a value\n": ["vae", "--width"],
+    "hnca: x: expected one of 1, 3, 4, 5, 6\n": ["figure", "x"],
+    "hnca: figure: expected one of 1, 3, 4, 5, 6\n": ["figure"],
+    "hnca: report: expected DIR; --help tells what it is\n": ["report"],
+    "hnca: data: expected one of list, get, check\n": ["data"],
 }
 
 

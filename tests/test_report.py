@@ -118,7 +118,7 @@ def test_pictures_are_in_the_page(tmp_path):
         (["compare", "--draws", "50"], "--draws 50: expected a multiple of 20 from 40 on"),
         (["compare", "--estimators", "hnca", "no"], "--estimators no: expected some of"),
         (["vae", "--estimators", "hnac"], "rws; like hnca?"),
-        (["vae", "--layers", "1,2"], "--layers: 1,2: expected blanks, no commas"),
+        (["vae", "--layers", "1,2"], "--layers 1,2: expected blanks, no commas"),
         (["compare", "--run", "{path}/none"], "/none: no such directory; expected one such as runs/vae/2-hnca"),
         (["compare", "--epochs", "-1"], "--epochs -1: expected whole numbers"),
         (["figure", "2"], "figure 2: expected one of 1, 3, 4, 5, 6"),

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Key, PyTree
 from rich.console import Console
+from rich.status import Status
 
 from hnca.estimators import Cost
 from hnca.experiments.comparison.averaging import averaged_tables
@@ -16,7 +17,7 @@ from hnca.experiments.comparison.chart import draw_chart
 from hnca.experiments.comparison.moments import Measurer, draw_of, measurer
 from hnca.experiments.comparison.networks import networks_of
 from hnca.experiments.comparison.rows import Compared, Subject, compared
-from hnca.experiments.comparison.table import markdown_tables, terminal_table
+from hnca.experiments.comparison.table import depth_of, markdown_tables, terminal_table
 from hnca.experiments.data.images import Images, binarise, on_device
 from hnca.experiments.experiment import Experiment
 from hnca.experiments.files import write_atomically
@@ -62,14 +63,15 @@ def compare(settings: CompareSettings, console: Console) -> None:
     console.print(f"{device_line()}; {batches} of {settings.batch_size} images, {settings.draws} draws")
     rows: list[Compared] = []
     for networks in depths:
-        layers = networks.shape.layers
-        with console.status(f"{layers} layers: timing updates") as status:
+        layers, depth = networks.shape.layers, depth_of(networks.shape.layers)
+        with console.status("") as status:
+            _tell(console, status, f"{depth}: timing updates")
             instruments = _instruments(networks.experiment, networks.shape, settings, images)
             for epoch, modules in networks.trained:
                 costs = _costs(networks.experiment, modules[0], settings, images)
                 for seed, trained in enumerate(modules):
                     for number in range(settings.batches):
-                        status.update(f"{layers} layers, epoch {epoch}, seed {seed}, batch {number}: measuring")
+                        _tell(console, status, f"{depth}, epoch {epoch}, seed {seed}, batch {number}: measuring")
                         subject = Subject(settings.experiment, layers, epoch, "", seed, number)
                         rows += _rows(subject, trained, settings, images, instruments, costs)
                         _write(settings, rows)
@@ -80,6 +82,13 @@ def compare(settings: CompareSettings, console: Console) -> None:
         draw_chart(averaged_tables(rows), settings.out),
     )
     console.print(", ".join(map(str, written)), soft_wrap=True)
+
+
+def _tell(console: Console, status: Status, doing: str) -> None:
+    """Shows what takes so long: in its place on a terminal, as a line elsewhere, where a status is not seen."""
+    status.update(doing)
+    if not console.is_terminal:
+        console.print(doing)
 
 
 def _check(settings: CompareSettings, images: int) -> None:

@@ -5,7 +5,6 @@ import functools
 import importlib.metadata
 import io
 import os
-import re
 import shutil
 import sys
 import textwrap
@@ -17,6 +16,7 @@ import tyro
 from rich.console import Console
 
 from hnca.experiments.commands.interruptions import interruptible, postponed
+from hnca.experiments.commands.wrong_arguments import in_one_line
 from hnca.experiments.data import DataError
 from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.runs.failures import RunFailure
@@ -128,19 +128,7 @@ def _parsed(parser: Callable[..., Settings], kind: Any, program: str, arguments:
         if not error.code:
             print(shown.folded(), end="")
             raise
-        raise SettingsError(_in_one_line(boxed.getvalue())) from None
-
-
-_PLAINLY = {
-    r"Could not find valid parse for arguments: \['([\w.+-]+(?:,[\w.+-]+)+)'\].*": r"\1: expected blanks, no commas",
-    r"invalid literal for int\(\) with base 10: '(.*?)'": r"\1 is no whole number",
-    r"could not convert string to float: '(.*?)'": r"\1 is no number",
-    r"Could not find valid parse for arguments: \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",
-    r"', '": " ",
-    r"invalid choice '(.*?)' for argument '\w+'\. Expected one of \('(.*?)'\)\.": r"\1: expected one of \2",
-    r"no type matching .*? instantiated from \['(.*?)'\].*": r"\1 is nothing that it takes; --help tells what is",
-}
-"""What the parser says of a value, and what a reader understands."""
+        raise SettingsError(in_one_line(boxed.getvalue())) from None
 
 
 class _Shown(io.StringIO):
@@ -167,19 +155,6 @@ class _Shown(io.StringIO):
         text = "".join((fold(line) if "│" not in line and len(line) > width else line) + "\n" for line in lines)
         shows_boxes = (self._stdout.encoding or "").lower().startswith("utf")
         return text if shows_boxes else text.translate(str.maketrans("╭╮╰╯│─•", "++++|-*"))
-
-
-def _in_one_line(boxed: str) -> str:
-    """Returns the parser's message without its box: what stands before the first rule, and options that are alike."""
-    lines = [line.strip("│ \n") for line in boxed.splitlines() if not line.startswith(("╭", "╰"))]
-    rule = next((place for place, line in enumerate(lines) if line.startswith("─")), len(lines))
-    message = " ".join(lines[:rule]).removeprefix("Error parsing ")
-    for said, plainly in _PLAINLY.items():
-        message = re.sub(said, plainly, message)
-    if not message.startswith("Unrecognized"):
-        return message
-    alike = dict.fromkeys(re.findall(r"^│ {5}(--[\w-]+)", boxed, re.MULTILINE))
-    return f"{message}; like {' or '.join(alike)}?" if alike else f"{message}; --help tells what there is"
 
 
 class _Console(Console):

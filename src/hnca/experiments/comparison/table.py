@@ -16,9 +16,13 @@ _WITHIN = "ln within a batch"
 def title_of(row: Averaged) -> str:
     """Returns what the table that the row is in is about."""
     experiment, layers, epoch = row.first[:3]
-    depth = f"{layers} layer{'' if layers == 1 else 's'}"
     when = f"after {epoch} epoch{'' if epoch == 1 else 's'}" if epoch else "at initialisation"
-    return f"{experiment}, {depth}, {when}"
+    return f"{experiment}, {depth_of(layers)}, {when}"
+
+
+def depth_of(layers: int) -> str:
+    """Returns a number of layers in words."""
+    return f"{layers} layer{'' if layers == 1 else 's'}"
 
 
 def terminal_table(rows: Sequence[Averaged]) -> Table:
