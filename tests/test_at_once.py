@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hnca
-from hnca.messages import contrast_by_enumeration, contrasts_at_once
+from hnca.messages import SmallSum, contrast_by_enumeration, contrasts_at_once
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -27,26 +27,71 @@ def mixed():
 
 
 @pytest.mark.usefixtures("float64")
-def test_each_contrast_is_what_it_is_by_itself():
+@pytest.mark.parametrize("steps", ["shared", "own", "dear"])
+def test_each_contrast_is_what_it_is_by_itself(steps):
+    """Of sums of all layers, of some and of one, and of 64 and 32 bits, evaluated together or apart."""
     network, trace = mixed()
-    weights = {n: jnp.linspace(-1.0, 1.5, layer.features * 2).reshape(-1, 2) for n, layer in network.layers.items()}
 
-    def function(values):
-        hidden = sum(network.features(values, name) @ weight for name, weight in weights.items())
-        return jnp.sum(jnp.sin(hidden), axis=-1)
+    def small_sum(number, parents, dtype):
+        sizes = {name: network.layers[name].features * 2 for name in parents}
+        weights = {name: jnp.linspace(-1.0, 1.5 + number, size).reshape(-1, 2) for name, size in sizes.items()}
 
-    found = contrasts_at_once(function, network, trace, tuple(network.layers))
-    assert set(found) == set(network.layers)
-    for name in network.layers:
-        alone = contrast_by_enumeration(function, network, trace, name)
-        assert found[name].shape == trace.logits[name].shape
-        np.testing.assert_allclose(found[name], alone, rtol=1e-10, atol=1e-12)
+        def function(values):
+            hidden = sum(network.features(values, name) @ weight for name, weight in weights.items())
+            return jnp.sum(jnp.sin(hidden), axis=-1).astype(dtype)
+
+        taken = {"shared": {"bend": 10}, "own": {number: 10}, "dear": {number: 2**14}}[steps]
+        return SmallSum(function, parents, taken)
+
+    of_each = [tuple(network.layers), ("f", "a", "c"), tuple(network.layers), ("d",), ("b", "e")]
+    dtypes = jnp.float64, jnp.float64, jnp.float32, jnp.float32, jnp.float64
+    sums = [small_sum(n, parents, dtype) for n, (parents, dtype) in enumerate(zip(of_each, dtypes, strict=True))]
+    for each, dtype, found in zip(sums, dtypes, contrasts_at_once(sums, network, trace), strict=True):
+        assert tuple(found) == each.parents
+        for name in each.parents:
+            alone = contrast_by_enumeration(each.function, network, trace, name)
+            assert found[name].shape == trace.logits[name].shape
+            assert found[name].dtype == alone.dtype == dtype
+            np.testing.assert_allclose(found[name], alone, rtol=1e-10, atol=1e-12)
+
+
+def test_sums_are_evaluated_together_where_that_is_no_more_work():
+    """Of sums of the same layers, or that share most of what they do; and not of those of other layers."""
+    network, trace = mixed()
+
+    def evaluations(*sums):
+        """How often each sum is evaluated: once as it is, and then for all changes of those it is evaluated with."""
+        rows = []
+
+        def noted(total):
+            rows.append(total.size // 6)
+            return total
+
+        def counted(parents, steps):
+            def function(values):
+                total = sum(jnp.sum(values[name].astype(float), -1) for name in parents)
+                return jax.pure_callback(noted, total, total, vmap_method="expand_dims")
+
+            return SmallSum(function, parents, steps)
+
+        jax.block_until_ready(contrasts_at_once([counted(*each) for each in sums], network, trace))
+        return sorted(rows)
+
+    of_a, of_c, of_d = 1, 2, 3
+    assert evaluations((("a",), {0: 5}), (("a",), {1: 5})) == [1, 1, of_a, of_a]
+    assert evaluations((("a",), {0: 5}), (("c",), {1: 5})) == [1, 1, of_a, of_c]
+    shared = {0: 50, 1: 50}
+    assert evaluations((("a", "c"), shared), (("a", "c", "d"), {**shared, 2: 5})) == [1, 1, *2 * [of_a + of_c + of_d]]
+    assert evaluations((("a",), {0: 5}), (("c",), {0: 5})) == [1, 1, *2 * [of_a + of_c]]
+    # Too much to be held.
+    assert evaluations((("a",), {0: 2**14}), (("c",), {0: 2**14})) == [1, 1, of_a, of_c]
 
 
 def test_of_no_examples_there_is_nothing():
     network, _ = mixed()
     trace = network.sample(jax.random.key(1), {}, (0,))
-    found = contrasts_at_once(lambda values: jnp.sum(values["a"], -1), network, trace, ("a", "b"))
+    of_both = SmallSum(lambda values: jnp.sum(values["a"], -1), ("a", "b"), {})
+    (found,) = contrasts_at_once([of_both], network, trace)
     assert [found[name].shape for name in ("a", "b")] == [trace.logits[name].shape for name in ("a", "b")]
 
 

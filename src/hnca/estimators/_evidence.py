@@ -1,11 +1,12 @@
 """What HNCA knows of a layer's units: messages from its children and contrasts of the components that take it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jaxtyping import Array
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from hnca.messages import contrasts_at_once, is_reevaluated, message, message_beside_entropy, total_of
+from hnca.messages import SmallSum, contrasts_at_once, is_reevaluated, message, message_beside_entropy
 from hnca.network import Network, Trace
 from hnca.objectives import Objective, Role, checked_contrast
 
@@ -49,46 +50,56 @@ def reevaluated(network: Network, objective: Objective, name: str, all_of_it: So
     return Sources(tuple(children), tuple(components))
 
 
-class AtOnce:
-    """What is evaluated for the units of several layers side by side, computed when first asked for.
+def evidence_at_once(
+    network: Network, objective: Objective, trace: Trace, wanted: Mapping[str, Sources]
+) -> dict[str, Evidence]:
+    """Returns of each layer the evidence that is found for several layers side by side; the rest is found by itself.
 
-    Attributes:
+    Args:
         network: the network.
         objective: the components.
         trace: the forward pass.
+        wanted: by layer, where its evidence comes from.
     """
+    found = {name: Evidence({}, {}) for name in wanted}
+    children = dict.fromkeys(child for of_layer in wanted.values() for child in of_layer.children)
+    places = dict.fromkeys(place for of_layer in wanted.values() for place in of_layer.components)
+    messages = {child: each for child in children if (each := _log_probability(network, trace, child))}
+    components = {i: each for i in places if (each := objective.components[i].at_once(network, trace))}
+    asked = [
+        *(_only(each, [n for n in wanted if child in wanted[n].children]) for child, each in messages.items()),
+        *(_only(each, [n for n in wanted if place in wanted[n].components]) for place, each in components.items()),
+    ]
+    contrasts = contrasts_at_once(asked, network, trace)
+    for child, by_layer in zip(messages, contrasts, strict=False):
+        for name, contrast in by_layer.items():
+            found[name].messages[child] = contrast
+    for place, by_layer in zip(components, contrasts[len(messages) :], strict=True):
+        for name, contrast in by_layer.items():
+            found[name].contrasts[place] = contrast.astype(network.dtype)
+    return found
 
-    def __init__(self, network: Network, objective: Objective, trace: Trace):
-        """Args: see the class."""
-        self.network, self.objective, self.trace = network, objective, trace
-        self._messages: dict[str, dict[str, Array]] = {}
-        self._contrasts: dict[int, dict[str, Array]] = {}  # of a component that is found layer by layer, nothing
 
-    def message(self, child: str, name: str) -> Array | None:
-        """Returns a child's message to a layer; None where it is found by itself."""
-        network, trace = self.network, self.trace
-        layer = network.layers[child]
-        if not layer.conditional.at_once:
-            return None
-        if child not in self._messages:
-            taken = trace[child]
-            total = total_of(layer, lambda logits: layer.log_prob(logits, taken), network, trace)
-            self._messages[child] = contrasts_at_once(total, network, trace, layer.conditional.parents)
-        return self._messages[child][name]
+def _log_probability(network: Network, trace: Trace, child: str) -> SmallSum | None:
+    """Returns the log-probability of what a layer has taken; None where messages to its parents are found apart."""
+    layer, taken = network.layers[child], trace[child]
+    steps = layer.conditional.steps_at_once
+    if steps is None:
+        return None
 
-    def contrast(self, place: int, name: str) -> Array | None:
-        """Returns the contrast of a component, by its place, for a layer; None where it is found by itself."""
-        component, network, trace = self.objective.components[place], self.network, self.trace
-        if place not in self._contrasts:
-            function = component.at_once(network, trace)
-            parents = [layer for layer in component.arguments if component.is_reevaluated(network, layer)]
-            found = {} if function is None or not parents else contrasts_at_once(function, network, trace, parents)
-            self._contrasts[place] = {layer: array.astype(network.dtype) for layer, array in found.items()}
-        return self._contrasts[place].get(name)
+    def total(values: Mapping[str, Array]) -> Float[Array, "*batch"]:
+        logits = layer.as_logits(layer.conditional.of_values(values, trace.batch_shape))
+        return jnp.sum(layer.log_prob(logits, taken), axis=-1)
+
+    return SmallSum(total, layer.conditional.parents, steps)
+
+
+def _only(each: SmallSum, names: Sequence[str]) -> SmallSum:
+    return each._replace(parents=tuple(name for name in each.parents if name in names))
 
 
 def evidence_of(
-    network: Network, objective: Objective, trace: Trace, name: str, wanted: Sources, at_once: AtOnce | None = None
+    network: Network, objective: Objective, trace: Trace, name: str, wanted: Sources, known: Evidence | None = None
 ) -> Evidence:
     """Returns the messages and contrasts, each exact.
 
@@ -98,19 +109,20 @@ def evidence_of(
         trace: the forward pass.
         name: whose evidence.
         wanted: where from.
-        at_once: what is computed for several layers together; None for each by itself.
+        known: what of it is known already; None for nothing.
     """
-    components = objective.components
+    components, known = objective.components, known or Evidence({}, {})
     entropies = {components[i].entropy_of for i in wanted.components}
 
     def message_of(child: str) -> Array:
-        found = None if at_once is None else at_once.message(child, name)
-        alone = message_beside_entropy if child in entropies else message
-        return alone(network, trace, child, name) if found is None else found
+        if child in known.messages:
+            return known.messages[child]
+        return (message_beside_entropy if child in entropies else message)(network, trace, child, name)
 
     def contrast_of(place: int) -> Array:
-        found = None if at_once is None else at_once.contrast(place, name)
-        return checked_contrast(components[place], network, trace, name) if found is None else found
+        if place in known.contrasts:
+            return known.contrasts[place]
+        return checked_contrast(components[place], network, trace, name)
 
     return Evidence(
         {child: message_of(child) for child in wanted.children}, {i: contrast_of(i) for i in wanted.components}

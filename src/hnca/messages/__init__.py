@@ -5,6 +5,8 @@ from hnca.messages._dispatch import likelihood_contrast as likelihood_contrast
 from hnca.messages._dispatch import message as message
 from hnca.messages._dispatch import message_beside_entropy as message_beside_entropy
 from hnca.messages._dispatch import message_changes as message_changes
+from hnca.messages.at_once import MOST_OPERATIONS as MOST_OPERATIONS
+from hnca.messages.at_once import SmallSum as SmallSum
 from hnca.messages.at_once import contrasts_at_once as contrasts_at_once
 from hnca.messages.changes import Changes as Changes
 from hnca.messages.changes import changes_at as changes_at

@@ -1,7 +1,7 @@
 """Sums in which nothing is known of a layer's units but by evaluating them anew: for all units, some, or by a guess."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from hnca.network import Network, Trace
 from hnca.units import Bernoulli, Categorical, Layer
 
 Sum = Float[Array, "*batch"]
+Result = TypeVar("Result")
 
 
 class Changes(NamedTuple):
@@ -151,13 +152,11 @@ def slopes(changes: Changes, network: Network, trace: Trace, parent: str) -> Flo
     return jnp.where(jnp.isfinite(found), found, 0)
 
 
-def mapped(
-    function: Callable[[Any], Sum], evaluations: PyTree[Array], count: int, together: int
-) -> Float[Array, " count *batch"]:
+def mapped(function: Callable[[Any], Result], evaluations: PyTree[Array], count: int, together: int) -> Result:
     """Returns the results for all evaluations, so many at a time; of all at once no loop is made, which compiles.
 
     Args:
-        function: of one evaluation.
+        function: of one evaluation, to arrays that have no axis of all evaluations yet.
         evaluations: arrays with an axis of all evaluations in front.
         count: how many there are.
         together: how many are held together.

@@ -1,12 +1,12 @@
 """A component: one term of an objective."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from hnca.messages import Changes
+from hnca.messages import Changes, SmallSum
 from hnca.network import Network, Trace
 
 _MOST_NAMES = 3
@@ -51,10 +51,10 @@ class Component(eqx.Module):
         """Returns how the value changes with the units of a layer for which it `is_reevaluated`."""
         raise NotImplementedError(f"{self}: is not evaluated anew for {layer!r}.")
 
-    def at_once(self, network: Network, trace: Trace) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]] | None:
-        """Returns the value as a function of the trace's values, where contrasts are best found for all layers at once.
+    def at_once(self, network: Network, trace: Trace) -> SmallSum | None:
+        """Returns the value as a sum to be evaluated for several layers, where contrasts are best found at once.
 
-        Of those for which it `is_reevaluated`. None where each layer's is found by itself.
+        None where those for one layer after the other are.
         """
         return None
 

@@ -1,21 +1,23 @@
 """A program's terms as components of an objective."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca.messages import Changes, changes_by_enumeration, changes_by_rows, contrast_of_all
+from hnca.messages import Changes, SmallSum, changes_by_enumeration, changes_by_rows, contrast_of_all
 from hnca.network import Network, Trace
 from hnca.objectives import Component
 from hnca.objectives._base import listed
 from hnca.programs.equations import Program
+from hnca.programs.kinds import ByUnit
 from hnca.programs.parts import Part, flat, flat_rows, unflat
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Atom
 from hnca.programs.splitting import Term, is_linear_in, weighed
 from hnca.programs.surroundings import Surroundings
+from hnca.programs.taken import outputs_at, taken_by
 from hnca.units import Bernoulli, Categorical
 
 WEIGHT = -1
@@ -70,7 +72,9 @@ class TermComponent(Component):
         def of_example(arrays: Mapping[int, Array], states: dict[int, Array], taken: dict[int, Array]) -> Array:
             return self._example({**arrays, **taken}, states)
 
-        return self.surroundings.over_batch(of_example, trace.batch_shape, states, _taken(program, trace, hard))
+        return self.surroundings.over_batch(
+            of_example, trace.batch_shape, states, taken_by(program, trace.values, trace.batch_shape, hard)
+        )
 
     def contrast(self, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
         if self.is_reevaluated(network, layer):
@@ -78,7 +82,8 @@ class TermComponent(Component):
         program, draw = self.part.program, self._draw(layer)
         state = states_of(program, network, trace.values, (draw,))[draw]
         # Where an element reads units of several draws, only one of them can be soft.
-        others = _taken(program, trace, tuple(d for d in self.part.draws if d != draw))
+        rest = tuple(d for d in self.part.draws if d != draw)
+        others = taken_by(program, trace.values, trace.batch_shape, rest)
 
         def slope(arrays: Mapping[int, Array], state: Array, others: dict[int, Array]) -> Array:
             return jax.grad(lambda moving: self._example({**arrays, **others}, {draw: moving}))(state)
@@ -130,11 +135,26 @@ class TermComponent(Component):
         rows = flat_rows(first, self.surroundings, self._draw(layer), features, dtype)
         return changes_by_rows(hidden, after, rows, network, trace, layer)
 
-    def at_once(self, network: Network, trace: Trace) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]] | None:
+    def at_once(self, network: Network, trace: Trace) -> SmallSum | None:
         if self.first is not None or not self.part.is_cheap_at_once():
             return None
-        program, draws = self.part.program, self.part.draws
-        return lambda values: self._over_batch(trace.batch_shape, states_of(program, network, values, draws))
+        part, shape = self.part, trace.batch_shape
+
+        def of_example(arrays: Mapping[int, Array], taken: Mapping[int, Array]) -> Float[Array, ""]:
+            return self._sum_of(arrays, outputs_at(part, arrays, taken))
+
+        def function(values: Mapping[str, Array]) -> Float[Array, "*batch"]:
+            taken = taken_by(part.program, values, shape, part.draws)
+            return self.surroundings.over_batch(of_example, shape, taken)
+
+        parents = [name for name in self.arguments if self.is_reevaluated(network, name) or self._is_looked_up(name)]
+        return SmallSum(function, tuple(parents), part.steps)
+
+    def _is_looked_up(self, layer: str) -> bool:
+        """Returns whether it is one number that reads one unit of the layer: differences of it are all there is."""
+        kinds = [self.part.kinds[number].get(self._draw(layer)) for _, number in self.term.atoms]
+        single = _size(self.term.shape) == 1 and not self.part.may_be_infinite
+        return single and all(kind is None or isinstance(kind, ByUnit) for kind in kinds)
 
     def _draw(self, layer: str) -> int:
         return next(d for d in self.part.draws if self.part.program.draws[d].name == layer)
@@ -232,13 +252,3 @@ def states_of(
         elif isinstance(layer, Bernoulli):
             states[draw] = layer.state(values[name]).astype(network.dtype)
     return states
-
-
-def _taken(program: Program, trace: Trace, draws: tuple[int, ...]) -> dict[int, Array]:
-    """Returns what some draws have taken, in the program's shapes and dtypes, with the batch axes in front."""
-    return {
-        draw: trace[program.draws[draw].name]
-        .reshape(*trace.batch_shape, *program.draws[draw].shape)
-        .astype(program.avals[draw].dtype)
-        for draw in draws
-    }

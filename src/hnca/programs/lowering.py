@@ -144,7 +144,7 @@ def conditional_of(
         return finite_logits(logits, program.categories_of(lowering.value))
 
     around = saved.only(part.surroundings)
-    return Replay(around, function, names, sizes, size, affordable, cheap_at_once=part.is_cheap_at_once())
+    return Replay(around, function, names, sizes, size, affordable, part if part.is_cheap_at_once() else None)
 
 
 def _flat(program: Program, value: int, saved: Surroundings, batch_shape: tuple[int, ...]) -> Array:

@@ -1,7 +1,7 @@
 """A part of a program between the draws it reads directly and a value: run again, or taken apart into rows."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hnca.messages import MOST_OPERATIONS
 from hnca.programs import primitives
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program, needed, run
@@ -22,8 +23,8 @@ LARGE = {2: 200.0, 4: 3e4, 8: 1e9}
 """From where on a number of the program's text stands for an infinity, by the size of the dtype: a mask."""
 _FEW = 64
 """How many other values of units are evaluated rather than to have a stand-in for an infinity."""
-_SEVERAL, _AT_ONCE = 3, 2**15
-"""From how many draws on, and up to how many operations an example in all, evaluations are made side by side."""
+_SEVERAL = 3
+"""From how many draws on evaluations are made side by side."""
 _OPERATIONS = 2**20
 """How many operations an example are worth nothing beside a result that is an ulp off, where that matters."""
 
@@ -153,7 +154,8 @@ class Part:
 
         What reads some of the draws is then evaluated for the others too; in return less is traced and compiled.
         """
-        return len(self.draws) >= _SEVERAL and self.is_small() and self._other_values * self.operations <= _AT_ONCE
+        several = len(self.draws) >= _SEVERAL
+        return several and self.is_small() and self._other_values * self.operations <= MOST_OPERATIONS
 
     @property
     def _other_values(self) -> int:
@@ -163,14 +165,19 @@ class Part:
     @property
     def operations(self) -> int:
         """About how many numbers it adds up or multiplies when it is evaluated once."""
-        total = 0
+        return sum(self.steps.values())
+
+    @property
+    def steps(self) -> dict[Hashable, int]:
+        """Of every equation, how many operations it takes, under a name that other parts of the program have for it."""
+        steps: dict[Hashable, int] = {}
         for equation in self.equations:
             sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
-            total += max(sizes)
-            if equation.name in primitives.BILINEAR and equation.name != "mul":
-                # The sizes are of m k, k n and m n numbers, with b in front.
-                total += math.isqrt(math.prod(sizes))
-        return total
+            product = equation.name in primitives.BILINEAR and equation.name != "mul"
+            # The sizes are of m k, k n and m n numbers, with b in front.
+            own = max(sizes) + (math.isqrt(math.prod(sizes)) if product else 0)
+            steps[id(self.program), equation.outputs[0]] = own
+        return steps
 
     @cached_property
     def _largest_brought(self) -> tuple[float, bool]:

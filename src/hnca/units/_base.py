@@ -1,6 +1,7 @@
 """The contracts of a conditional (parents -> logits) and of a layer (a unit family over a conditional)."""
 
 from abc import abstractmethod
+from collections.abc import Hashable, Mapping
 
 import equinox as eqx
 from jax.typing import DTypeLike
@@ -37,9 +38,18 @@ class Conditional(eqx.Module):
         return True
 
     @property
-    def at_once(self) -> bool:
-        """Whether its messages to all parents are better evaluated side by side than those to one after the other."""
-        return False
+    def steps_at_once(self) -> Mapping[Hashable, int] | None:
+        """The steps of it, as `hnca.messages.SmallSum` has them, where messages to all parents are best found at once.
+
+        Then there is `of_values`. None where messages to one parent after the other are best.
+        """
+        return None
+
+    def of_values(
+        self, values: Mapping[str, Array], batch_shape: tuple[int, ...]
+    ) -> Float[Array, "*batch out_features"]:
+        """Returns the logits, given what the parents have taken in place of what is seen of it; see `steps_at_once`."""
+        raise NotImplementedError(f"{type(self).__name__}: is evaluated for what is seen of parents alone.")
 
     @property
     def reads_one_unit(self) -> bool:
