@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from hnca.programs import primitives
+from hnca.programs.applied import Applied, applied_by
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,17 @@ class Equation:
 
     def names(self) -> frozenset[str]:
         """Returns the names of the primitives it applies: those inside, for a function with a derivative of its own."""
-        return _names_in(self.inner()) if self.name in primitives.CALLS else frozenset({self.name})
+        return frozenset(applied.name for applied in self.applied())
+
+    def applied(self) -> list[Applied]:
+        """Returns the primitives it applies, itself and inside of what is called, chosen between or repeated."""
+        return applied_by(self.original)
+
+    def jumps(self) -> bool:
+        """Returns whether an ulp may make another result."""
+        applied = self.applied()
+        # Inside of a loop its counter is compared, too, which is no ulp off.
+        return any(each.jumps and (each.reads_floats or len(applied) == 1) for each in applied)
 
     def filled_with(self, number: int) -> "Equation":
         """Returns the same with what is looked up outside of an array; of what is affine, with 0, the linear part."""
@@ -96,15 +107,6 @@ class Equation:
         if not jnp.issubdtype(params.get("preferred_element_type") or dtype, jnp.inexact):
             params["preferred_element_type"] = dtype
         return self.original.primitive.bind(*arguments, **params)
-
-
-def _names_in(jaxpr: Jaxpr) -> frozenset[str]:
-    inside = {**primitives.ALWAYS_INLINED, **primitives.CUSTOM_DERIVATIVES}
-    found: set[str] = set()
-    for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        found |= _names_in(equation.params[inside[name]].jaxpr) if name in inside else {name}
-    return frozenset(found)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hnca.estimators import REBAR, RELAX, Estimator
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.programs.equations import Equation
 from hnca.programs.kinds import NONLINEAR, is_linear
-from hnca.programs.parts import Part, jumps
+from hnca.programs.parts import Part
 from hnca.programs.plan import Plan
 
 
@@ -75,7 +75,7 @@ def _where_several_decide(part: Part, taken: set[int]) -> str | None:
 
 
 def _may_jump(part: Part, equation: Equation) -> bool:
-    return jumps(equation) or _reads_whole_numbers(part, equation)
+    return equation.jumps() or _reads_whole_numbers(part, equation)
 
 
 def _has_no_slope(part: Part, equation: Equation) -> bool:

@@ -234,7 +234,7 @@ class Part:
 
     def jumps(self) -> bool:
         """Returns whether an ulp may make another result."""
-        return any(jumps(equation) for equation in self.equations)
+        return any(equation.jumps() for equation in self.equations)
 
     def is_steep(self) -> bool:
         """Returns whether an ulp may change a result by much, or make it none: a quotient, a logarithm of next to 0."""
@@ -242,21 +242,11 @@ class Part:
 
     def counts(self) -> bool:
         """Returns whether floats are told apart that are an ulp apart: the most votes, a tie."""
-        return any(not primitives.COUNTING.isdisjoint(e.names()) and self._reads_floats(e) for e in self.equations)
-
-    def _reads_floats(self, equation: Equation) -> bool:
-        return any(jnp.issubdtype(self.program.avals[value].dtype, jnp.inexact) for value in equation.inputs)
+        return any(each.counts for equation in self.equations for each in equation.applied())
 
     def _shape(self, value: int) -> jax.ShapeDtypeStruct:
         aval = self.program.avals[value]
         return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
-
-
-def jumps(equation: Equation) -> bool:
-    """Returns whether an ulp may make another result of an equation."""
-    if equation.name == "convert_element_type":
-        return not jnp.issubdtype(equation.params["new_dtype"], jnp.inexact)
-    return not primitives.JUMPING.isdisjoint(equation.names())
 
 
 def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:

@@ -136,10 +136,12 @@ DRAWN_FROM_BITS = frozenset(["lt", "le", "gt", "ge", "argmax", "argmin"])
 """By what `jax.random` turns noise into discrete values."""
 LOOPS = frozenset(["scan", "while"])
 """By what it does so several at a time, or until enough is drawn."""
-JUMPING = DRAWN_FROM_BITS | {"eq", "ne", "floor", "ceil", "round", "sign", "rem"}
-"""Whose result may be another one an ulp away."""
-COUNTING = frozenset(["argmax", "argmin", "eq", "floor", "ceil", "round", "sign", "rem"])
+SIGNED_ZERO = frozenset(["atan2", "bitcast_convert_type", "nextafter", "sort", "top_k", "approx_top_k"])
+"""Which tell -0 from 0."""
+COUNTING = SIGNED_ZERO | {"argmax", "argmin", "eq", "floor", "ceil", "round", "sign", "rem"}
 """Which tell apart what is an ulp apart, and are no part of a continuous function, as `ge` is of a leaky ReLU."""
+JUMPING = DRAWN_FROM_BITS | COUNTING | {"ne"}
+"""Whose result may be another one an ulp away."""
 POLES = frozenset(["log", "log1p", "div", "pow", "rsqrt", "atanh", "erf_inv", "lgamma", "digamma", "tan"])
 """What may make an infinite number of finite ones."""
 EDGED = frozenset(["log", "log1p", "sqrt", "rsqrt", "pow", "asin", "acos", "acosh", "atanh", "erf_inv"])

@@ -126,7 +126,7 @@ def at_state(table: Table, states: Mapping[int, Array], infinite: bool) -> Array
     # 1 or -1 at a corner that is infinite, less in between.
     signs = jnp.where(jnp.isinf(entries), jnp.sign(entries), jnp.zeros((), entries.dtype))
     sign = jax.lax.stop_gradient(_interpolated(Table(table.draw, table.index, signs), states))
-    return interpolated + jnp.where(sign == 1, jnp.inf, jnp.where(sign == -1, -jnp.inf, 0.0)).astype(sign.dtype)
+    return interpolated + jnp.where(sign == 1, jnp.inf, jnp.where(sign == -1, -jnp.inf, -0.0)).astype(sign.dtype)
 
 
 def _interpolated(table: Table, states: Mapping[int, Array]) -> Array:
@@ -151,9 +151,9 @@ def _interpolated(table: Table, states: Mapping[int, Array]) -> Array:
 def _weighted(weight: Array, entry: Array) -> Array:
     """Returns a product that is 0 where the weight is, also of NaN: what a value that cannot be drawn would come to.
 
-    Its derivative by the weight is the entry.
+    Its derivative by the weight is the entry. The 0 is -0, to which -0 can be added and stays what it is.
     """
-    return weight * jnp.where(weight == 0, jnp.zeros((), entry.dtype), entry)
+    return jnp.where(weight == 0, jnp.asarray(-0.0, entry.dtype), weight * entry)
 
 
 @_weighted.defjvp
