@@ -119,8 +119,8 @@ def test_a_queue_is_credited_exactly():
     hnca.check_unbiased(queue(4), (jnp.array([0.3, 0.2]), jax.random.key(0)))
 
 
-def test_a_queue_grows_with_the_square_of_its_length():
+def test_a_queue_grows_by_less_than_the_square_of_its_length():
     arguments = jnp.array([0.3, 0.2]), jax.random.key(0)
     counts = {n: equations(jax.make_jaxpr(hnca.grad(queue(n)))(*arguments).jaxpr) for n in (4, 8)}
-    assert counts[8] < 4 * counts[4], counts
-    assert counts[8] < 10_500, counts
+    assert counts[8] < 2.5 * counts[4], counts
+    assert counts[8] < 5_500, counts
