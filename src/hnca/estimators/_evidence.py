@@ -88,7 +88,7 @@ def _log_probability(network: Network, trace: Trace, child: str) -> SmallSum | N
         return None
 
     def total(values: Mapping[str, Array]) -> Float[Array, "*batch"]:
-        logits = layer.as_logits(layer.conditional.of_values(values, trace.batch_shape))
+        logits = layer.as_logits(layer.conditional.of_values(values, trace.batch_shape, network.dtype))
         return jnp.sum(layer.log_prob(logits, taken), axis=-1)
 
     return SmallSum(total, layer.conditional.parents, steps)

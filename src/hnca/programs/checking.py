@@ -18,6 +18,7 @@ from hnca.programs.draws import family_of
 from hnca.programs.enumerable import Enumerable, Places, enumerable_call
 from hnca.programs.equations import Draw
 from hnca.programs.loops.crediting import check_options
+from hnca.units._noise import at_least_float32
 
 
 class Unbiasedness(NamedTuple):
@@ -26,8 +27,8 @@ class Unbiasedness(NamedTuple):
     Attributes:
         error: the largest difference between the estimator's expected gradient and the exact one, in parts of the
             largest element of the exact one.
-        gradient: the exact gradient of the function's expectation.
-        expected: what the estimator's gradient is on average.
+        gradient: the exact gradient of the function's expectation, in 32 bits at least.
+        expected: what the estimator's gradient is on average, likewise.
         states: how many joint values of the draws there are.
     """
 
@@ -71,7 +72,8 @@ def check_unbiased(
         argnums: which of them to differentiate by.
         estimator: one that needs no key of its own; by default `hnca.HNCA()`.
         tolerance: the largest `Unbiasedness.error` that passes; by default the square root of the epsilon of the
-            coarsest dtype, of the parameters or the value, for 64 bits, and ten times that for fewer.
+            coarsest dtype, of the parameters or the value, and ten times that for 32 bits: 1.5e-8, 0.00345, 0.031 of
+            float16 and 0.088 of bfloat16. A smaller bias is not seen.
         unroll: as for `hnca.value_and_grad`.
 
     Raises:
@@ -142,7 +144,7 @@ def _checked(
     least = max(_largest(size) * epsilon**0.25, 1e-30)
     error = _largest(jax.tree.map(lambda a, b: a - b, gradient, expected)) / max(_largest(gradient), least)
     if tolerance is None:
-        tolerance = math.sqrt(epsilon) * (1 if epsilon < 1e-10 else 10)
+        tolerance = math.sqrt(epsilon) * (10 if 1e-10 < epsilon < 1e-5 else 1)
     found = Unbiasedness(error, gradient, expected, count)
     for what, tree in (("the exact gradient", gradient), (f"{type(estimator).__name__}'s expected gradient", expected)):
         if strange := _not_finite(tree):
@@ -162,6 +164,7 @@ def _summed(
 
     def both(floats: PyTree, states: dict[Any, Array]) -> tuple[PyTree, PyTree]:
         each = jax.vmap(function, (None, 0))(floats, states)
+        each = jax.tree.map(lambda leaf: leaf.astype(at_least_float32(leaf.dtype)), each)
         sizes = jax.tree.map(lambda leaf: jnp.sum(jnp.abs(leaf), axis=0), each)
         return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each), sizes
 

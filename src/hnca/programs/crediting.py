@@ -233,15 +233,16 @@ def _surrogate(
     """
     outputs = jnp.broadcast_to(run.outputs[0], batch_shape) if not marks.outputs[0] else run.outputs[0]
     weighted = outputs if combined is None or combined.weights is None else combined.weights * outputs
-    total = jnp.mean(weighted)
-    value = total if combined is None else jnp.mean(combined.value)
+    mean = jnp.mean(weighted)
+    value = mean if combined is None else jnp.mean(combined.value)
+    total = mean.astype(plan.dtype)
     for output, draw in plan.program.draws.items():
         logits = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
         product = credits[draw.name] * logits
         total += jnp.sum(product) / jnp.asarray(max(outputs.size, 1), product.dtype)
     # The value of `value`, the derivative of `total`.
-    value = jax.lax.stop_gradient(value).astype(total.dtype)
-    return value + (total - jax.lax.stop_gradient(total))
+    value = jax.lax.stop_gradient(value)
+    return value + (total - jax.lax.stop_gradient(total)).astype(value.dtype)
 
 
 def _require_whole_values(estimator: Estimator, plan: Plan, trace: Trace) -> None:

@@ -110,6 +110,7 @@ def conditional_of(
     saved: Surroundings,
     features: Mapping[str, Array],
     batch_shape: tuple[int, ...],
+    dtype: np.dtype,
     affordable: bool = True,
 ) -> Conditional:
     """Returns the conditional, its weights computed from what the forward pass has left behind.
@@ -119,13 +120,14 @@ def conditional_of(
         saved: the values of the forward pass.
         features: what a child sees of every draw in it, `[*batch, features]`.
         batch_shape: of the forward pass.
+        dtype: of the network.
         affordable: whether what is not affine may be run again for every other value of the units it reads.
     """
     program, part = lowering.part.program, lowering.part
     size = math.prod(program.avals[lowering.value].shape)
     if lowering.way == FREE:
-        bias = _flat(program, lowering.value, saved, batch_shape)
-        return eqx.tree_at(lambda free: free.bias, Free(size, dtype=bias.dtype), bias)
+        bias = _flat(program, lowering.value, saved, batch_shape).astype(dtype)
+        return eqx.tree_at(lambda free: free.bias, Free(size, dtype=dtype), bias)
     if lowering.way == DENSE:
         return _dense(part, saved, features, batch_shape)
     names = tuple(program.draws[draw].name for draw in part.draws)
@@ -133,14 +135,14 @@ def conditional_of(
     if lowering.way == BY_UNIT:
         return Tabulated(saved.only(part.surroundings), part, lowering.reads, sizes)
     if lowering.first is not None and lowering.rest is not None:
-        first, rest = _dense(lowering.first, saved, features, batch_shape), _rest(lowering.rest, lowering.first)
+        first, rest = _dense(lowering.first, saved, features, batch_shape), _rest(lowering.rest, lowering.first, dtype)
         hidden = first.out_features
         replay = Replay(saved.only(lowering.rest.surroundings), rest, ("previous",), (hidden,), size, affordable)
         return Sequential(first, replay)
 
     def function(arrays: Mapping[int, Array], *seen: Array) -> Float[Array, " out"]:
         states = {d: state_of_features(program.draws[d], f) for d, f in zip(part.draws, seen, strict=True)}
-        logits = part.states(states, arrays)[lowering.value].reshape(-1)
+        logits = part.states(states, arrays)[lowering.value].reshape(-1).astype(dtype)
         return finite_logits(logits, program.categories_of(lowering.value))
 
     around = saved.only(part.surroundings)
@@ -203,11 +205,11 @@ def affine(parents: tuple[str, ...], weights: tuple[Array, ...], bias: Array) ->
     return eqx.tree_at(lambda dense: (dense.weights, dense.bias), shell, (weights, bias))
 
 
-def _rest(rest: Part, first: Part) -> Callable[[Mapping[int, Array], Array], Array]:
+def _rest(rest: Part, first: Part, dtype: np.dtype) -> Callable[[Mapping[int, Array], Array], Array]:
     """Returns the function from what is affine to the value."""
 
     def function(arrays: Mapping[int, Array], hidden: Array) -> Array:
-        logits = rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1)
+        logits = rest.states({}, {**arrays, **unflat(first, hidden)})[rest.outputs[0]].reshape(-1).astype(dtype)
         return finite_logits(logits, rest.program.categories_of(rest.outputs[0]))
 
     return function

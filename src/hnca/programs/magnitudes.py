@@ -31,6 +31,23 @@ def are_exact_floats(program: Program, values: Sequence[int]) -> bool:
     return all(bounds[value][0] > -EXACT and bounds[value][1] < EXACT for value in values)
 
 
+def dtype_for(program: Program, values: Sequence[int]) -> np.dtype:
+    """Returns the dtype that can hold the logits of all draws and some values: the widest, or a wider one than all.
+
+    Whole numbers are held up to `EXACT`: beyond it no dtype but theirs will do.
+    """
+    found = {program.avals[draw.logits].dtype for draw in program.draws.values()}
+    found |= {dtype for v in values if jnp.issubdtype(dtype := program.avals[v].dtype, jnp.floating)}
+    most = max(np.dtype(dtype).itemsize for dtype in found)
+    widest = {dtype for dtype in found if np.dtype(dtype).itemsize == most}
+    if len(widest) > 1:
+        return np.dtype(np.float32)  # float16 and bfloat16
+    (dtype,) = widest
+    bounds, exact = bounds_of(program), 2 ** (jnp.finfo(dtype).nmant + 1)
+    whole = [bounds[v] for v in values if jnp.issubdtype(program.avals[v].dtype, jnp.integer)]
+    return dtype if all(-exact <= low and high <= exact for low, high in whole) or most > 2 else np.dtype(np.float32)
+
+
 def bounds_of(program: Program) -> dict[int, Bounds]:
     """Returns the bounds of all real values of a program that is written to its end."""
     if program.bounds is None:

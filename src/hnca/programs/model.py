@@ -102,7 +102,7 @@ def model_of(
         draw = program.draws[output]
         affordable = plan.evaluations_of_messages(lowering, most) <= MAXIMUM_EVALUATIONS
         around = without_masks(lowering.part, saved) if lowering.way == DENSE else saved
-        layer = _layer(draw, conditional_of(lowering, around, features, batch_shape, affordable))
+        layer = _layer(draw, conditional_of(lowering, around, features, batch_shape, plan.dtype, affordable))
         layers[draw.name] = layer
         values[draw.name] = layer_values(plan, output, run.values[output], marks.values[output], batch_shape)
         if draw.values is not None:
@@ -150,7 +150,7 @@ def _components(
     program = plan.program
     found: list[Component] = []
     for likelihood in plan.likelihoods:
-        conditional = conditional_of(likelihood.lowering, saved, features, batch_shape)
+        conditional = conditional_of(likelihood.lowering, saved, features, batch_shape, plan.dtype)
         layer: Layer = Bernoulli(conditional)
         if likelihood.logsumexp is not None:
             layer = Categorical(conditional, program.avals[likelihood.value].shape[-1])

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import jax.numpy as jnp
 import numpy as np
 
 from hnca.programs.dependence import depends_on, require_tied
@@ -12,6 +11,7 @@ from hnca.programs.equations import Draw, Program
 from hnca.programs.inside import observes
 from hnca.programs.kinds import ByUnit, Kinds, kinds_of
 from hnca.programs.lowering import DENSE, REPLAY, SEQUENTIAL, Lowering, lower, lower_logits
+from hnca.programs.magnitudes import dtype_for
 from hnca.programs.parts import Part
 from hnca.programs.polynomials import LOGISTIC, LOGSUMEXP, SOFTPLUS, VALUE, Polynomials
 from hnca.programs.splitting import Term, is_linear_in, split
@@ -47,7 +47,7 @@ class Plan:
     Attributes:
         program: the program.
         by_example: the values that differ by example.
-        dtype: of the network: the widest of the draws' logits.
+        dtype: of the network, in which all that draws decide can be held.
         batch_axes: 1, or 0 for a program of one example.
         weight: what its result is multiplied with.
     """
@@ -61,8 +61,8 @@ class Plan:
         self.program, self.weight = program, weight
         self.by_example: frozenset[int] = frozenset(depends_on(program, set(mapped), through_draws=True))
         self.batch_axes = int(bool(mapped))
-        self.dtype = jnp.result_type(*(program.avals[draw.logits].dtype for draw in program.draws.values()))
         self.kinds: Kinds = kinds_of(program, depends_on(program, set(mapped), through_draws=False))
+        self.dtype = dtype_for(program, [value for value, draws in self.kinds.items() if draws])
         self._check_keys(set(mapped))
         require_tied(program)
 

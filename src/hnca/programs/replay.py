@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping
 
 import equinox as eqx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from hnca.programs.infinities import finite_logits
@@ -59,14 +60,14 @@ class Replay(Conditional):
         return self.surroundings.over_batch(self.function, batch_shape, *features)
 
     def of_values(
-        self, values: Mapping[str, Array], batch_shape: tuple[int, ...]
+        self, values: Mapping[str, Array], batch_shape: tuple[int, ...], dtype: DTypeLike
     ) -> Float[Array, "*batch out_features"]:
         if self.small is None:
-            return super().of_values(values, batch_shape)
+            return super().of_values(values, batch_shape, dtype)
         part, (output,) = self.small, self.small.outputs
 
         def one(arrays: Mapping[int, Array], taken: Mapping[int, Array]) -> Float[Array, " out_features"]:
-            logits = outputs_at(part, arrays, taken)[output].reshape(-1)
+            logits = outputs_at(part, arrays, taken)[output].reshape(-1).astype(dtype)
             return finite_logits(logits, part.program.categories_of(output))
 
         taken = taken_by(part.program, values, batch_shape, part.draws)

@@ -62,7 +62,7 @@ class Tabulated(Conditional):
     def _logits(self, arrays: Mapping[int, Array], *features: Array) -> Float[Array, " out_features"]:
         part = self.part
         states = {d.output: state_of_features(d, f) for d, f in zip(_draws(part), features, strict=True)}
-        logits = part.states(states, arrays)[part.outputs[0]].reshape(-1)
+        logits = part.states(states, arrays)[part.outputs[0]].reshape(-1).astype(features[0].dtype)
         return finite_logits(logits, part.program.categories_of(part.outputs[0]))
 
     def _table(

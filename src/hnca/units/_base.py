@@ -46,9 +46,12 @@ class Conditional(eqx.Module):
         return None
 
     def of_values(
-        self, values: Mapping[str, Array], batch_shape: tuple[int, ...]
+        self, values: Mapping[str, Array], batch_shape: tuple[int, ...], dtype: DTypeLike
     ) -> Float[Array, "*batch out_features"]:
-        """Returns the logits, given what the parents have taken in place of what is seen of it; see `steps_at_once`."""
+        """Returns the logits, of a dtype, given what the parents have taken, and not what is seen of that.
+
+        Only where there is `steps_at_once`.
+        """
         raise NotImplementedError(f"{type(self).__name__}: is evaluated for what is seen of parents alone.")
 
     @property

@@ -111,7 +111,7 @@ def credited_loops(
     total = jnp.mean(outputs[0])
     total *= jnp.where(jnp.all(record.possible), 1.0, jnp.nan).astype(total.dtype)
     for site, credit in credits.items():
-        logits = finite_logits(record.logits[site], looped.sites[site].draw.row)
+        logits = finite_logits(record.logits[site], looped.sites[site].draw.row).astype(credit.dtype)
         product = jnp.sum(held(credit).reshape(logits.shape) * logits) / jnp.asarray(batch, logits.dtype)
         total += (product - jax.lax.stop_gradient(product)).astype(total.dtype)
     aux = looped.structure.unflatten([total, *outputs[1:]])[1]

@@ -16,6 +16,7 @@ from hnca.programs.loops.reach import Place
 from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
 from hnca.units import Layer
+from hnca.units._noise import at_least_float32
 
 _AT_ONCE = 2**22
 """How many numbers that are drawn are evaluated anew side by side, for a batch."""
@@ -99,6 +100,7 @@ def _hindsight(looped: Looped, example: Example, site: Site, batch: int) -> Arra
 
         def of_step(ratio: Array, change: Array, value: Array) -> Array:
             message, contrast = (_by_value(draw, index[unit], a.astype(logits.dtype)) for a in (ratio, change))
+            value = value.astype(logits.dtype)
             return layer.credit(logits[unit][None], taken[unit][None], message, value, contrast)[0]
 
         total = jnp.zeros_like(logits[0])
@@ -138,11 +140,11 @@ def _log_ratio(looped: Looped, site: Site, before: Record, after: Record) -> Flo
 
 
 def _units(looped: Looped, site: Site, record: Record) -> tuple[Array, Array]:
-    """Returns a draw's logits and values with one axis for all units of all steps."""
+    """Returns a draw's logits, in 32 bits at least, and values with one axis for all units of all steps."""
     draw, units = looped.sites[site].draw, looped.sites[site].units
     shape = (units,) if draw.values is not None else (units, draw.categories)
     logits = finite_logits(record.logits[site], looped.sites[site].draw.row)
-    return logits.reshape(shape), record.values[site].reshape(units)
+    return logits.reshape(shape).astype(at_least_float32(logits.dtype)), record.values[site].reshape(units)
 
 
 def _layer(draw: Draw) -> Layer:

@@ -1,0 +1,120 @@
+"""Draws with logits of sixteen bits in a program that computes with more: nothing of it is rounded to sixteen."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hnca
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+STATES = tuple(
+    jnp.asarray(part)
+    for part in zip(*(((a, b), z) for a, b, z in itertools.product((0, 1), (0, 1), range(3))), strict=True)
+)
+SHORT = jnp.bfloat16, jnp.float16
+
+
+def remainder(gates, z):
+    """Whole numbers beyond those of 8 and 11 bits."""
+    first, second = gates.astype(jnp.int32)
+    return ((z * 3001 + first * 877 + second) % 5).astype(jnp.float32)
+
+
+def parity(gates, z):
+    first, second = gates.astype(jnp.int32)
+    return ((2048 * first + 300 * z + second) % 2).astype(jnp.float32)
+
+
+def profit(gates, z):
+    """Floats beyond those of float16."""
+    return jnp.maximum(jnp.sum(gates.astype(jnp.float32) * 80_000.0) / 1000.0 - 50.0, z.astype(jnp.float32) * 3.0)
+
+
+def sums_and_back(gates, z):
+    return (jnp.sum(gates.astype(jnp.float32) * 1e5) + z.astype(jnp.float32) * 7e4) / 1e5
+
+
+def product(gates, z):
+    first, second = gates.astype(jnp.float32)
+    return first * second * 2e5 + z.astype(jnp.float32) * 1e5
+
+
+def small_beside_large(gates, z):
+    first, second = gates.astype(jnp.float32)
+    return jnp.sin(1000.0 + 0.1 * first + 0.3 * second + z.astype(jnp.float32))
+
+
+LOSSES = remainder, parity, profit, sums_and_back, product, small_beside_large
+
+
+def logits(dtype):
+    return jnp.asarray([0.25, -0.5], dtype), jnp.asarray([0.25, -0.25, 0.5], dtype)
+
+
+def drawing(loss):
+    def function(logits, key, given=(None, None)):
+        first, second = jax.random.split(key)
+        gates = hnca.bernoulli(first, logits[0], given=given[0])
+        return loss(gates, hnca.categorical(second, logits[1], given=given[1]))
+
+    return function
+
+
+def chance(logits, gates, z):
+    """Of a state, in 32 bits; nothing of it is the library's."""
+    on, which = jax.nn.sigmoid(logits[0]), jax.nn.softmax(logits[1])
+    return jnp.prod(jnp.where(gates > 0, on, 1 - on)) * which[z]
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_is_that_of_32_bits(loss, estimator, dtype):
+    wide = logits(jnp.float32)
+
+    def at(gates, z):
+        given, short = (gates.astype(dtype), z), logits(dtype)
+        value, gradient = hnca.value_and_grad(drawing(loss), estimator=estimator)(short, jax.random.key(0), given)
+        return value, jax.tree.map(lambda leaf: chance(wide, gates, z) * leaf.astype(jnp.float32), gradient)
+
+    values, each = jax.jit(jax.vmap(at))(*STATES)
+    assert values.dtype == jnp.float32
+    truth = jax.vmap(loss)(*STATES)
+    np.testing.assert_allclose(values, truth, rtol=1e-6)
+
+    def mean(logits):
+        return jnp.sum(jax.vmap(chance, in_axes=(None, 0, 0))(logits, *STATES) * truth)
+
+    exact = jax.grad(mean)(wide)
+    largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in exact)
+    if loss is product and dtype is jnp.float16 and isinstance(estimator, hnca.REINFORCE):
+        return  # a gradient of 2e5 is beyond float16, whoever computes it
+    for found, leaf in zip(each, exact, strict=True):
+        np.testing.assert_allclose(jnp.sum(found, axis=0), leaf, atol=0.02 * largest)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize("loss", [remainder, small_beside_large])
+def test_a_loop_that_stays_one_is_as_exact(loss, dtype):
+    def function(logits, key):
+        def step(total, key):
+            return total + drawing(loss)(logits, key), None
+
+        return jax.lax.scan(step, jnp.zeros((), jnp.float32), jax.random.split(key, 2))[0]
+
+    hnca.check_unbiased(function, (logits(dtype), jax.random.key(0)), unroll=False, tolerance=0.03)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+def test_a_bias_is_seen_in_sixteen_bits(dtype):
+    arguments = logits(dtype), jax.random.key(0)
+    assert hnca.check_unbiased(drawing(remainder), arguments).error < 0.03
+    with pytest.raises(ValueError, match=r"StraightThrough's expected gradient is off by 0\.\d+ .* at most 0\.0"):
+        hnca.check_unbiased(
+            lambda p, key: jnp.sum(hnca.bernoulli(key, p[0]) * jnp.asarray([1, -0.4], dtype)) ** 2,
+            arguments,
+            estimator=hnca.StraightThrough(),
+        )
