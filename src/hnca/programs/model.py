@@ -32,11 +32,15 @@ def layer_values(plan: Plan, draw: int, values: Array, batched: Any, batch_shape
 
 def layer_logits(plan: Plan, draw: int, logits: Array, batched: Any, batch_shape: tuple[int, ...]) -> Array:
     """Returns a draw's logits as a layer's, `[*batch, units]` or `[*batch, units, categories]`."""
+    shaped = _in_shape_of_layer(plan, draw, logits, batched, batch_shape)
+    return finite_logits(shaped.astype(plan.dtype), plan.program.draws[draw].row)
+
+
+def _in_shape_of_layer(plan: Plan, draw: int, logits: Array, batched: Any, batch_shape: tuple[int, ...]) -> Array:
     drawn = plan.program.draws[draw]
     shape = (drawn.units,) if drawn.values is not None else (drawn.units, drawn.categories)
     reshaped = jnp.reshape(logits, (*(batch_shape if batched else ()), *shape))
-    wide = jnp.broadcast_to(reshaped, (*batch_shape, *shape)).astype(plan.dtype)
-    return finite_logits(wide, drawn.row)
+    return jnp.broadcast_to(reshaped, (*batch_shape, *shape))
 
 
 class ProgramObjective(Objective):
@@ -111,9 +115,10 @@ def model_of(
         if lowering.way == DENSE and may_be_masked(lowering.part):
             # What a draw masks has the logit here from which its children's messages take the mask away.
             parents = tuple(features[parent] for parent in layer.conditional.parents)
-            logits[draw.name] = jnp.where(
-                is_masked(logits[draw.name]), layer.logits(parents, batch_shape), logits[draw.name]
-            )
+            # By the digits that the program has for it, not the network.
+            masks = is_masked(run.logits[output])
+            masked = _in_shape_of_layer(plan, output, masks, marks.logits[output], batch_shape)
+            logits[draw.name] = jnp.where(masked, layer.logits(parents, batch_shape), logits[draw.name])
         features[draw.name] = layer.encode(values[draw.name], plan.dtype)
     network = Network(layers, inputs={} if example is None else {"example": example.shape[-1]})
     logits = jax.lax.stop_gradient(logits)

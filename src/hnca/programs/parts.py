@@ -143,7 +143,9 @@ class Part:
         brought, scaled = self._largest_brought
         if np.isinf(brought):
             return few or scaled
-        return brought >= LARGE[dtype.itemsize] or (few and self.may_be_infinite)
+        made = [self.program.avals[v].dtype for equation in self.equations for v in equation.outputs]
+        digits = min([dtype.itemsize, *(d.itemsize for d in made if jnp.issubdtype(d, jnp.floating))])
+        return brought >= LARGE[digits] or (few and self.may_be_infinite)
 
     def is_small(self) -> bool:
         """Returns whether all other values of the units that it reads are few enough to be evaluated at no price."""
