@@ -118,3 +118,48 @@ def test_a_bias_is_seen_in_sixteen_bits(dtype):
             arguments,
             estimator=hnca.StraightThrough(),
         )
+
+
+def of_two_layers(first, second):
+    """Two units above two others, the loss far from 0 and in 32 bits."""
+    return 1000.0 + first.astype(jnp.float32) @ jnp.asarray([0.3, 0.7]) + (second[0] * first[0]).astype(jnp.float32)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize(
+    "estimator",
+    [hnca.HNCA(), hnca.HNCA(control=hnca.FirstOrder()), hnca.REINFORCE(), hnca.MuProp(), hnca.Exact()],
+    ids=["HNCA", "HNCA, first order", "REINFORCE", "MuProp", "Exact"],
+)
+def test_credits_of_a_described_network_are_those_of_32_bits(estimator, dtype):
+    above, below = hnca.Free(2), hnca.Dense(("above",), (2,), 2, key=jax.random.key(1))
+    wide = hnca.Network({"above": hnca.Bernoulli(above), "below": hnca.Bernoulli(below)})
+    short = jax.tree.map(lambda leaf: leaf.astype(dtype), wide)
+    objective = hnca.Function(of_two_layers, of=("above", "below"))
+    states = jnp.asarray(list(itertools.product((0, 1), repeat=4)), dtype)
+
+    def at(state):
+        trace = short.evaluate({"above": state[:2], "below": state[2:]}, ())
+        found = estimator(short, objective, trace)
+        assert found.value.dtype == jnp.float32
+        chances = (short.layers[name].log_prob(trace.logits[name], trace[name]) for name in ("above", "below"))
+        chance = jnp.exp(sum(jnp.sum(each.astype(jnp.float32)) for each in chances))
+        credit = found.credits["above"]
+        return chance * (credit if credit.ndim == 1 else jnp.mean(credit, axis=0))  # of passes over all states
+
+    found = jnp.sum(jax.jit(jax.vmap(at))(states), axis=0)
+
+    def mean(logits):
+        (weight,), bias = short.layers["below"].conditional.weights, short.layers["below"].conditional.bias
+
+        def of_state(state):
+            first, second = state[:2], state[2:]
+            then = first @ weight.astype(jnp.float32) + bias.astype(jnp.float32)
+            on = jax.nn.sigmoid(jnp.concatenate([logits, then]))
+            return jnp.prod(jnp.where(state > 0, on, 1 - on)) * (of_two_layers(first, second) - 1000.0)
+
+        return jnp.sum(jax.vmap(of_state)(states.astype(jnp.float32)))
+
+    exact = jax.grad(mean)(short.layers["above"].conditional.bias.astype(jnp.float32))
+    # Probabilities that are rounded do not add up to 1, and what is mediated is a share of a thousand.
+    np.testing.assert_allclose(found, exact, atol=0.02 if isinstance(estimator, hnca.MuProp | hnca.Exact) else 1.0)

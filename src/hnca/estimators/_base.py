@@ -18,7 +18,7 @@ from hnca.estimators._estimate import Estimate as Estimate
 from hnca.estimators._estimate import Passes as Passes
 from hnca.estimators._requirements import require_state
 from hnca.estimators._surrogate import direct_credits as direct_credits
-from hnca.estimators._surrogate import gradient_of, held_fixed, with_inputs_of
+from hnca.estimators._surrogate import gradient_of, held_fixed, in_32_bits, with_inputs_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
@@ -162,8 +162,12 @@ class Estimator(eqx.Module):
         if passes is not None:
             # That key has been used: its splits have made the passes.
             key, trace = None if key is None else jax.random.fold_in(key, OWN_KEYS), passes.trace
+            passes = passes._replace(weights=in_32_bits(passes.weights))
+        passed = trace
+        if jnp.finfo(network.dtype).bits < 32:
+            network, objective, trace = in_32_bits((network, objective, trace))
         credits, learned = self.credit(network, objective, trace, key, state)
-        return Attribution(credits, unless_lost(learned, state, credits), trace, passes)
+        return Attribution(credits, unless_lost(learned, state, credits), passed, passes)
 
 
 def estimate(

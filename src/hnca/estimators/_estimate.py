@@ -44,8 +44,9 @@ class Estimate(eqx.Module):
         gradient: an estimate of the gradient of `E[f]` by the network's parameters, mean over the batch: a network
             whose array leaves are the gradients. It points uphill; Optax goes downhill, so chain `optax.scale(-1)`.
         objective_gradient: the same by the objective's own parameters (a decoder's), samples held fixed.
-        credits: for every layer an estimate of `dE[f]/dlogits`, one number per logit and example.
-        value: the objective, `[*batch]`.
+        credits: for every layer an estimate of `dE[f]/dlogits`, one number per logit and example, in the network's
+            dtype, or float32 for a shorter one.
+        value: the objective, `[*batch]`, likewise.
         state: what to give to the next call (baselines).
         trace: the forward pass that `credits` belong to: the one given or, for an estimator that makes passes of its
             own, all of them along a first axis (then `credits` have that axis too, and the gradient is their mean).

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca.estimators._estimate import Credits, Passes
+from hnca.estimators._surrogate import in_32_bits
 from hnca.messages import message
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
@@ -35,7 +36,7 @@ def passes_over_values(owner: str, network: Network, trace: Trace, name: str) ->
     places = (layer.index(taken)[None] + steps) % count
     values = {other: jnp.broadcast_to(trace[other][None], (count, *trace[other].shape)) for other in trace.values}
     values[name] = layer.alternative_values(trace.logits[name].dtype).astype(taken.dtype)[places]
-    probability = jnp.moveaxis(_probabilities(network, trace, name), -1, 0)
+    probability = jnp.moveaxis(_probabilities(*in_32_bits((network, trace)), name), -1, 0)
     weights = count * jnp.take_along_axis(probability, places[..., 0], axis=0)
     return Passes(network.evaluate(values, (count, *batch)), jax.lax.stop_gradient(weights))
 

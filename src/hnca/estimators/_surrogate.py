@@ -1,7 +1,7 @@
 """The ordinary backpropagation that turns credits into a gradient."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,7 +11,9 @@ from jaxtyping import Array, Float
 from hnca.estimators._estimate import Combined, Credits, Estimate
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
+from hnca.units._noise import at_least_float32
 
+Tree = TypeVar("Tree")
 Combine = Callable[[Float[Array, " passes *batch"]], Combined]
 
 
@@ -63,8 +65,8 @@ def surrogate_of(
     combined = Combined(constant, None) if combine is None else combine(constant)
     total = value if combined.weights is None else combined.weights * value
     for name, credit in credits.items():
-        product = jax.lax.stop_gradient(credit) * held.logits[name]
-        total += jnp.sum(product, axis=tuple(range(value.ndim, product.ndim)))
+        product = jax.lax.stop_gradient(credit) * held.logits[name].astype(credit.dtype)
+        total += jnp.sum(product, axis=tuple(range(value.ndim, product.ndim))).astype(total.dtype)
     return jnp.mean(total), combined
 
 
@@ -105,6 +107,13 @@ def direct_credits(
 def held_fixed(tree: Any) -> Any:
     """Returns the tree with gradients stopped at all its arrays."""
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def in_32_bits(tree: Tree) -> Tree:
+    """Returns the tree with floats of sixteen bits made longer: changes are small differences of sums."""
+    return jax.tree.map(
+        lambda leaf: leaf.astype(at_least_float32(leaf.dtype)) if eqx.is_inexact_array(leaf) else leaf, tree
+    )
 
 
 def with_inputs_of(network: Network, given: Trace, passes: Trace) -> Trace:

@@ -10,6 +10,7 @@ from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.estimators._requirements import require_repeatable
+from hnca.estimators._surrogate import in_32_bits
 from hnca.joint_states import joint_states
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
@@ -46,7 +47,8 @@ class Exact(Estimator):
             for name in trace.values
         }
         every = network.evaluate(values, shape)
-        return Passes(every, jax.lax.stop_gradient(count * jnp.exp(network.log_prob(every))))
+        chances = jnp.exp(in_32_bits(network).log_prob(in_32_bits(every)))
+        return Passes(every, jax.lax.stop_gradient(count * chances))
 
     def cost(self, network: Network) -> Cost:
         layers = network.layers.values()

@@ -7,10 +7,11 @@ from hnca._precision import in_full_precision
 from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
+from hnca.units._noise import at_least_float32
 
 
 def checked_value(component: Component, network: Network, trace: Trace) -> Float[Array, "*batch"]:
-    """Returns the component's value, one number an example, in the network's dtype.
+    """Returns the component's value, one number an example, in the network's dtype, or float32 for a shorter one.
 
     Raises:
         ValueError: if the component returns another shape than the trace's batch, or no real numbers.
@@ -20,7 +21,7 @@ def checked_value(component: Component, network: Network, trace: Trace) -> Float
 
 @in_full_precision
 def checked_contrast(component: Component, network: Network, trace: Trace, layer: str) -> Float[Array, "*logits"]:
-    """Returns the component's contrast for a layer, in the shape of the layer's logits and the network's dtype.
+    """Returns the component's contrast for a layer, in the shape of the layer's logits; of that dtype.
 
     Raises:
         ValueError: if the component returns another shape, or no real numbers.
@@ -30,7 +31,7 @@ def checked_contrast(component: Component, network: Network, trace: Trace, layer
 
 
 def checked_changes(component: Component, network: Network, trace: Trace, layer: str) -> Changes:
-    """Returns the component's changes by a layer's units, in the network's dtype; errors as for `checked_value`."""
+    """Returns the component's changes by a layer's units, of that dtype; errors as for `checked_value`."""
 
     def check(value: Array) -> Array:
         return _checked(component, "value", value, trace.batch_shape, network)
@@ -47,4 +48,4 @@ def _checked(component: Component, what: str, found: Array, shape: tuple[int, ..
         raise ValueError(f"{component}: {what} has shape {number.shape}; expected {shape}{hint}.")
     if jnp.issubdtype(number.dtype, jnp.complexfloating):
         raise ValueError(f"{component}: {what} is complex, {number.dtype}; expected real numbers.")
-    return number.astype(network.dtype)
+    return number.astype(at_least_float32(network.dtype))

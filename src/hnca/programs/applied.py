@@ -1,5 +1,6 @@
 """The primitives that an equation of a jaxpr applies, itself or somewhere inside."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ class Applied(NamedTuple):
     Attributes:
         name: its name.
         inputs: the dtypes of what it reads.
-        outputs: the dtypes of what it makes.
+        outputs: the dtypes of what it makes that is used.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Applied(NamedTuple):
     def jumps(self) -> bool:
         """Whether an ulp may make another result."""
         if self.name == "convert_element_type":
-            return not jnp.issubdtype(self.outputs[0], jnp.inexact)
+            return not any(jnp.issubdtype(dtype, jnp.inexact) for dtype in self.outputs)
         return self.name in primitives.JUMPING and not self._sorts_alone
 
     @property
@@ -42,25 +43,58 @@ class Applied(NamedTuple):
     @property
     def _sorts_alone(self) -> bool:
         """Whether numbers are sorted and nothing by them, which is continuous."""
-        return self.name == "sort" and len(self.inputs) == 1
+        if self.name == "sort":
+            return len(self.inputs) == 1
+        return self.name in ("top_k", "approx_top_k") and not any(np.issubdtype(d, np.integer) for d in self.outputs)
 
 
-def applied_by(equation: Any) -> list[Applied]:
+def applied_by(
+    equation: Any, used: Sequence[bool] | None = None, moving: Sequence[bool] | None = None
+) -> list[Applied]:
     """Returns the primitives that an equation applies; what is called is not one itself, but what is inside of it.
 
     A loop, or what chooses between branches, is one, and so is what is inside. Of a function with a derivative of its
     own that is the function.
+
+    Args:
+        equation: of a jaxpr.
+        used: which of its results are; None for all.
+        moving: which of its arguments are no numbers of the text; None for all.
     """
-    name = equation.primitive.name
+    name, used = equation.primitive.name, [True] * len(equation.outvars) if used is None else used
     if name in primitives.CUSTOM_DERIVATIVES:
         inner = inner_jaxprs({"": equation.params[primitives.CUSTOM_DERIVATIVES[name]]})
     else:
         inner = inner_jaxprs(equation.params)
-    found = [each for jaxpr in inner for step in jaxpr.eqns for each in applied_by(step)]
-    if name in primitives.CUSTOM_DERIVATIVES or name in primitives.ALWAYS_INLINED:
+    is_called = name in primitives.CUSTOM_DERIVATIVES or name in primitives.ALWAYS_INLINED
+    known = (used, moving) if is_called else (None, None)
+    found = [each for jaxpr in inner for each in _inside(jaxpr, *known)]
+    if is_called:
         return found
-    # What orders effects has none.
-    inputs, outputs = (
-        tuple(v.aval.dtype for v in side if hasattr(v.aval, "dtype")) for side in (equation.invars, equation.outvars)
-    )
+    made = [variable for variable, is_used in zip(equation.outvars, used, strict=True) if is_used]
+    # What orders effects has no dtype.
+    inputs, outputs = (tuple(v.aval.dtype for v in s if hasattr(v.aval, "dtype")) for s in (equation.invars, made))
     return [Applied(name, inputs, outputs), *found]
+
+
+def _inside(jaxpr: Any, used: Sequence[bool] | None, moving: Sequence[bool] | None) -> list[Applied]:
+    """Returns the primitives by which the results of a jaxpr are made of its arguments.
+
+    Of a log-sum JAX computes a sign, too; and in a variance it compares a number of the text.
+    """
+    moving = [True] * len(jaxpr.invars) if moving is None else moving
+    made = {id(variable) for variable, is_moving in zip(jaxpr.invars, moving, strict=True) if is_moving}
+    for equation in jaxpr.eqns:
+        if any(id(variable) in made for variable in equation.invars):
+            made.update(id(variable) for variable in equation.outvars)
+    used = [True] * len(jaxpr.outvars) if used is None else used
+    wanted = {id(variable) for variable, is_used in zip(jaxpr.outvars, used, strict=True) if is_used}
+    found: list[Applied] = []
+    for equation in reversed(jaxpr.eqns):
+        needed = [id(variable) in wanted for variable in equation.outvars]
+        if equation.effects or any(needed):
+            wanted.update(id(variable) for variable in equation.invars)
+            arguments = [id(variable) in made for variable in equation.invars]
+            if any(arguments):
+                found = applied_by(equation, needed, arguments) + found
+    return found

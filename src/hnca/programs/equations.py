@@ -1,6 +1,6 @@
 """A program as a flat list of equations over numbered values, with what is known of each value beforehand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,13 +71,17 @@ class Equation:
         """Returns the names of the primitives it applies: those inside, for a function with a derivative of its own."""
         return frozenset(applied.name for applied in self.applied())
 
-    def applied(self) -> list[Applied]:
-        """Returns the primitives it applies, itself and inside of what is called, chosen between or repeated."""
-        return applied_by(self.original)
+    def applied(self, used: Collection[int] | None = None) -> list[Applied]:
+        """Returns the primitives it applies, itself and inside of what is called, chosen between or repeated.
 
-    def jumps(self) -> bool:
-        """Returns whether an ulp may make another result."""
-        applied = self.applied()
+        Args:
+            used: numbers of values, among them those of its results that are used; None for all.
+        """
+        return applied_by(self.original, None if used is None else [output in used for output in self.outputs])
+
+    def jumps(self, used: Collection[int] | None = None) -> bool:
+        """Returns whether an ulp may make another result; arguments as for `applied`."""
+        applied = self.applied(used)
         # Inside of a loop its counter is compared, too, which is no ulp off.
         return any(each.jumps and (each.reads_floats or len(applied) == 1) for each in applied)
 

@@ -75,7 +75,7 @@ def _where_several_decide(part: Part, taken: set[int]) -> str | None:
 
 
 def _may_jump(part: Part, equation: Equation) -> bool:
-    return equation.jumps() or _reads_whole_numbers(part, equation)
+    return equation.jumps(part.used) or _reads_whole_numbers(part, equation)
 
 
 def _has_no_slope(part: Part, equation: Equation) -> bool:

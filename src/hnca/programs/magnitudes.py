@@ -10,6 +10,7 @@ import numpy as np
 
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
+from hnca.units._noise import at_least_float32
 
 Bounds = tuple[int | float, int | float]
 """The least and the greatest that a value's elements can be; of floats that nothing is known of, the infinities."""
@@ -32,20 +33,10 @@ def are_exact_floats(program: Program, values: Sequence[int]) -> bool:
 
 
 def dtype_for(program: Program, values: Sequence[int]) -> np.dtype:
-    """Returns the dtype that can hold the logits of all draws and some values: the widest, or a wider one than all.
-
-    Whole numbers are held up to `EXACT`: beyond it no dtype but theirs will do.
-    """
-    found = {program.avals[draw.logits].dtype for draw in program.draws.values()}
-    found |= {dtype for v in values if jnp.issubdtype(dtype := program.avals[v].dtype, jnp.floating)}
-    most = max(np.dtype(dtype).itemsize for dtype in found)
-    widest = {dtype for dtype in found if np.dtype(dtype).itemsize == most}
-    if len(widest) > 1:
-        return np.dtype(np.float32)  # float16 and bfloat16
-    (dtype,) = widest
-    bounds, exact = bounds_of(program), 2 ** (jnp.finfo(dtype).nmant + 1)
-    whole = [bounds[v] for v in values if jnp.issubdtype(program.avals[v].dtype, jnp.integer)]
-    return dtype if all(-exact <= low and high <= exact for low, high in whole) or most > 2 else np.dtype(np.float32)
+    """Returns the dtype that can hold the logits of all draws and some values: the widest, of 32 bits at least."""
+    found = [program.avals[draw.logits].dtype for draw in program.draws.values()]
+    found += [dtype for v in values if jnp.issubdtype(dtype := program.avals[v].dtype, jnp.floating)]
+    return np.dtype(max((at_least_float32(dtype) for dtype in found), key=lambda dtype: dtype.itemsize))
 
 
 def bounds_of(program: Program) -> dict[int, Bounds]:

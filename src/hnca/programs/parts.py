@@ -21,12 +21,11 @@ from hnca.programs.surroundings import Surroundings
 
 LARGE = {2: 200.0, 4: 3e4, 8: 1e9}
 """From where on a number of the program's text stands for an infinity, by the size of the dtype: a mask."""
-_FEW = 64
-"""How many other values of units are evaluated rather than to have a stand-in for an infinity."""
+_FEW, _OPERATIONS = 64, 2**20
+"""How many other values of units, and how many operations an example, are evaluated rather than to be an ulp off, where
+that matters, or to have a stand-in for an infinity."""
 _SEVERAL = 3
 """From how many draws on evaluations are made side by side."""
-_OPERATIONS = 2**20
-"""How many operations an example are worth nothing beside a result that is an ulp off, where that matters."""
 
 
 class Part:
@@ -48,8 +47,7 @@ class Part:
         stop = {*self.draws, *given, *(steps - set(program.known))}
         self.equations, read = needed(program, self.outputs, stop)
         self.surroundings = frozenset(v for v in read if v not in program.known) - set(self.draws) - set(given)
-        outside = {o for o in self.outputs if not kinds.get(o) and o not in program.known}
-        self.surroundings |= outside - set(given)
+        self.surroundings |= {o for o in self.outputs if not kinds.get(o) and o not in program.known} - set(given)
 
     def states(
         self, states: Mapping[int, Array], values: Mapping[int, Array], *, infinite: bool = True
@@ -143,8 +141,8 @@ class Part:
         brought, scaled = self._largest_brought
         if np.isinf(brought):
             return few or scaled
-        made = [self.program.avals[v].dtype for equation in self.equations for v in equation.outputs]
-        digits = min([dtype.itemsize, *(d.itemsize for d in made if jnp.issubdtype(d, jnp.floating))])
+        made = (self.program.avals[v].dtype for equation in self.equations for v in equation.outputs)
+        digits = min(dtype.itemsize, *(d.itemsize for d in made if jnp.issubdtype(d, jnp.floating)), 8)
         return brought >= LARGE[digits] or (few and self.may_be_infinite)
 
     def is_small(self) -> bool:
@@ -161,8 +159,8 @@ class Part:
 
     @property
     def _other_values(self) -> int:
-        draws = [self.program.draws[draw] for draw in self.draws]
-        return sum(draw.units * (draw.categories - 1) for draw in draws)
+        draws = self.program.draws
+        return sum(draws[draw].units * (draws[draw].categories - 1) for draw in self.draws)
 
     @property
     def operations(self) -> int:
@@ -172,13 +170,13 @@ class Part:
     @property
     def steps(self) -> dict[Hashable, int]:
         """Of every equation, how many operations it takes, under a name that other parts of the program have for it."""
-        steps: dict[Hashable, int] = {}
+        steps = dict[Hashable, int]()
         for equation in self.equations:
             sizes = [math.prod(self.program.avals[value].shape) for value in (*equation.inputs, *equation.outputs)]
             product = equation.name in primitives.BILINEAR and equation.name != "mul"
             # The sizes are of m k, k n and m n numbers, with b in front.
-            own = max(sizes) + (math.isqrt(math.prod(sizes)) if product else 0)
-            steps[id(self.program), equation.outputs[0]] = own
+            added = math.isqrt(math.prod(sizes)) if product else 0
+            steps[id(self.program), equation.outputs[0]] = max(sizes) + added
         return steps
 
     @cached_property
@@ -236,7 +234,7 @@ class Part:
 
     def jumps(self) -> bool:
         """Returns whether an ulp may make another result."""
-        return any(equation.jumps() for equation in self.equations)
+        return any(equation.jumps(self.used) for equation in self.equations)
 
     def is_steep(self) -> bool:
         """Returns whether an ulp may change a result by much, or make it none: a quotient, a logarithm of next to 0."""
@@ -244,11 +242,15 @@ class Part:
 
     def counts(self) -> bool:
         """Returns whether floats are told apart that are an ulp apart: the most votes, a tie."""
-        return any(each.counts for equation in self.equations for each in equation.applied())
+        return any(each.counts for equation in self.equations for each in equation.applied(self.used))
+
+    @cached_property
+    def used(self) -> set[int]:
+        """The values that are read, or returned."""
+        return {*self.outputs, *(value for equation in self.equations for value in equation.inputs)}
 
     def _shape(self, value: int) -> jax.ShapeDtypeStruct:
-        aval = self.program.avals[value]
-        return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+        return jax.ShapeDtypeStruct(self.program.avals[value].shape, self.program.avals[value].dtype)
 
 
 def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:
