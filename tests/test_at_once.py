@@ -43,8 +43,8 @@ def test_each_contrast_is_what_it_is_by_itself(steps):
         taken = {"shared": {"bend": 10}, "own": {number: 10}, "dear": {number: 2**14}}[steps]
         return SmallSum(function, parents, taken)
 
-    of_each = [tuple(network.layers), ("f", "a", "c"), tuple(network.layers), ("d",), ("b", "e")]
-    dtypes = jnp.float64, jnp.float64, jnp.float32, jnp.float32, jnp.float64
+    of_each = [tuple(network.layers), ("f", "a", "c"), tuple(network.layers), ("d",), (), ("b", "e")]
+    dtypes = jnp.float64, jnp.float64, jnp.float32, jnp.float32, jnp.float64, jnp.float64
     sums = [small_sum(n, parents, dtype) for n, (parents, dtype) in enumerate(zip(of_each, dtypes, strict=True))]
     for each, dtype, found in zip(sums, dtypes, contrasts_at_once(sums, network, trace), strict=True):
         assert tuple(found) == each.parents
@@ -124,3 +124,30 @@ def test_a_queue_grows_by_less_than_the_square_of_its_length():
     counts = {n: equations(jax.make_jaxpr(hnca.grad(queue(n)))(*arguments).jaxpr) for n in (4, 8)}
     assert counts[8] < 2.5 * counts[4], counts
     assert counts[8] < 5_500, counts
+
+
+def of_three(p, key):
+    return [hnca.bernoulli(each, p) for each in jax.random.split(key, 3)]
+
+
+def unit_by_unit(p, key):
+    a, b, c = of_three(p, key)
+    return jnp.sum(jnp.exp(p * a * b * c))
+
+
+def may_be_infinite(p, key):
+    a, b, c = of_three(p[0], key)
+    return jnp.log(3 - a - b) * c
+
+
+def looked_up(p, key):
+    first, second, third = jax.random.split(key, 3)
+    a = hnca.categorical(first, p)
+    b = hnca.categorical(second, p + p[a])
+    return p[a] * jnp.cos(p[b] + hnca.bernoulli(third, p[a] - p[b]) * a.astype(p.dtype))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("program", [unit_by_unit, may_be_infinite, looked_up])
+def test_a_small_term_may_be_found_draw_by_draw(program):
+    hnca.check_unbiased(program, (jnp.asarray([0.3, -0.4, 0.7]), jax.random.key(0)))

@@ -108,3 +108,28 @@ def test_zeros_keep_their_sign_in_logits(name):
         return jnp.sum(hnca.bernoulli(second, jnp.stack([seen, 1 - seen]) / 5) * x[:2])
 
     hnca.check_unbiased(loss, (jnp.linspace(-0.5, 0.6, UNITS), jax.random.key(0), X))
+
+
+CONTINUOUS = {
+    "checkpoint of a log-sum": jax.checkpoint(lambda y: y - jax.nn.logsumexp(y)),
+    "checkpoint of a normalisation": jax.checkpoint(lambda y: (y - jnp.mean(y)) / jnp.sqrt(jnp.var(y) + 1e-5)),
+    "loop of log-sums": lambda y: jax.lax.fori_loop(0, 2, lambda _, c: c - jax.nn.logsumexp(c), y),
+    "map": lambda y: jax.lax.map(lambda scale: jax.nn.logsumexp(scale * y), jnp.arange(1.0, 4.0)),
+    "largest": lambda y: jax.lax.top_k(y, 3)[0],
+    "sorted": jnp.sort,
+}
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_what_is_continuous_jumps_nowhere(name):
+    """It is not evaluated from the start for each of many units, nor told of by a relaxed estimator."""
+
+    def loss(p, key):
+        first, second = jax.random.split(key)
+        seen = CONTINUOUS[name](hnca.bernoulli(first, p["many"]) @ p["weight"])
+        return jnp.sum(seen * p["few"][: seen.shape[0]]) + jnp.sum(hnca.bernoulli(second, seen) * 0.3)
+
+    p = {"many": jnp.zeros(200), "weight": jnp.linspace(-0.1, 0.1, 10_000).reshape(200, 50), "few": jnp.ones(50)}
+    assert "Dense, then the rest" in str(hnca.explain(loss)(p, jax.random.key(0)))
+    gradient = hnca.grad(loss, estimator=hnca.REBAR())
+    jax.eval_shape(lambda: gradient(p, jax.random.key(0), estimator_key=jax.random.key(1)))

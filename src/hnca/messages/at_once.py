@@ -104,6 +104,8 @@ def _grouped(sums: Sequence[SmallSum], network: Network, trace: Trace) -> list[_
     """Returns which sums are evaluated together: those of which that is no more work than apart, and not too much."""
     groups: list[_Together] = []
     for place, each in enumerate(sums):
+        if not each.parents:
+            continue  # nobody asks for it
         alone = _joined(network, trace, (place,), each.parents, each.steps)
         for number, group in enumerate(groups):
             parents = tuple(dict.fromkeys((*group.parents, *each.parents)))
