@@ -163,3 +163,23 @@ def test_credits_of_a_described_network_are_those_of_32_bits(estimator, dtype):
     exact = jax.grad(mean)(short.layers["above"].conditional.bias.astype(jnp.float32))
     # Probabilities that are rounded do not add up to 1, and what is mediated is a share of a thousand.
     np.testing.assert_allclose(found, exact, atol=0.02 if isinstance(estimator, hnca.MuProp | hnca.Exact) else 1.0)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+def test_the_variance_of_gradients_is_measured_in_32_bits(dtype):
+    layers = hnca.Free(2), hnca.Dense(("above",), (2,), 2, key=jax.random.key(1))
+    wide = hnca.Network(dict(zip(("above", "below"), map(hnca.Bernoulli, layers), strict=True)))
+    found = {}
+    for digits in (jnp.float32, dtype):
+        network = jax.tree.map(lambda leaf, digits=digits: leaf.astype(digits), wide)
+        states = jnp.asarray(list(itertools.product((0, 1), repeat=4)), digits)
+        trace = network.evaluate({"above": states[:, :2], "below": states[:, 2:]}, (16,))
+        objective = hnca.Objective(hnca.Function(of_two_layers, of=("above", "below")), hnca.Entropy(network, "below"))
+        estimate = hnca.HNCA()(network, objective, trace)
+        direct = hnca.direct_credits(network, objective, trace)
+        credits = jax.tree.map(jnp.add, estimate.credits, direct)
+        each = hnca.variance.gradient_variance(network, trace, credits)
+        mean = hnca.variance.mean_gradient_variance(network, trace, credits, estimate.gradient)
+        assert {leaf.dtype for leaf in jax.tree.leaves((each, mean, direct))} == {jnp.dtype("float32")}
+        found[digits] = each["above"].bias
+    np.testing.assert_allclose(found[dtype], found[jnp.float32], rtol=0.05)

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca._optax import step
-from hnca.units._noise import at_least_float32
+from hnca._precision import at_least_float32
 
 
 class AdaptationState(NamedTuple):

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from hnca._precision import at_least_float32
 from hnca.estimators._base import Credits
 from hnca.estimators._coupling import log_probs_of_all
 from hnca.estimators._downstream import over_logits
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
-from hnca.units._noise import at_least_float32
 
 Redraw = Callable[[str, Float[Array, "*logits"]], Array]
 """Takes a layer's name and its logits after a change, and returns the values that it takes under them."""

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hnca._precision import at_least_float32
 from hnca.estimators._paired import Second
 from hnca.estimators._requirements import require_bernoulli
 from hnca.estimators._stick_breaking import antithetic_pair, category_of, coupled_credit, sticks_of
 from hnca.units import Categorical, Layer
-from hnca.units._noise import at_least_float32
 
 
 def uniform_given_state(

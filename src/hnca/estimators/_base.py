@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._precision import in_32_bits
 from hnca.estimators._centring import unless_lost
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._estimate import Combined as Combined
@@ -18,7 +19,7 @@ from hnca.estimators._estimate import Estimate as Estimate
 from hnca.estimators._estimate import Passes as Passes
 from hnca.estimators._requirements import require_state
 from hnca.estimators._surrogate import direct_credits as direct_credits
-from hnca.estimators._surrogate import gradient_of, held_fixed, in_32_bits, with_inputs_of
+from hnca.estimators._surrogate import gradient_of, held_fixed, with_inputs_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hnca._precision import at_least_float32
 from hnca.baselines import Baseline
 from hnca.network import Network, Trace
-from hnca.units._noise import at_least_float32
 
 
 def input_size(network: Network) -> int:

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from hnca._precision import at_least_float32
 from hnca.units import Layer
-from hnca.units._noise import at_least_float32
 
 
 class Design(NamedTuple):

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca._numbers import is_number
+from hnca._precision import at_least_float32
 from hnca.estimators._adaptation import AdaptationState, adapted, mean_square
 from hnca.estimators._base import Credits, Estimator
 from hnca.estimators._concrete import NoisyLayer, noisy_layers, relaxed_pass
@@ -20,7 +21,6 @@ from hnca.estimators._relaxation import finite
 from hnca.estimators._requirements import require_key, require_repeatable
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.units._noise import at_least_float32
 
 
 class Parameters(NamedTuple):

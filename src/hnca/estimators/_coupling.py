@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Num
 
+from hnca._precision import at_least_float32
 from hnca.units import Categorical, Layer, _noise
-from hnca.units._noise import at_least_float32
 
 
 def log_probs_of_all(

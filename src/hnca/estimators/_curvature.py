@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hnca._precision import at_least_float32
 from hnca.network import Network
-from hnca.units._noise import at_least_float32
 
 _DECAY = 0.99
 """Of what has been seen, at every update."""

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import in_32_bits
 from hnca.estimators._estimate import Credits, Passes
-from hnca.estimators._surrogate import in_32_bits
 from hnca.messages import message
 from hnca.network import Network, Trace
 from hnca.objectives import Objective

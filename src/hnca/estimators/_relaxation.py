@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Num
 
+from hnca._precision import at_least_float32
 from hnca.units import Bernoulli, Categorical, Layer
-from hnca.units._noise import at_least_float32
 
 _CERTAIN = 1e4
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from hnca.units._noise import at_least_float32
+from hnca._precision import at_least_float32
 
 
 class Sticks(NamedTuple):

@@ -1,19 +1,18 @@
 """The ordinary backpropagation that turns credits into a gradient."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import in_32_bits
 from hnca.estimators._estimate import Combined, Credits, Estimate
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
-from hnca.units._noise import at_least_float32
 
-Tree = TypeVar("Tree")
 Combine = Callable[[Float[Array, " passes *batch"]], Combined]
 
 
@@ -101,19 +100,12 @@ def direct_credits(
         value = as_objective(objective).value(network, held)
         return jnp.sum(value if weights is None else weights * value)
 
-    return jax.grad(total)(trace.logits)
+    return in_32_bits(jax.grad(total)(trace.logits))
 
 
 def held_fixed(tree: Any) -> Any:
     """Returns the tree with gradients stopped at all its arrays."""
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
-
-
-def in_32_bits(tree: Tree) -> Tree:
-    """Returns the tree with floats of sixteen bits made longer: changes are small differences of sums."""
-    return jax.tree.map(
-        lambda leaf: leaf.astype(at_least_float32(leaf.dtype)) if eqx.is_inexact_array(leaf) else leaf, tree
-    )
 
 
 def with_inputs_of(network: Network, given: Trace, passes: Trace) -> Trace:

@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from hnca._precision import at_least_float32
 from hnca.estimators._antithetic import uniform_given_state
 from hnca.estimators._requirements import require_bernoulli
 from hnca.estimators._several import SeveralSamplesEstimator
 from hnca.units import Layer
-from hnca.units._noise import at_least_float32
 
 
 class ARMS(SeveralSamplesEstimator):

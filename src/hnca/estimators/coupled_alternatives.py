@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hnca._numbers import is_count
+from hnca._precision import at_least_float32
 from hnca.estimators._alternatives import (
     Cells,
     cell_weights,
@@ -24,7 +25,6 @@ from hnca.estimators._requirements import require_key, require_repeatable
 from hnca.messages.batching import at_a_time
 from hnca.network import Network, Trace
 from hnca.objectives import Objective
-from hnca.units._noise import at_least_float32
 
 
 class CoupledAlternatives(Estimator):

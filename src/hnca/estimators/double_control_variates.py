@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hnca._numbers import is_number
+from hnca._precision import at_least_float32
 from hnca.estimators._base import Credits
 from hnca.estimators._downstream import downstream_values, over_logits
 from hnca.estimators._expansion import inner
@@ -17,7 +18,6 @@ from hnca.estimators._requirements import require_differentiable
 from hnca.estimators._slopes import expansion_of, slopes_of
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.units._noise import at_least_float32
 
 
 class Regression(NamedTuple):

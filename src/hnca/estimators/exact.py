@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._precision import in_32_bits
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.estimators._requirements import require_repeatable
-from hnca.estimators._surrogate import in_32_bits
 from hnca.joint_states import joint_states
 from hnca.network import Network, Trace
 from hnca.objectives import Objective

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca._numbers import is_number
+from hnca._precision import at_least_float32
 from hnca.baselines import _regression as regression
 from hnca.baselines._regression import Regression
 from hnca.estimators._base import Credits, Estimator, direct_credits
@@ -16,7 +17,6 @@ from hnca.estimators._centring import input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.units._noise import at_least_float32
 
 
 class Signal(NamedTuple):

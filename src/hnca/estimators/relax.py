@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from hnca._numbers import is_count
+from hnca._precision import at_least_float32
 from hnca.estimators._adaptation import hidden_layer, hidden_of
 from hnca.estimators._control_variate import Parameters, RelaxedControlVariate
 from hnca.network import Network
-from hnca.units._noise import at_least_float32
 
 
 class RELAX(RelaxedControlVariate):

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from hnca._numbers import is_count, is_number
-from hnca._precision import in_full_precision
+from hnca._precision import at_least_float32, in_full_precision
 from hnca.estimators._adaptation import AdaptationState, adapted, hidden_layer, hidden_of, mean_square
 from hnca.estimators._base import Credits
 from hnca.estimators._downstream import downstream_values, over_logits
@@ -21,7 +21,6 @@ from hnca.estimators._slopes import expansion_of, slopes_of
 from hnca.estimators._stein import Neighbours, neighbours_of, stein_credit, stein_value
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective
-from hnca.units._noise import at_least_float32
 
 Weights = dict[str, Array]
 

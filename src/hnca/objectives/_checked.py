@@ -3,11 +3,10 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hnca._precision import in_full_precision
+from hnca._precision import at_least_float32, in_full_precision
 from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
-from hnca.units._noise import at_least_float32
 
 
 def checked_value(component: Component, network: Network, trace: Trace) -> Float[Array, "*batch"]:

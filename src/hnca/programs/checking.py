@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from hnca._precision import at_least_float32
 from hnca.estimators import HNCA, Estimator
 from hnca.estimators._requirements import MissingKeyError
 from hnca.joint_states import MAXIMUM_STATES
@@ -18,7 +19,6 @@ from hnca.programs.draws import family_of
 from hnca.programs.enumerable import Enumerable, Places, enumerable_call
 from hnca.programs.equations import Draw
 from hnca.programs.loops.crediting import check_options
-from hnca.units._noise import at_least_float32
 
 
 class Unbiasedness(NamedTuple):

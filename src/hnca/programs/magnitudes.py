@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hnca._precision import at_least_float32
 from hnca.programs import primitives
 from hnca.programs.equations import Draw, Equation, Program
-from hnca.units._noise import at_least_float32
 
 Bounds = tuple[int | float, int | float]
 """The least and the greatest that a value's elements can be; of floats that nothing is known of, the infinities."""

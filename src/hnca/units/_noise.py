@@ -15,15 +15,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Key, UInt32
 
+from hnca._precision import at_least_float32
+
 _ONE = 2.0**32
 _TAIL = 1 << 13
 
 _Turn = Callable[[tuple[Array, Array]], tuple[Array, Array]]
-
-
-def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
-    """Returns the dtype, or float32 for a shorter one."""
-    return jnp.dtype(dtype) if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
 @partial(jax.jit, inline=True)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import in_32_bits
 from hnca.network import Network, Trace
 from hnca.units import Conditional
 from hnca.variance._moments import moments, sum_of_second_moments
@@ -35,6 +36,7 @@ def gradient_variance(
     Returns:
         For every layer in `credits` its conditional with the variance in the place of each parameter.
     """
+    network, trace, credits = in_32_bits((network, trace, dict(credits)))
     result = {}
     for name, credit in credits.items():
         features, flat = _flat_batch(network, trace, name, credit, passes)
@@ -57,6 +59,7 @@ def mean_gradient_variance(
         gradient: the batch-mean gradient which these credits make, as in `Estimate.gradient`.
         passes: as in `gradient_variance`.
     """
+    network, trace, credits, gradient = in_32_bits((network, trace, dict(credits), gradient))
     total, count = jnp.zeros((), network.dtype), 0
     for name, credit in credits.items():
         features, flat = _flat_batch(network, trace, name, credit, passes)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hnca._precision import at_least_float32
 from hnca._warning import warn
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, REINFORCE, Estimator
@@ -30,7 +31,6 @@ from hnca.programs.loops.terms import terms_of
 from hnca.programs.model import depends_on_none
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
 from hnca.programs.soft import with_derivative_of_its_kind
-from hnca.units._noise import at_least_float32
 
 
 def compile_loops(

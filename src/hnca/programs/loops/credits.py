@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._precision import at_least_float32
 from hnca.programs.crediting import held
 from hnca.programs.draws import family_of
 from hnca.programs.equations import Draw
@@ -16,7 +17,6 @@ from hnca.programs.loops.reach import Place
 from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
 from hnca.units import Layer
-from hnca.units._noise import at_least_float32
 
 _AT_ONCE = 2**22
 """How many numbers that are drawn are evaluated anew side by side, for a batch."""
