@@ -153,7 +153,7 @@ def _weighted(weight: Array, entry: Array) -> Array:
 
     Its derivative by the weight is the entry. The 0 is -0, to which -0 can be added and stays what it is.
     """
-    return jnp.where(weight == 0, jnp.asarray(-0.0, entry.dtype), weight * entry)
+    return weight * jnp.where(weight == 0, jnp.asarray(-0.0, entry.dtype), entry)
 
 
 @_weighted.defjvp
