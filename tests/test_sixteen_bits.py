@@ -183,3 +183,21 @@ def test_the_variance_of_gradients_is_measured_in_32_bits(dtype):
         assert {leaf.dtype for leaf in jax.tree.leaves((each, mean, direct))} == {jnp.dtype("float32")}
         found[digits] = each["above"].bias
     np.testing.assert_allclose(found[dtype], found[jnp.float32], rtol=0.05)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+def test_dtypes_are_not_mixed_where_promotion_is_strict(dtype):
+    """A loss that bends what is linear in a draw and in the one before it, in the logits' own dtype and in 32 bits."""
+
+    def loss(p, key, of_loss):
+        first, second = jax.random.split(key)
+        above = hnca.bernoulli(first, p["above"])
+        below = hnca.bernoulli(second, p["weight"] @ above)
+        return ((jnp.sum(below) - 3 * jnp.sum(above)).astype(of_loss)) ** 2
+
+    weight = jnp.asarray([[0.1, 0.5, -0.2], [0.3, -0.1, 0.2], [0.2, 0.1, 0.1]], jnp.float32)
+    p = {"above": jnp.asarray([0.1, -0.2, 0.3], jnp.float32), "weight": weight}
+    for of_logits, of_loss in ((dtype, dtype), (dtype, jnp.float32), (jnp.float32, dtype)):
+        arguments = jax.tree.map(lambda leaf, of_logits=of_logits: leaf.astype(of_logits), p), jax.random.key(0)
+        found = hnca.check_unbiased(lambda p, key, of_loss=of_loss: loss(p, key, of_loss), arguments)
+        assert found.error < 0.03

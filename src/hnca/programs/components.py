@@ -123,7 +123,7 @@ class TermComponent(Component):
                 lambda arrays, states: flat(first, first.states(states, arrays, infinite=False)),
                 trace.batch_shape,
                 states_of(program, network, {**trace.values, layer: values}, draws),
-            )
+            ).astype(network.dtype)
 
         def of_example(arrays: Mapping[int, Array], hidden: Array) -> Float[Array, ""]:
             return self._sum_of(arrays, rest.states({}, {**arrays, **unflat(first, hidden)}))
@@ -131,8 +131,8 @@ class TermComponent(Component):
         def after(hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch"]:
             return self.surroundings.over_batch(of_example, trace.batch_shape, hidden)
 
-        features, dtype = network.layers[layer].features, jax.eval_shape(hidden, trace[layer]).dtype
-        rows = flat_rows(first, self.surroundings, self._draw(layer), features, dtype)
+        features = network.layers[layer].features
+        rows = flat_rows(first, self.surroundings, self._draw(layer), features, network.dtype).astype(network.dtype)
         return changes_by_rows(hidden, after, rows, network, trace, layer)
 
     def at_once(self, network: Network, trace: Trace) -> SmallSum | None:

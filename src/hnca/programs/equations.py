@@ -105,7 +105,8 @@ class Equation:
         keeps = {"gather", "dynamic_slice", "select_n"}
         first = 1 if self.name in keeps else len(values)
         places = range(1, len(values)) if self.name == "select_n" else range(first)
-        dtype = jnp.result_type(*floats)
+        with jax.numpy_dtype_promotion("standard"):  # the network may have another dtype than the program
+            dtype = jnp.result_type(*floats)
         arguments = [v.astype(dtype) if i in places else v for i, v in enumerate(values)]
         params = dict(self.params)
         if not jnp.issubdtype(params.get("preferred_element_type") or dtype, jnp.inexact):
