@@ -164,7 +164,7 @@ class Network(eqx.Module):
         """The dtype of the parameters, and with them of logits and credits."""
         arrays = [leaf for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf)]
         floats = [array.dtype for array in arrays if jnp.issubdtype(array.dtype, jnp.floating)]
-        with jax.numpy_dtype_promotion("standard"):
+        with jax.numpy_dtype_promotion("standard"):  # layers may have several
             return jnp.result_type(*floats) if floats else jnp.result_type(float)
 
     def layer_logits(self, values: Mapping[str, Array], name: str, batch_shape: tuple[int, ...]) -> Array:

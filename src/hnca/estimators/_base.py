@@ -165,6 +165,7 @@ class Estimator(eqx.Module):
             key, trace = None if key is None else jax.random.fold_in(key, OWN_KEYS), passes.trace
             passes = passes._replace(weights=in_32_bits(passes.weights))
         passed = trace
+        # Credits are small differences of sums. The passes are handed on with the bits that the network has.
         if jnp.finfo(network.dtype).bits < 32:
             network, objective, trace = in_32_bits((network, objective, trace))
         credits, learned = self.credit(network, objective, trace, key, state)

@@ -17,7 +17,6 @@ from hnca.messages.entropy import entropy_contrast_of as entropy_contrast_of
 from hnca.messages.enumeration import changes_by_enumeration as changes_by_enumeration
 from hnca.messages.enumeration import contrast_by_enumeration as contrast_by_enumeration
 from hnca.messages.enumeration import enumerated_contrast as enumerated_contrast
-from hnca.messages.enumeration import total_of as total_of
 from hnca.messages.mean import mean_changes as mean_changes
 from hnca.messages.mean import mean_contrast as mean_contrast
 from hnca.messages.product import product_message as product_message

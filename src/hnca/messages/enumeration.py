@@ -34,10 +34,10 @@ def enumerated_contrast(
 
 def enumerated_changes(layer: Layer, quantity: Quantity, network: Network, trace: Trace, parent: str) -> Changes:
     """Returns the changes of that sum; arguments as for `enumerated_contrast`."""
-    return changes_by_enumeration(total_of(layer, quantity, network, trace), trace, parent)
+    return changes_by_enumeration(_total_of(layer, quantity, network, trace), trace, parent)
 
 
-def total_of(
+def _total_of(
     layer: Layer, quantity: Quantity, network: Network, trace: Trace
 ) -> Callable[[Mapping[str, Array]], Float[Array, "*batch"]]:
     """Returns that sum as a function of the values of the layer's parents; arguments as for `enumerated_contrast`."""
