@@ -8,13 +8,12 @@ Two tasks, both a program of one draw of 64 bits behind a network of 784, 512 an
 Every estimator is trained at every rate with the first seed, then at the rate that was best on validation queries with
 the others. A row is written as soon as a training ends; what has a row is not trained again.
 
-    python benchmarks/hashing.py train --out hashing.jsonl --dataset fashion-mnist
-    python benchmarks/hashing.py report hashing.jsonl
+    python benchmarks/hashing.py --out hashing.jsonl --dataset fashion-mnist
+    python benchmarks/hashing_tables.py hashing.jsonl --task labels
 """
 
 import argparse
 import json
-import statistics
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from hashing_tables import best_rate, rows_of
 
 import hnca
 from hnca.experiments.data import load_dataset
@@ -178,17 +178,6 @@ def measured(task, name, rate, seed, data, epochs):
     return setting | {"loss": loss, "distinct_codes": len(np.unique(stored, axis=0)), **found, "seconds": seconds}
 
 
-def rows_of(path):
-    """Returns the rows of a file; none if there is no file yet."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def best_rate(rows, task, name):
-    """Returns the rate that was best on validation queries, with the first seed."""
-    tried = [row for row in rows if (row["task"], row["estimator"], row["seed"]) == (task, name, 0)]
-    return max(tried, key=lambda row: row["validation"])["rate"]
-
-
 def train(arguments):
     """Trains what has no row yet."""
     data = searched(arguments.dataset, arguments.directory)
@@ -210,42 +199,16 @@ def train(arguments):
                 row_of(task, name, best_rate(rows_of(arguments.out), task, name), seed)
 
 
-def report(arguments):
-    """Prints a table for each task: mean and deviation over seeds at the best rate."""
-    rows = rows_of(arguments.out)
-    for task in LOSSES:
-        table = []
-        for name in sorted({row["estimator"] for row in rows if row["task"] == task}):
-            rate = best_rate(rows, task, name)
-            best = [r for r in rows if (r["task"], r["estimator"], r["rate"]) == (task, name, rate)]
-            found = [row["test"] for row in best]
-            spread = f" ± {statistics.stdev(found):.3f}" if len(found) > 1 else ""
-            loss, codes = (statistics.mean(row[field] for row in best) for field in ("loss", "distinct_codes"))
-            mean = statistics.mean(found)
-            table.append(
-                (-mean, f"| {name} | {rate:g} | {mean:.3f}{spread} | {loss:.3f} | {codes:.0f} | {len(found)} |")
-            )
-        print(f"\n{task}\n\n| estimator | rate | mean average precision | loss | distinct codes | seeds |")
-        print("|---|---|---|---|---|---|", *(line for _, line in sorted(table)), sep="\n")
-
-
 def main():
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(required=True)
-    training = commands.add_parser("train")
-    training.add_argument("--out", type=Path, required=True)
-    training.add_argument("--dataset", default="fashion-mnist")
-    training.add_argument("--directory", type=Path, default=None)
-    training.add_argument("--tasks", nargs="+", choices=list(LOSSES), default=list(LOSSES))
-    training.add_argument("--epochs", type=int, default=10)
-    training.add_argument("--seeds", type=int, default=3)
-    training.set_defaults(run=train)
-    reporting = commands.add_parser("report")
-    reporting.add_argument("out", type=Path)
-    reporting.set_defaults(run=report)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--dataset", default="fashion-mnist")
+    parser.add_argument("--directory", type=Path, default=None)
+    parser.add_argument("--tasks", nargs="+", choices=list(LOSSES), default=list(LOSSES))
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
+    train(parser.parse_args())
 
 
 if __name__ == "__main__":

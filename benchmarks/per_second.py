@@ -9,8 +9,10 @@ bench` has measured it, all estimators in turns.
 
 import argparse
 import json
+import math
 from pathlib import Path
 
+from cells import bold, table
 from matplotlib.figure import Figure
 
 from hnca.experiments.methods import colour, label
@@ -39,18 +41,30 @@ def curve(run, times, field):
     return layers, estimator, points
 
 
-def table(curves, after):
-    """Returns Markdown: the last value that a run had within each number of seconds, a dash where it ended before."""
-    lines = [["layers", "estimator", *(f"after {seconds:g} s" for seconds in after)]]
-    lines.append(["---"] * len(lines[0]))
-    for layers, estimator, points in curves:
-        cells = []
-        for seconds in after:
-            had = [value for time, value in points if time <= seconds]
-            ended = points[-1][0] + points[0][0] < seconds
-            cells.append("-" if ended or not had else f"{had[-1]:.4g}")
-        lines.append([str(layers), label(estimator), *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def lines(curves, after):
+    """Returns a table's lines: the last value within each number of seconds, a dash where a run ended before.
+
+    The highest of each depth and column stands out.
+    """
+    found = [["layers", "estimator", *(f"after {seconds:g} s" for seconds in after)]]
+    for depth in sorted({layers for layers, _, _ in curves}):
+        of_depth = {label(estimator): points for layers, estimator, points in curves if layers == depth}
+        had = {name: [_last(points, seconds) for seconds in after] for name, points in of_depth.items()}
+        best = [max(column) for column in zip(*had.values(), strict=True)]
+        for name, values in sorted(had.items(), key=lambda each: -each[1][-1]):
+            pairs = [(_text(value), _text(highest)) for value, highest in zip(values, best, strict=True)]
+            found.append([depth, name, *(bold(text) if text == highest else text for text, highest in pairs)])
+    return found
+
+
+def _text(value):
+    return "–" if value == -math.inf else f"{value:#.4g}"
+
+
+def _last(points, seconds):
+    """Returns the last value within so many seconds, or minus infinity if there is none yet or the run ended before."""
+    values = [value for time, value in points if time <= seconds]
+    return values[-1] if values and points[-1][0] + points[0][0] >= seconds else -math.inf
 
 
 def draw(curves, field, least, path):
@@ -73,21 +87,38 @@ def draw(curves, field, least, path):
     figure.savefig(path, dpi=110)
 
 
-def main():
-    """Reads the command line."""
+def parser():
+    """Returns what reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("runs", type=Path, nargs="+", help="or folders with runs in them")
     parser.add_argument("--times", type=Path, required=True)
     parser.add_argument("--field", default="train_elbo")
+    parser.add_argument("--layers", type=int, nargs="+", help="only these depths")
     parser.add_argument("--after", type=float, nargs="+", default=[30, 60, 120], help="seconds")
     parser.add_argument("--least", type=float, help="where the picture's axis begins")
     parser.add_argument("--picture", type=Path)
-    arguments = parser.parse_args()
+    return parser
+
+
+def curves_of(arguments):
+    """Returns the curve of each run."""
     times = milliseconds(arguments.times)
-    curves = [curve(run, times, arguments.field) for run in arguments.runs]
-    print(table(curves, arguments.after))
+    paths = [path.parent for run in arguments.runs for path in sorted(run.rglob("config.json"))]
+    curves = [curve(path, times, arguments.field) for path in paths]
+    return [each for each in curves if arguments.layers is None or each[0] in arguments.layers]
+
+
+def made(arguments):
+    """Returns the table."""
+    return table(lines(curves_of(arguments), arguments.after))
+
+
+def main():
+    """Reads the command line."""
+    arguments = parser().parse_args()
+    print(made(arguments))
     if arguments.picture is not None:
-        draw(curves, arguments.field, arguments.least, arguments.picture)
+        draw(curves_of(arguments), arguments.field, arguments.least, arguments.picture)
 
 
 if __name__ == "__main__":
