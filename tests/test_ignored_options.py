@@ -35,6 +35,14 @@ REFUSED = {
     "hnca: --width: expected a value\n": ["vae", "--width"],
     "hnca: x: expected one of 1, 3, 4, 5, 6\n": ["figure", "x"],
     "hnca: figure: expected one of 1, 3, 4, 5, 6\n": ["figure"],
+    "--layers (nothing): expected whole numbers, and the figure's number before": [
+        "figure",
+        "--seeds",
+        "1",
+        "--layers",
+        "1",
+    ],
+    "hnca: figure: expected one of 1, 3, 4, 5, 6 before --layers 2 1\n": ["figure", "--dry-run", "--layers", "2", "1"],
     "hnca: report: expected DIR; --help tells what it is\n": ["report"],
     "hnca: data: expected one of list, get, check\n": ["data"],
 }

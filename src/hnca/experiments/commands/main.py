@@ -113,6 +113,8 @@ def _parse(arguments: Sequence[str]) -> Settings:
         settings.refuse_overridden(arguments[1:])
     if isinstance(settings, CompareSettings):
         settings.require_run()
+    if isinstance(settings, FigureSettings):
+        settings.refuse_number_in_list(arguments[1:])
     return settings
 
 

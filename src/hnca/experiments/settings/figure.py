@@ -1,6 +1,8 @@
 """The settings of a figure of the paper: everything it needs, at the paper's scale unless shrunk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,9 +56,18 @@ class FigureSettings:
         for name in ("epochs", "seeds"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
+        if not self.layers:  # a single one may have been taken for the number, as the last word of the line
+            raise SettingsError("--layers (nothing): expected whole numbers, and the figure's number before --layers")
         check_each("layers", self.layers)
         if self.estimators:
             check_names("estimators", self.estimators, self.all_estimators)
+
+    def refuse_number_in_list(self, arguments: Sequence[str]) -> None:
+        """Raises a SettingsError if the parser took the last of --layers at the line's end for the figure's number."""
+        listed = list(takewhile(lambda word: not word.startswith("-"), reversed(arguments)))
+        if list(arguments[: -len(listed)][-1:]) == ["--layers"] and len(listed) > len(self.layers):
+            numbers = ", ".join(map(str, sorted(_figures())))
+            raise SettingsError(f"figure: expected one of {numbers} before --layers {' '.join(reversed(listed))}")
 
     @property
     def training(self) -> TrainingSettings:
