@@ -83,3 +83,95 @@ def test_one_key_is_refused(way, kind):
 @pytest.mark.parametrize("way", OTHER_KEYS)
 def test_other_keys_are_not(way, kind):
     jax.eval_shape(hnca.grad(lambda w, key: w * OTHER_KEYS[way](key)), 1.0, KEYS[kind])
+
+
+def of_two(first, second=None):
+    """Two draws, each with a key that is picked from keys of one draw by another draw."""
+
+    def function(w, key):
+        one, other, base, more = split(key, 4)
+        keys = split(more, 4)
+        a, b = (hnca.bernoulli(k, w).astype(int) for k in (one, other))
+        return hnca.bernoulli(first(base, keys, a), w) * hnca.bernoulli((second or first)(base, keys, b), w)
+
+    return function
+
+
+def mapped(pick):
+    """Three units, each with a key that is picked by a unit of another draw."""
+
+    def function(w, key):
+        one, base, more = split(key, 3)
+        chosen = hnca.bernoulli(one, jnp.full(3, w)).astype(int)
+        return jnp.sum(jax.vmap(lambda k: hnca.bernoulli(k, w))(pick(base, split(more, 4), chosen)))
+
+    return function
+
+
+def beside_noise(w, key):
+    one, base = split(key)
+    chosen = hnca.bernoulli(one, w).astype(int)
+    return hnca.bernoulli(fold(base, chosen), w) * jax.random.normal(fold(base, 0))
+
+
+def in_steps(pick):
+    """As many steps, each with a key that is picked by what has been drawn so far."""
+
+    def function(w, key):
+        base, more = split(key)
+        keys, stacked = split(more, 4), split(base, 3)
+
+        def step(count, own):
+            return count + hnca.bernoulli(pick(base, keys, own, count.astype(int)), w), None
+
+        return jax.lax.scan(step, 0.0, stacked)[0]
+
+    return function
+
+
+def carried(w, key):
+    def step(carry, _):
+        key, total = carry
+        drawn = hnca.bernoulli(fold(key, 1), w)
+        return (fold(key, drawn.astype(int) + 2), total + drawn), None
+
+    return jax.lax.scan(step, (key, 0.0), None, 3)[0][1]
+
+
+fold = jax.random.fold_in
+MAY_BE_ONE = {
+    "folded": of_two(lambda base, keys, z: fold(base, z)),
+    "taken": of_two(lambda base, keys, z: keys[z]),
+    "taken and known": of_two(lambda base, keys, z: keys[z], lambda base, keys, z: keys[1]),
+    "folded and known": of_two(lambda base, keys, z: fold(base, z), lambda base, keys, z: fold(base, 1)),
+    "split afterwards": of_two(lambda base, keys, z: split(fold(base, z))[0]),
+    "units, taken": mapped(lambda base, keys, z: keys[z]),
+    "units, folded": mapped(lambda base, keys, z: jax.vmap(fold, (None, 0))(base, z)),
+    "noise": beside_noise,
+    "steps, folded": in_steps(lambda base, keys, own, z: fold(base, z)),
+    "steps, taken": in_steps(lambda base, keys, own, z: keys[z]),
+}
+ALWAYS_TWO = {
+    "halves": of_two(lambda base, keys, z: split(fold(base, z))[0], lambda base, keys, z: split(fold(base, z))[1]),
+    "of two keys": of_two(lambda base, keys, z: fold(keys[0], z), lambda base, keys, z: fold(keys[1], z)),
+    "of two arrays": of_two(lambda base, keys, z: keys[:2][z], lambda base, keys, z: keys[2:][z]),
+    "one of them": of_two(lambda base, keys, z: keys[z], lambda base, keys, z: base),
+    "units, each of its own": mapped(lambda base, keys, z: jax.vmap(fold)(keys[:3], z)),
+    "units, of a pair of its own": mapped(lambda base, keys, z: jax.vmap(lambda k, i: split(k)[i])(keys[:3], z)),
+    "steps, each of its own": in_steps(lambda base, keys, own, z: fold(own, z)),
+    "carried": carried,
+}
+
+
+@pytest.mark.parametrize("kind", some_thorough(KEYS, ["of another kind"]))
+@pytest.mark.parametrize("way", MAY_BE_ONE)
+def test_keys_that_are_chosen_by_draws_are_warned_of(way, kind):
+    for unroll in (True, False) if "steps" in way else (True,):
+        with pytest.warns(UserWarning, match="may come to have one key, as it is chosen by what is drawn"):
+            jax.eval_shape(hnca.grad(MAY_BE_ONE[way], unroll=unroll), 1.0, KEYS[kind])
+
+
+@pytest.mark.parametrize("way", ALWAYS_TWO)
+def test_nothing_is_said_of_chosen_keys_that_cannot_be_one(way):
+    for unroll in (True, False):
+        jax.eval_shape(hnca.grad(ALWAYS_TWO[way], unroll=unroll), 1.0, KEYS["typed"])

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from hnca.network import Network, Trace
@@ -35,6 +36,14 @@ class Combined(NamedTuple):
 
     value: Float[Array, "*batch"]
     weights: Float[Array, " passes *batch"] | None
+
+
+def weighed(values: Float[Array, "*shape"], weights: Float[Array, "*shape"] | None) -> Float[Array, "*shape"]:
+    """Returns values times their weights, without which they are what they are.
+
+    What has no weight counts for nothing, whatever it is: the log-probability of what cannot happen is infinite.
+    """
+    return values if weights is None else weights * jnp.where(weights == 0, 0, values)
 
 
 class Estimate(eqx.Module):

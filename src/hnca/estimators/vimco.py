@@ -1,10 +1,11 @@
 """VIMCO: the bound of several samples, each sample credited for what it adds to the others."""
 
 import equinox as eqx
-from jaxtyping import Array, Key, PyTree
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators._base import Credits
-from hnca.estimators._bound import BoundEstimator, learning_signals
+from hnca.estimators._bound import BoundEstimator, learning_signals, log_mean_exp
 from hnca.estimators._downstream import scored
 from hnca.estimators._passes import mean_of_the_others
 from hnca.network import Network, Trace
@@ -53,6 +54,14 @@ class VIMCO(BoundEstimator):
     ) -> tuple[Credits, PyTree]:
         self.require_log_weight(network, objective)
         values = objective.value(network, trace)
-        # The geometric mean of the others' weights stands in for each.
-        signal = values.shape[0] * learning_signals(values, mean_of_the_others(values))
+        signal = learning_signals(values, _mean_of_the_others(values))
+        # Where all others' weights are 0 nothing stands in for this one; 0 is a baseline too, and a finite one.
+        signal = values.shape[0] * jnp.where(jnp.isposinf(signal), log_mean_exp(values, axis=0), signal)
         return {name: scored(network, trace, name, signal) for name in network.order}, state
+
+
+def _mean_of_the_others(values: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
+    """Returns the log of the geometric mean of the other passes' weights: minus infinity where one of them is 0."""
+    impossible = jnp.isneginf(values)
+    others = jnp.sum(impossible, axis=0) > impossible.astype(int)
+    return jnp.where(others, -jnp.inf, mean_of_the_others(jnp.where(impossible, 0, values)))

@@ -48,6 +48,20 @@ class Applied(NamedTuple):
         return self.name in ("top_k", "approx_top_k") and not any(np.issubdtype(d, np.integer) for d in self.outputs)
 
 
+_FEWEST_DIGITS = 7
+"""In bits, of a float whose rounding counts as noise: bfloat16's."""
+
+
+def name_of(equation: Any) -> str:
+    """Returns the name of a jaxpr's equation's primitive, where a conversion that leaves a few digits is a rounding."""
+    if equation.primitive.name != "convert_element_type":
+        return equation.primitive.name
+    before, after = equation.invars[0].aval.dtype, equation.params["new_dtype"]
+    rounds = jnp.issubdtype(after, jnp.floating) and jnp.finfo(after).nmant < _FEWEST_DIGITS
+    exact = before == np.bool_ or before == after
+    return primitives.ROUNDING if rounds and not exact else equation.primitive.name
+
+
 def applied_by(
     equation: Any, used: Sequence[bool] | None = None, moving: Sequence[bool] | None = None
 ) -> list[Applied]:
@@ -61,7 +75,7 @@ def applied_by(
         used: which of its results are; None for all.
         moving: which of its arguments are no numbers of the text; None for all.
     """
-    name, used = equation.primitive.name, [True] * len(equation.outvars) if used is None else used
+    name, used = name_of(equation), [True] * len(equation.outvars) if used is None else used
     if name in primitives.CUSTOM_DERIVATIVES:
         inner = inner_jaxprs({"": equation.params[primitives.CUSTOM_DERIVATIVES[name]]})
     else:

@@ -1,7 +1,7 @@
 """Notices a key that is used twice, however it was reached."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hnca.programs import primitives
+from hnca.programs.chosen_keys import ChosenKeys
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.magnitudes import number_in_text
 
@@ -38,10 +39,15 @@ class Keys:
 
     Two draws with one key are not independent, nor is a draw of noise that `jax.random` makes with its key: both come
     of the same bits. The noise then goes with the value that a unit takes, and no estimator is unbiased.
+
+    Attributes:
+        chosen: those that are chosen by draws.
     """
 
-    def __init__(self, program: Program):
-        self.program = program
+    def __init__(self, program: Program, random: Collection[int]):
+        """Begins with a program that is being written, and its values that read a draw as far as they are known."""
+        self.program, self._random = program, random
+        self.chosen = ChosenKeys()
         self._numbers: dict[int, Any] = {}
         self._draws: dict[Any, Draw] = {}
         self._of_element: dict[Any, Draw] = {}
@@ -52,14 +58,16 @@ class Keys:
     def of_steps(self, body: Program, inputs: Sequence[int]) -> "Keys":
         """Returns the same for the steps of a loop; a key of an array that is stacked stands for the whole array.
 
+        What steps choose by draws is looked at when the whole loop is known.
+
         Args:
             body: one step.
             inputs: what the loop is given for the step's inputs.
         """
-        inside = Keys(body)
+        inside = Keys(body, ())
         inside._numbers = {inner: self._number(outer) for inner, outer in zip(body.inputs, inputs, strict=True)}
         inside._draws, inside._of_element, inside._noise = self._draws, self._of_element, self._noise
-        inside._of_place, inside._made_so = self._of_place, self._made_so
+        inside._of_place, inside._made_so, inside.chosen = self._of_place, self._made_so, self.chosen
         return inside
 
     def of_draw(self, draw: Draw) -> None:
@@ -90,6 +98,7 @@ class Keys:
             )
         if number in self._noise:
             raise _shared(draw, self._noise[number])
+        self.chosen.used(number, draw)
 
     def of_equation(self, equation: Equation) -> None:
         """Takes note of the keys that an equation makes, and of that by which it makes noise.
@@ -99,12 +108,26 @@ class Keys:
         """
         if any(self._may_be_key(output) for output in equation.outputs):
             for place, output in enumerate(equation.outputs):
-                self._numbers[output] = self._made(equation, place)
+                self._numbers[output] = made = self._made(equation, place)
+                self._note_choice(equation, made, output)
         if equation.name in primitives.NOISE:
             number = self._number(equation.inputs[0])
             self._noise.setdefault(number, equation.line)
             if number in self._draws:
                 raise _shared(self._draws[number], equation.line)
+            self.chosen.used(number, equation.line)
+
+    def _note_choice(self, equation: Equation, made: Any, output: int) -> None:
+        """Takes note of a key, or keys, that an equation chooses among those that could be made."""
+        if not equation.inputs:
+            return
+        way = "taken" if equation.name in _TAKING else "folded" if equation.name == "random_fold_in" else None
+        drawn = not set(equation.inputs[1:]).isdisjoint(self._random)
+        many = self._count(output) > (1 if way == "taken" else self._count(equation.inputs[0]))
+        dimensions = equation.params.get("dimension_numbers")
+        by_row = bool(getattr(dimensions, "operand_batching_dims", ()))
+        place = made.place if isinstance(made, _Element) and _is_told(made.place) else None
+        self.chosen.made(made, self._number(equation.inputs[0]), way, drawn, drawn and many and not by_row, place)
 
     def _made(self, equation: Equation, place: int) -> Any:
         """Returns the number of a key, or of an array of keys."""

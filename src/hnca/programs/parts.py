@@ -142,7 +142,7 @@ class Part:
         if np.isinf(brought):
             return few or scaled
         made = (self.program.avals[v].dtype for equation in self.equations for v in equation.outputs)
-        digits = min(dtype.itemsize, *(d.itemsize for d in made if jnp.issubdtype(d, jnp.floating)), 8)
+        digits = max(2, min(dtype.itemsize, *(d.itemsize for d in made if jnp.issubdtype(d, jnp.floating)), 8))
         return brought >= LARGE[digits] or (few and self.may_be_infinite)
 
     def is_small(self) -> bool:

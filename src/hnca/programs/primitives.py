@@ -126,7 +126,6 @@ LINEAR_IN_FIRST = frozenset(
         "copy",
         "copy_p",
         "cumsum",
-        "reduce_precision",
     ]
 )
 # Linear in either of two arguments, not in both.
@@ -138,7 +137,9 @@ LOOPS = frozenset(["scan", "while"])
 """By what it does so several at a time, or until enough is drawn."""
 SIGNED_ZERO = frozenset(["atan2", "bitcast_convert_type", "nextafter", "sort", "top_k", "approx_top_k"])
 """Which tell -0 from 0."""
-COUNTING = SIGNED_ZERO | {"argmax", "argmin", "eq", "floor", "ceil", "round", "sign", "rem"}
+ROUNDING = "reduce_precision"
+"""What leaves a few digits, which is no noise; so the conversions to 8 bits and fewer are called, too."""
+COUNTING = SIGNED_ZERO | {"argmax", "argmin", "eq", "floor", "ceil", "round", "sign", "rem", ROUNDING}
 """Which tell apart what is an ulp apart, and are no part of a continuous function, as `ge` is of a leaky ReLU."""
 JUMPING = DRAWN_FROM_BITS | COUNTING | {"ne"}
 """Whose result may be another one an ulp away."""

@@ -12,6 +12,7 @@ from jax.extend.core import Literal
 from jaxtyping import Array
 
 from hnca.programs import primitives
+from hnca.programs.applied import name_of
 from hnca.programs.distributing import part_of, parts_of, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.entropies import check_entropies
@@ -54,6 +55,7 @@ def trace_program(
     outputs = writer.write(closed.jaxpr, closed.consts, list(program.inputs))
     program.outputs = outputs
     check_entropies(program)
+    writer.keys.chosen.warn()
     if not program.draws and not any(isinstance(step, Loop) for step in program.steps):
         raise ValueError(
             "hnca: the function has no draws in it; expected at least one hnca.bernoulli or hnca.categorical "
@@ -76,8 +78,8 @@ class _Writer:
     def __init__(self, program: Program, unroll: bool = True):
         self.program, self.unroll = program, unroll
         self.names = Names()
-        self.keys = Keys(program)
         self.random: set[int] = set()
+        self.keys = Keys(program, self.random)
         self.line = "an unknown line"
 
     def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[int]) -> list[int]:
@@ -156,7 +158,7 @@ class _Writer:
         if together is not None:
             return [self._distributed(equation, inputs, *together)]
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
-        written = Equation(equation.primitive.name, tuple(inputs), tuple(outputs), equation, self.line)
+        written = Equation(name_of(equation), tuple(inputs), tuple(outputs), equation, self.line)
         self._add(written)
         return outputs
 
@@ -180,7 +182,7 @@ class _Writer:
                 arguments.append(part)
             shape = tuple(size if a == axis else length for a, length in enumerate(whole.shape))
             output = self.program.new_value(jax.core.ShapedArray(shape, whole.dtype))
-            self._add(Equation(equation.primitive.name, tuple(arguments), (output,), equation, self.line))
+            self._add(Equation(name_of(equation), tuple(arguments), (output,), equation, self.line))
             parts.append(output)
         return self._computed(lambda *arrays: jax.lax.concatenate(arrays, axis), *parts)
 

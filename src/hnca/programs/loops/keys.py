@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from hnca.programs import primitives
+from hnca.programs.chosen_keys import warn_of_chosen
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Program
-from hnca.programs.loop import loops_of
+from hnca.programs.loop import Loop, loops_of
 
 _STEPS = (
     "has one key for all steps of a loop, so that they would not be independent; scan over keys, "
@@ -35,7 +37,28 @@ def _require_by_step(program: Program) -> None:
         # What is carried on as it is stays the same.
         kept = {start for start, end in zip(body.inputs[begun:ended], body.outputs, strict=False) if start == end}
         _require(body, set(body.inputs[begun:]) - kept, _STEPS)
+        _warn_of_chosen(loop, set(body.inputs[begun:]) - kept)
         _require_by_step(body)
+
+
+def _warn_of_chosen(loop: Loop, moving: set[int]) -> None:
+    """Warns of draws whose key changes from step to step by nothing but what is drawn: it may come to be the same.
+
+    Of a key that is carried and folded with what is drawn every one is another.
+    """
+    body, (begun, ended) = loop.body, loop.places
+    drawn = set(body.draws)
+    while True:
+        found = depends_on(body, drawn, through_draws=True, not_through=primitives.KEYS)
+        carried = zip(body.inputs[begun:ended], body.outputs, strict=False)
+        more = {start for start, end in carried if end in found} - drawn
+        if not more:
+            break
+        drawn |= more
+    told = depends_on(body, moving - drawn, through_draws=False)
+    for draw in body.draws.values():
+        if draw.given is None and draw.key not in told:
+            warn_of_chosen(f"steps of draw {draw.name!r} at {draw.line}")
 
 
 def _require(program: Program, moving: set[int], message: str) -> None:
