@@ -56,12 +56,12 @@ class VIMCO(BoundEstimator):
         values = objective.value(network, trace)
         signal = learning_signals(values, _mean_of_the_others(values))
         # Where all others' weights are 0 nothing stands in for this one; 0 is a baseline too, and a finite one.
-        signal = values.shape[0] * jnp.where(jnp.isposinf(signal), log_mean_exp(values, axis=0), signal)
+        signal = values.shape[0] * jnp.where(jnp.isposinf(signal), log_mean_exp(values, axis=0)[None], signal)
         return {name: scored(network, trace, name, signal) for name in network.order}, state
 
 
 def _mean_of_the_others(values: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:
     """Returns the log of the geometric mean of the other passes' weights: minus infinity where one of them is 0."""
     impossible = jnp.isneginf(values)
-    others = jnp.sum(impossible, axis=0) > impossible.astype(int)
+    others = jnp.sum(impossible, axis=0, keepdims=True) > impossible.astype(int)
     return jnp.where(others, -jnp.inf, mean_of_the_others(jnp.where(impossible, 0, values)))
