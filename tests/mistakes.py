@@ -48,6 +48,7 @@ MISTAKES = {
         ),
         "use one key",
     ),
+    "an empty name": (lambda w: hnca.categorical(KEY, w, name="") + w[0], "categorical: name=''; expected a text"),
     "cond": (lambda w: jax.lax.cond(w[0] > 0, lambda: hnca.bernoulli(KEY, w)[0], lambda: 0.0), "draw unconditionally"),
     "vector": (lambda w: hnca.bernoulli(KEY, w), r"shape \(3,\) and dtype float32; expected one float"),
     "no draw": (lambda w: jnp.sum(w), r"no draws in it; .*without any, jax\.grad is right"),

@@ -93,6 +93,14 @@ def require_flags(owner: str, **flags: object) -> None:
             raise ValueError(f"{owner}: {name}={flag!r}; expected True or False.")
 
 
+def require_function(owner: str, function: object) -> None:
+    """Raises a ValueError for what cannot be called, such as what a function returned."""
+    if not callable(function):
+        raise ValueError(
+            f"{owner}: {type(function).__name__} given; expected a function, as loss, and not loss(params)."
+        )
+
+
 def _cure_of(array: Array, whole_batch: bool) -> str:
     """Returns what to give, or to say, of an array without the axis that in_axes says it has."""
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):

@@ -14,7 +14,7 @@ from hnca._precision import at_least_float32
 from hnca.estimators import HNCA, Estimator
 from hnca.estimators._requirements import MissingKeyError
 from hnca.joint_states import MAXIMUM_STATES
-from hnca.programs.arguments import require_flags
+from hnca.programs.arguments import require_flags, require_function
 from hnca.programs.draws import family_of
 from hnca.programs.enumerable import Enumerable, Places, enumerable_call
 from hnca.programs.equations import Draw
@@ -83,6 +83,7 @@ def check_unbiased(
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
         raise ValueError(f"check_unbiased: estimator={estimator!r}; expected an estimator such as hnca.HNCA().")
+    require_function("check_unbiased", function)
     require_flags("check_unbiased", unroll=unroll)
     if not unroll:
         check_options("check_unbiased", estimator)

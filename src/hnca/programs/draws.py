@@ -41,7 +41,8 @@ def bernoulli(
         key: a typed key (or the raw one of `jax.random.PRNGKey`), used for this draw alone.
         logits: `[*shape]`, of a float dtype.
         values: the lower and the upper value.
-        name: what `hnca.explain` calls the draw; by default its kind and number.
+        name: what `hnca.explain` calls the draw, and `hnca.HNCA(marginalise=...)`; by default its kind and number. Of
+            several draws of one name, such as the steps of a scan, the second is `name_1`, and so on.
         given: what the units have taken, `[*shape]`, where that is known already, as when a stored episode is credited:
             the draw takes these values, and `key` may be None. It is for the caller that they were drawn from these
             very logits; what only fills up an episode was not, and wants logits without parameters,
@@ -51,8 +52,8 @@ def bernoulli(
         The values, `[*shape]`, in the logits' dtype.
 
     Raises:
-        ValueError: for logits that are no floats, a key that is none or more than one, or `values` that are not two
-            finite numbers in ascending order; under plain `jax.grad`.
+        ValueError: for logits that are no floats, a key that is none or more than one, a name that is no text, or
+            `values` that are not two finite numbers in ascending order; under plain `jax.grad`.
     """
     return _draw("bernoulli", key, logits, _checked_values(values), name, given)
 
@@ -77,15 +78,16 @@ def categorical(
     Args:
         key: a typed key (or the raw one of `jax.random.PRNGKey`), used for this draw alone.
         logits: `[*shape, categories]`, of a float dtype; minus infinity for a category that cannot be.
-        name: what `hnca.explain` calls the draw; by default its kind and number.
+        name: what `hnca.explain` calls the draw, and `hnca.HNCA(marginalise=...)`; by default its kind and number. Of
+            several draws of one name, such as the steps of a scan, the second is `name_1`, and so on.
         given: what the units have taken, `[*shape]`, as for `hnca.bernoulli`.
 
     Returns:
         The categories, `[*shape]`, int32.
 
     Raises:
-        ValueError: for logits that are no floats or have no axis of at least two categories, or a key that is none or
-            more than one; under plain `jax.grad`.
+        ValueError: for logits that are no floats or have no axis of at least two categories, a key that is none or
+            more than one, or a name that is no text; under plain `jax.grad`.
     """
     shape = jnp.shape(logits)
     if not shape or shape[-1] < 2:
@@ -124,6 +126,8 @@ def _draw(
     name: str | None,
     given: Array | None,
 ) -> Array:
+    if not (name is None or (isinstance(name, str) and name)):
+        raise ValueError(f"{owner}: name={name!r}; expected a text, such as 'gate', or None.")
     logits = jnp.asarray(logits)
     if not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(f"{owner}: logits of dtype {logits.dtype}; expected floats.")
@@ -145,7 +149,7 @@ def _draw(
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
         raise ValueError(
             f"{owner}: key of dtype {key.dtype} and shape {key.shape}; expected one key, such as jax.random.key(0)"
-            f"{'; of a batch of keys one an example, by in_axes' if key.ndim else ''}."
+            f"{'; of a batch of keys one an example, by in_axes where there are such, or keys[0]' if key.ndim else ''}."
         )
     return draw_p.bind(key, logits, **settings)
 

@@ -10,7 +10,7 @@ from hnca.objectives import roles
 from hnca.objectives._base import listed
 from hnca.objectives.explanation import Explanation, aligned
 from hnca.programs.affordable import cure_of
-from hnca.programs.arguments import InAxes, require_flags
+from hnca.programs.arguments import InAxes, require_flags, require_function
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.first_state import with_an_example
@@ -66,6 +66,7 @@ def explain(
     Raises:
         ValueError: (when called) as for `hnca.value_and_grad`; for an estimator that cannot credit this program.
     """
+    require_function("explain", function)
     require_flags("explain", has_aux=has_aux, whole_batch=whole_batch, unroll=unroll)
     if not unroll:
         check_options("explain", estimator or HNCA(), whole_batch=whole_batch)

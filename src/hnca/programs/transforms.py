@@ -13,7 +13,7 @@ from hnca._numbers import is_count
 from hnca._warning import warn
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator
-from hnca.programs.arguments import InAxes, require_flags
+from hnca.programs.arguments import InAxes, require_flags, require_function
 from hnca.programs.crediting import compile_call, credited_call
 from hnca.programs.first_state import first_state, first_state_of_whole
 from hnca.programs.loops.crediting import check_options, compile_loops, credited_loops, first_states
@@ -51,8 +51,8 @@ def credited(
             first axis, and returns a sum or mean over it; one key may draw for all. It is credited example by example,
             and refused where it is not certain that no step mixes examples.
         unroll: whether a `jax.lax.scan` with draws in it is written out step by step, at a compile time that grows with
-            the cube of its length where each step reads all before it. False leaves loops as they are, for `hnca.HNCA`
-            and `hnca.REINFORCE`: HNCA runs the whole function anew for every other value of every unit,
+            more than the square of its length where each step reads all before it. False leaves loops as they are, for
+            `hnca.HNCA` and `hnca.REINFORCE`: HNCA runs the whole function anew for every other value of every unit,
             side by side, and no message has a closed form then.
 
     Returns:
@@ -63,6 +63,7 @@ def credited(
         ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
             it (see `docs/programs.md`); the message gives the line. If the derivative is differentiated once more.
     """
+    require_function("grad", function)
     require_flags(_name(function), has_aux=has_aux, stateful=stateful, whole_batch=whole_batch, unroll=unroll)
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):

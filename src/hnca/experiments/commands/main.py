@@ -46,7 +46,10 @@ _OTHERS: Mapping[str, tuple[type, str]] = {
 }
 """The commands that are no experiments: their settings, and the module beside this one and function that do them."""
 
-_ABOUT = "Train networks of discrete stochastic units with unbiased, low-variance gradients."
+_ABOUT = (
+    "Train networks of discrete stochastic units with unbiased, low-variance gradients. hnca COMMAND --help tells a "
+    "command's options, which stand after it; hnca --version the version."
+)
 FAILED = 1
 WRONG_USE = 2
 
@@ -107,7 +110,8 @@ def _parse(arguments: Sequence[str]) -> Settings:
     if name in ("--help", "-h"):
         return _parsed(tyro.extras.subcommand_cli_from_dict, commands(), "hnca", ["--help"])
     if name not in commands():
-        raise SettingsError(f"{name}: no such command; expected {', '.join(commands())}, --help or --version")
+        told = "no command, after which options stand" if name.startswith("-") else "no such command"
+        raise SettingsError(f"{name}: {told}; expected {', '.join(commands())}, --help or --version")
     settings = _parsed(tyro.cli, commands()[name], f"hnca {name}", arguments[1:])
     if isinstance(settings, TrainingSettings | CompareSettings):
         settings.refuse_overridden(arguments[1:])

@@ -22,6 +22,9 @@ def in_one_line(boxed: str) -> str:
             return tell(found)
     if not message.startswith("Unrecognized"):
         return message
+    options = [word for word in message.partition(": ")[2].split(", ") if word.startswith("-")]
+    if options:  # and not what is given to them
+        message = f"Unrecognized options: {', '.join(options)}"
     alike = dict.fromkeys(re.findall(r"^│ {5}(--[\w-]+)", boxed, re.MULTILINE))
     return f"{message}; like {' or '.join(alike)}?" if alike else f"{message}; --help tells what there is"
 
