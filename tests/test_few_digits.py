@@ -51,6 +51,19 @@ def test_the_gradient_is_that_of_what_is_rounded(way):
     assert jnp.max(jnp.abs(exact - linear)) > 0.003  # else nothing would be tested
 
 
+def test_a_rounding_that_leaves_its_digits_is_none():
+    """JAX puts such ones between the passes of a checkpoint; a wide layer would be evaluated anew for every unit."""
+
+    def told(digits):
+        def function(weights, key):
+            return jnp.sum(jax.lax.reduce_precision(hnca.bernoulli(key, weights[0]) @ weights, 11, digits))
+
+        return str(hnca.explain(function)(jnp.ones((3, 3)), jax.random.key(0)))
+
+    assert "not linear" in told(3)
+    assert "not linear" not in told(52)
+
+
 def test_logits_may_come_through_eight_bits():
     def function(logits, key):
         first, second = jax.random.split(key)

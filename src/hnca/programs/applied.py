@@ -53,13 +53,18 @@ _FEWEST_DIGITS = 7
 
 
 def name_of(equation: Any) -> str:
-    """Returns the name of a jaxpr's equation's primitive, where a conversion that leaves a few digits is a rounding."""
-    if equation.primitive.name != "convert_element_type":
-        return equation.primitive.name
-    before, after = equation.invars[0].aval.dtype, equation.params["new_dtype"]
-    rounds = jnp.issubdtype(after, jnp.floating) and jnp.finfo(after).nmant < _FEWEST_DIGITS
-    exact = before == np.bool_ or before == after
-    return primitives.ROUNDING if rounds and not exact else equation.primitive.name
+    """Returns the name of a jaxpr's equation's primitive, by whether a rounding leaves few digits.
+
+    So is a conversion to 8 bits a rounding, and one that JAX puts between the passes of `jax.checkpoint` a copy.
+    """
+    name, before = equation.primitive.name, getattr(equation.invars[0].aval, "dtype", None) if equation.invars else None
+    if name == primitives.ROUNDING:
+        return name if equation.params["mantissa_bits"] < _FEWEST_DIGITS else "copy"
+    if name != "convert_element_type" or before in (np.bool_, equation.params["new_dtype"]):
+        return name
+    after = equation.params["new_dtype"]
+    few = jnp.issubdtype(after, jnp.floating) and jnp.finfo(after).nmant < _FEWEST_DIGITS
+    return primitives.ROUNDING if few else name
 
 
 def applied_by(
