@@ -22,6 +22,7 @@ def through(dtype):
 ROUNDED = {
     **{np.dtype(dtype).name: through(dtype) for dtype in SHORT},
     "reduce_precision": lambda y: jax.lax.reduce_precision(y, 4, 1),
+    "a narrow range": lambda y: jax.lax.reduce_precision(y / 90, 4, 8) * 90,
     "in a scan": lambda y: jax.lax.scan(lambda c, _: (through(SHORT[0])(c + y), None), 0 * y, None, 2)[0],
     "in a checkpoint": jax.checkpoint(through(SHORT[0])),
     "a count": lambda y: through(SHORT[0])(jnp.round(100 * y).astype(jnp.int32)).astype(y.dtype),

@@ -138,6 +138,92 @@ def carried(w, key):
     return jax.lax.scan(step, (key, 0.0), None, 3)[0][1]
 
 
+def two_in_a_step(w, key):
+    def step(total, own):
+        first, second, base = split(own, 3)
+        a, b = (hnca.bernoulli(k, w).astype(int) for k in (first, second))
+        return total + hnca.bernoulli(fold(base, a), w) * hnca.bernoulli(fold(base, b), w), None
+
+    return jax.lax.scan(step, 0.0, split(key, 2))[0]
+
+
+def inner_steps(w, key):
+    """Each outer step folds one key with what has been drawn, and hands it to the steps inside."""
+
+    def outer(count, _):
+        def inner(total, own):
+            return total + hnca.bernoulli(own, w), None
+
+        return jax.lax.scan(inner, count, split(fold(key, count.astype(int)), 2))[0], None
+
+    return jax.lax.scan(outer, 0.0, None, 2)[0]
+
+
+def of_row(pick):
+    """Two draws with two keys of a block that a draw chooses."""
+
+    def function(w, key):
+        first, second = split(key)
+        chosen = pick(split(second, (2, 2)), hnca.bernoulli(first, w).astype(int))
+        return hnca.bernoulli(chosen[0], w) * hnca.bernoulli(chosen[1], w)
+
+    return function
+
+
+def handed_down(w, key):
+    """The next key is one of two halves, which a draw chooses."""
+
+    def step(carry, _):
+        key, total = carry
+        own, rest = split(key)
+        drawn = hnca.bernoulli(own, w)
+        return (split(rest)[drawn.astype(int)], total + drawn), None
+
+    return jax.lax.scan(step, (key, 0.0), None, 3)[0][1]
+
+
+def two_loops(w, key):
+    def step(carry, _):
+        key, total = carry
+        key, own = split(key)
+        return (key, total + w * hnca.bernoulli(own, w + total)), None
+
+    once = jax.lax.scan(step, (key, 0.0), None, 2)[0]
+    return jax.lax.scan(step, once, None, 2)[0][1]
+
+
+def two_carried(w, key):
+    """And noise by one of them, in a loop without draws of its own."""
+
+    def noisy(carry, _):
+        key, x = carry
+        key, own = split(key)
+        return (key, x + jax.random.normal(own)), None
+
+    def step(carry, _):
+        first, second, total = carry
+        (first, own), (second, other) = split(first), split(second)
+        return (first, second, total + hnca.bernoulli(own, w) * hnca.bernoulli(other, w + total)), None
+
+    total = jax.lax.scan(step, (*split(key), 0.0), None, 2)[0][2]
+    first, second = split(fold(key, 7))
+    total = jax.lax.scan(noisy, (first, total), None, 2)[0][1]
+    return hnca.bernoulli(second, w) * jax.lax.scan(noisy, (fold(key, 8), total), None, 2)[0][1]
+
+
+def _by_branch(base, keys, z):
+    first, second = keys[0], keys[1]
+    return jax.lax.cond(z > 0, lambda: first, lambda: second)
+
+
+def one_predicate(w, key):
+    first, second, other = split(key, 3)
+    z = hnca.bernoulli(first, w).astype(int)
+    known = w > 0
+    keys = [jnp.where(known, k, fold(other, z + i)) for i, k in enumerate(split(second))]
+    return hnca.bernoulli(keys[0], w) * hnca.bernoulli(split(keys[1])[0], w)
+
+
 fold = jax.random.fold_in
 MAY_BE_ONE = {
     "folded": of_two(lambda base, keys, z: fold(base, z)),
@@ -147,9 +233,17 @@ MAY_BE_ONE = {
     "split afterwards": of_two(lambda base, keys, z: split(fold(base, z))[0]),
     "units, taken": mapped(lambda base, keys, z: keys[z]),
     "units, folded": mapped(lambda base, keys, z: jax.vmap(fold, (None, 0))(base, z)),
+    "selected": of_two(lambda base, keys, z: jnp.where(z > 0, keys[0], keys[1])),
+    "selected and known": of_two(lambda base, keys, z: jnp.where(z > 0, keys[0], base), lambda base, keys, z: keys[0]),
+    "by a branch": of_two(lambda base, keys, z: jax.lax.cond(z > 0, lambda: keys[0], lambda: keys[1])),
+    "by a branch, known": of_two(_by_branch, lambda base, keys, z: keys[0]),
+    "split, then selected": of_two(lambda base, keys, z: split(jnp.where(z > 0, keys[0], keys[1]))[0]),
+    "seeds": of_two(lambda base, keys, z: jax.random.key(z)),
     "noise": beside_noise,
     "steps, folded": in_steps(lambda base, keys, own, z: fold(base, z)),
     "steps, taken": in_steps(lambda base, keys, own, z: keys[z]),
+    "steps, two in each": two_in_a_step,
+    "steps, of an inner loop": inner_steps,
 }
 ALWAYS_TWO = {
     "halves": of_two(lambda base, keys, z: split(fold(base, z))[0], lambda base, keys, z: split(fold(base, z))[1]),
@@ -158,8 +252,20 @@ ALWAYS_TWO = {
     "one of them": of_two(lambda base, keys, z: keys[z], lambda base, keys, z: base),
     "units, each of its own": mapped(lambda base, keys, z: jax.vmap(fold)(keys[:3], z)),
     "units, of a pair of its own": mapped(lambda base, keys, z: jax.vmap(lambda k, i: split(k)[i])(keys[:3], z)),
+    "one of two, each with another": of_two(
+        lambda base, keys, z: jnp.where(z > 0, keys[0], keys[1]),
+        lambda base, keys, z: jnp.where(z > 0, keys[2], keys[3]),
+    ),
+    "folded after a choice": of_two(lambda base, keys, z: fold(keys[z], 0), lambda base, keys, z: fold(keys[z], 1)),
+    "a row of a table": of_row(lambda keys, z: keys[z]),
+    "a slice of keys": of_row(lambda keys, z: jax.lax.dynamic_slice_in_dim(keys.reshape(4, *keys.shape[2:]), z, 2)),
+    "a key of each row": mapped(lambda base, keys, z: split(base, (3, 2))[jnp.arange(3), z]),
     "steps, each of its own": in_steps(lambda base, keys, own, z: fold(own, z)),
     "carried": carried,
+    "handed down": handed_down,
+    "two loops": two_loops,
+    "two keys carried": two_carried,
+    "one predicate": one_predicate,
 }
 
 

@@ -17,7 +17,7 @@ from hnca.estimators._estimate import Combined as Combined
 from hnca.estimators._estimate import Credits as Credits
 from hnca.estimators._estimate import Estimate as Estimate
 from hnca.estimators._estimate import Passes as Passes
-from hnca.estimators._estimate import weighed
+from hnca.estimators._estimate import weighted_values
 from hnca.estimators._requirements import require_state
 from hnca.estimators._surrogate import direct_credits as direct_credits
 from hnca.estimators._surrogate import gradient_of, held_fixed, with_inputs_of
@@ -75,7 +75,7 @@ class Estimator(eqx.Module):
             values: of the objective in every pass.
             weights: as in `Passes`.
         """
-        return Combined(jnp.mean(weighed(values, weights), axis=0), weights)
+        return Combined(jnp.mean(weighted_values(values, weights), axis=0), weights)
 
     def unscaled(self) -> "Estimator":
         """Returns the estimator without scales of the layers' own; of most it is itself.

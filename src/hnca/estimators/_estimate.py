@@ -38,7 +38,7 @@ class Combined(NamedTuple):
     weights: Float[Array, " passes *batch"] | None
 
 
-def weighed(values: Float[Array, "*shape"], weights: Float[Array, "*shape"] | None) -> Float[Array, "*shape"]:
+def weighted_values(values: Float[Array, "*shape"], weights: Float[Array, "*shape"] | None) -> Float[Array, "*shape"]:
     """Returns values times their weights, without which they are what they are.
 
     What has no weight counts for nothing, whatever it is: the log-probability of what cannot happen is infinite.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca._precision import in_32_bits
-from hnca.estimators._estimate import Combined, Credits, Estimate, weighed
+from hnca.estimators._estimate import Combined, Credits, Estimate, weighted_values
 from hnca.network import Network, Trace
 from hnca.objectives import Component, Objective, as_objective
 
@@ -62,7 +62,7 @@ def surrogate_of(
     value = objective.value(network, held)
     constant = jax.lax.stop_gradient(value)
     combined = Combined(constant, None) if combine is None else combine(constant)
-    total = weighed(value, combined.weights)
+    total = weighted_values(value, combined.weights)
     for name, credit in credits.items():
         product = jax.lax.stop_gradient(credit) * held.logits[name].astype(credit.dtype)
         total += jnp.sum(product, axis=tuple(range(value.ndim, product.ndim))).astype(total.dtype)
@@ -98,7 +98,7 @@ def direct_credits(
     def total(logits: Mapping[str, Array]) -> Float[Array, ""]:
         held = Trace(trace.values, dict(logits), trace.batch_shape)
         value = as_objective(objective).value(network, held)
-        return jnp.sum(weighed(value, weights))
+        return jnp.sum(weighted_values(value, weights))
 
     return in_32_bits(jax.grad(total)(trace.logits))
 

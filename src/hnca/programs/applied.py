@@ -48,21 +48,25 @@ class Applied(NamedTuple):
         return self.name in ("top_k", "approx_top_k") and not any(np.issubdtype(d, np.integer) for d in self.outputs)
 
 
-_FEWEST_DIGITS = 7
-"""In bits, of a float whose rounding counts as noise: bfloat16's."""
+_FEWEST_DIGITS, _LEAST_RANGE = 7, 5
+"""In bits, the mantissa and the exponent of floats whose rounding counts as noise: bfloat16's and float16's."""
 
 
 def name_of(equation: Any) -> str:
-    """Returns the name of a jaxpr's equation's primitive, by whether a rounding leaves few digits.
+    """Returns the name of a jaxpr's equation's primitive; of a conversion to few bits that of a rounding.
 
-    So is a conversion to 8 bits a rounding, and one that JAX puts between the passes of `jax.checkpoint` a copy.
+    A rounding to many bits is a copy, such as those that JAX puts between the passes of `jax.checkpoint`.
+
+    Args:
+        equation: of a jaxpr.
     """
-    name, before = equation.primitive.name, getattr(equation.invars[0].aval, "dtype", None) if equation.invars else None
+    name, params = equation.primitive.name, equation.params
     if name == primitives.ROUNDING:
-        return name if equation.params["mantissa_bits"] < _FEWEST_DIGITS else "copy"
-    if name != "convert_element_type" or before in (np.bool_, equation.params["new_dtype"]):
+        few = params["mantissa_bits"] < _FEWEST_DIGITS or params["exponent_bits"] < _LEAST_RANGE
+        return name if few else "copy"
+    if name != "convert_element_type" or equation.invars[0].aval.dtype in (np.bool_, params["new_dtype"]):
         return name
-    after = equation.params["new_dtype"]
+    after = params["new_dtype"]
     few = jnp.issubdtype(after, jnp.floating) and jnp.finfo(after).nmant < _FEWEST_DIGITS
     return primitives.ROUNDING if few else name
 

@@ -1,32 +1,35 @@
 """Notices keys that are chosen by what is drawn, and may so come to be one: `fold_in(key, z)`, `keys[z]`."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from hnca._warning import warn
+from hnca import _warning
 from hnca.programs.equations import Draw
 
 
-class _Origin(NamedTuple):
+class Origin(NamedTuple):
     """What a key was made of.
 
     Attributes:
         base: the number of the key, or of the array of keys, that it was made of.
-        way: in which way it was chosen, where there are others to be chosen in that way.
+        way: how it was chosen among others, `"folded"`, `"taken"`, `"seeded"`, `"branched"`; `"selected"` if it is its
+            base, or another; None where nothing was chosen.
         drawn: whether by what is drawn.
         several: whether so were several keys, which may then be equal.
-        place: in an array of keys, where the program's text says it.
+        place: which one it is, where the program's text says so.
     """
 
     base: Any
     way: str | None
-    drawn: bool
-    several: bool
-    place: Any
+    drawn: bool = False
+    several: bool = False
+    place: Any = None
 
 
 class _Use(NamedTuple):
-    """A draw, or noise, and whether its key, or one of which that was made, was chosen by what is drawn."""
+    """What is done with a key: `own` its number, or that of a key on the way to it; `drawn` whether that was chosen."""
 
+    own: Any
     drawn: bool
     is_draw: bool
     told: str
@@ -36,59 +39,81 @@ class ChosenKeys:
     """Who has used which key that was chosen among others."""
 
     def __init__(self) -> None:
-        self._origins: dict[Any, _Origin] = {}
+        self._origins: dict[Any, list[Origin]] = {}
         self._used: list[tuple[Any, Draw | str]] = []
 
-    def made(self, number: Any, base: Any, way: str | None, drawn: bool, several: bool, place: Any) -> None:
-        """Takes note of a key that is made of another; arguments as the attributes of `_Origin`."""
-        if number != base:
-            self._origins.setdefault(number, _Origin(base, way, drawn, several, place))
+    def made(self, number: Any, origins: list[Origin]) -> None:
+        """Takes note of what a key, by its number, was made of."""
+        if origins and all(origin.base != number for origin in origins):
+            self._origins.setdefault(number, origins)
 
     def used(self, number: Any, by: Draw | str) -> None:
-        """Takes note of a key that is used by a draw, or for noise at a line."""
+        """Takes note of a key, by its number, that is used by a draw, or for noise at a line."""
         self._used.append((number, by))
 
     def warn(self) -> None:
         """Warns of what may come to have one key, once all is known."""
-        chosen = {(origin.base, origin.way) for origin in self._origins.values() if origin.drawn}
-        uses: dict[Any, dict[Any, _Use]] = {}
-        # What is made in different ways of two keys is not equal, whether they are or not: a number for each way.
+        if not any(origin.drawn for origins in self._origins.values() for origin in origins):
+            return
+        slots: dict[Any, list[_Use]] = {}
         ways: dict[Any, int] = {}
-        for number, by in self._used if chosen else ():
-            told = self._told_once(number, by, chosen, uses, ways)
+        for number, by in self._used:
+            told = self._told_once(number, by, slots, ways)
             if told is not None:
                 warn_of_chosen(told)
 
-    def _told_once(
-        self,
-        number: Any,
-        by: Draw | str,
-        chosen: set[tuple[Any, str | None]],
-        uses: dict[Any, dict[Any, _Use]],
-        ways: dict[Any, int],
-    ) -> str | None:
-        """Returns what may have the key of a use, where another one before it may, or some of its own units."""
-        is_draw, after = isinstance(by, Draw), 0
+    def _told_once(self, number: Any, by: Draw | str, slots: dict[Any, list[_Use]], ways: dict[Any, int]) -> str | None:
+        """Returns what may have the key of a use, where another one before it may, or some of its own units.
+
+        Args:
+            number: of the key.
+            by: who uses it.
+            slots: who has been where on the way to the keys that were used before.
+            ways: numbers of ways, as in `_on_the_way`.
+        """
         told = f"draw {by.name!r} at {by.line}" if isinstance(by, Draw) else f"what jax.random makes at {by}"
-        while number in self._origins:
-            origin = self._origins[number]
-            if (origin.base, origin.way) in chosen:
-                here = uses.setdefault((origin.base, origin.way, after), {})
-                use = _Use(origin.drawn, is_draw, told)
-                other = next((o for key, o in here.items() if key != number and _may_be_one(use, o)), None)
-                if other is not None:
-                    return f"{other.told} and {told}"
-                if origin.several and is_draw:
-                    return f"units of {told}"
-                here.setdefault(number, use)
-            after = ways.setdefault((origin.way, origin.place, after), len(ways) + 1)
-            number = origin.base
-        return None
+        found = None
+        for slot, own, drawn, several in self._on_the_way(number, ways):
+            use = _Use(own, drawn, isinstance(by, Draw), told)
+            others = slots.setdefault(slot, [])
+            other = next((other for other in others if _may_be_one(use, other)), None)
+            if found is None and other is not None:
+                found = f"{other.told} and {told}"
+            elif found is None and several and use.is_draw:
+                found = f"units of {told}"
+            others.append(use)
+        return found
+
+    def _on_the_way(self, number: Any, ways: dict[Any, int]) -> Iterator[tuple[Any, Any, bool, bool]]:
+        """Yields where two keys have to be equal, or chosen to be, for what is made of them in one way to be equal.
+
+        Args:
+            number: of a key.
+            ways: what is made of keys afterwards, each with a number of its own: what is made of two in different ways
+                is not equal, whether they are or not.
+        """
+        itself = object()
+        left = [(number, 0, False)]
+        while left:
+            number, after, chosen = left.pop()
+            yield (number, "itself", after), itself, chosen, False
+            for origin in self._origins.get(number, ()):
+                if origin.way == "selected":
+                    left.append((origin.base, after, chosen or origin.drawn))
+                    continue
+                if origin.way is not None:
+                    yield (origin.base, origin.way, after), number, origin.drawn, origin.several
+                beyond = ways.setdefault((origin.way, origin.place, after), len(ways) + 1)
+                left.append((origin.base, beyond, False))
 
 
 def warn_of_chosen(told: str) -> None:
-    """Warns of draws that may come to have one key."""
-    warn(
+    """Warns of draws that may come to have one key.
+
+    Args:
+        told: which ones.
+    """
+    _warning.warn(
         f"hnca: {told} may come to have one key, as it is chosen by what is drawn; where they do, they are not "
         "independent, and no estimator is unbiased. Give every draw a key of its own, jax.random.split(key, n), "
         "whatever has been drawn."
@@ -96,4 +121,6 @@ def warn_of_chosen(told: str) -> None:
 
 
 def _may_be_one(first: _Use, second: _Use) -> bool:
-    return (first.drawn or second.drawn) and (first.is_draw or second.is_draw)
+    """Returns whether two keys may be chosen to be one, of which one at least is that of a draw."""
+    chosen = first.own != second.own and (first.drawn or second.drawn)
+    return chosen and (first.is_draw or second.is_draw)

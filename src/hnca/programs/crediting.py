@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators import Estimator
-from hnca.estimators._estimate import Combined, weighed
+from hnca.estimators._estimate import Combined, weighted_values
 from hnca.network import Trace
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import Flat, InAxes, check_value, flatten
@@ -232,7 +232,7 @@ def _surrogate(
     `run` has the axes of `batch_shape`; with passes in front, `combined` says what they come to.
     """
     outputs = jnp.broadcast_to(run.outputs[0], batch_shape) if not marks.outputs[0] else run.outputs[0]
-    mean = jnp.mean(weighed(outputs, None if combined is None else combined.weights))
+    mean = jnp.mean(weighted_values(outputs, None if combined is None else combined.weights))
     value = mean if combined is None else jnp.mean(combined.value)
     total = mean.astype(plan.dtype)
     for output, draw in plan.program.draws.items():

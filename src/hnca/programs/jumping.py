@@ -8,6 +8,7 @@ import numpy as np
 from hnca._warning import warn
 from hnca.estimators import REBAR, RELAX, Estimator
 from hnca.estimators._pathwise import PathwiseEstimator
+from hnca.programs import primitives
 from hnca.programs.equations import Equation
 from hnca.programs.kinds import NONLINEAR, is_linear
 from hnca.programs.parts import Part
@@ -91,6 +92,8 @@ def _has_no_slope(part: Part, equation: Equation) -> bool:
         return not any(map(part.kinds.get, equation.inputs[1:]))
     if equation.name == "convert_element_type" and program.avals[equation.inputs[0]].dtype == np.bool_:
         return True
+    if equation.name == primitives.ROUNDING:  # which has the slope of what is rounded
+        return False
     return _may_jump(part, equation)
 
 

@@ -1,7 +1,7 @@
 """Notices a key that is used twice, however it was reached."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hnca.programs import primitives
-from hnca.programs.chosen_keys import ChosenKeys
+from hnca.programs.chosen_keys import ChosenKeys, Origin
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.magnitudes import number_in_text
 
@@ -44,8 +44,13 @@ class Keys:
         chosen: those that are chosen by draws.
     """
 
-    def __init__(self, program: Program, random: Collection[int]):
-        """Begins with a program that is being written, and its values that read a draw as far as they are known."""
+    def __init__(self, program: Program, random: set[int]):
+        """Begins with nothing.
+
+        Args:
+            program: the program, while it is written.
+            random: its values that read a draw, as far as it is written.
+        """
         self.program, self._random = program, random
         self.chosen = ChosenKeys()
         self._numbers: dict[int, Any] = {}
@@ -55,16 +60,17 @@ class Keys:
         self._noise: dict[Any, str] = {}
         self._made_so: dict[Any, int] = {}
 
-    def of_steps(self, body: Program, inputs: Sequence[int]) -> "Keys":
+    def of_steps(self, body: Program, inputs: Sequence[int], random: set[int]) -> "Keys":
         """Returns the same for the steps of a loop; a key of an array that is stacked stands for the whole array.
 
-        What steps choose by draws is looked at when the whole loop is known.
+        What a step chooses by the draws of steps before it is looked at when the whole loop is known.
 
         Args:
             body: one step.
             inputs: what the loop is given for the step's inputs.
+            random: as for `Keys`, of a step.
         """
-        inside = Keys(body, ())
+        inside = Keys(body, random)
         inside._numbers = {inner: self._number(outer) for inner, outer in zip(body.inputs, inputs, strict=True)}
         inside._draws, inside._of_element, inside._noise = self._draws, self._of_element, self._noise
         inside._of_place, inside._made_so, inside.chosen = self._of_place, self._made_so, self.chosen
@@ -109,7 +115,7 @@ class Keys:
         if any(self._may_be_key(output) for output in equation.outputs):
             for place, output in enumerate(equation.outputs):
                 self._numbers[output] = made = self._made(equation, place)
-                self._note_choice(equation, made, output)
+                self.chosen.made(made, self._origins(equation, made))
         if equation.name in primitives.NOISE:
             number = self._number(equation.inputs[0])
             self._noise.setdefault(number, equation.line)
@@ -117,17 +123,43 @@ class Keys:
                 raise _shared(self._draws[number], equation.line)
             self.chosen.used(number, equation.line)
 
-    def _note_choice(self, equation: Equation, made: Any, output: int) -> None:
-        """Takes note of a key, or keys, that an equation chooses among those that could be made."""
-        if not equation.inputs:
-            return
-        way = "taken" if equation.name in _TAKING else "folded" if equation.name == "random_fold_in" else None
-        drawn = not set(equation.inputs[1:]).isdisjoint(self._random)
-        many = self._count(output) > (1 if way == "taken" else self._count(equation.inputs[0]))
-        dimensions = equation.params.get("dimension_numbers")
-        by_row = bool(getattr(dimensions, "operand_batching_dims", ()))
+    def _origins(self, equation: Equation, made: Any) -> list[Origin]:
+        """Returns what a key, or an array of keys, is made of by an equation, and whether it is chosen by a draw.
+
+        Args:
+            equation: the equation.
+            made: the number of what it makes.
+        """
+        name, inputs = equation.name, equation.inputs
+        drawn = [value in self._random for value in inputs]
+        if name in ("select_n", "cond"):
+            way = "selected" if name == "select_n" or _hands_on(equation) else "branched"
+            keys = [value for value in inputs[1:] if self._may_be_key(value)]
+            return [Origin(self._number(value), way, drawn[0]) for value in keys]
+        if name == "random_seed":
+            return [Origin(name, "seeded", drawn[0])]
+        if name not in primitives.KEYS and name not in (*_TAKING, *_ARRANGING):
+            return []
+        base = self._number(inputs[0])
+        if name == "random_fold_in":
+            known = number_in_text(self.program, inputs[1])
+            several = drawn[1] and self._count(equation.outputs[0]) > self._count(inputs[0])
+            return [Origin(base, "folded", drawn[1], several, None if known is None else known.tobytes())]
+        if name not in _TAKING:
+            return [Origin(base, None)]
         place = made.place if isinstance(made, _Element) and _is_told(made.place) else None
-        self.chosen.made(made, self._number(equation.inputs[0]), way, drawn, drawn and many and not by_row, place)
+        return [Origin(base, "taken", any(drawn[1:]), any(drawn[1:]) and self._takes_several(equation), place)]
+
+    def _takes_several(self, equation: Equation) -> bool:
+        """Returns whether an equation takes keys at several places, each of which may be where another one is."""
+        if equation.name != "gather" or equation.params["dimension_numbers"].operand_batching_dims:
+            return False
+        producer = self.program.producers.get(equation.inputs[1])
+        # A row that is counted and a place in it that is drawn: of every row one.
+        by_row = (
+            producer is not None and producer.name == "concatenate" and not self._random.issuperset(producer.inputs)
+        )
+        return not by_row and math.prod(self.program.avals[equation.inputs[1]].shape[:-1]) > 1
 
     def _made(self, equation: Equation, place: int) -> Any:
         """Returns the number of a key, or of an array of keys."""
@@ -200,3 +232,9 @@ def _shared(draw: Draw, line: str) -> ValueError:
         f"hnca: draw {draw.name!r} at {draw.line} and what jax.random makes at {line} use one key, so that they are "
         "not independent; split it with jax.random.split."
     )
+
+
+def _hands_on(equation: Equation) -> bool:
+    """Returns whether the branches of a choice hand on what they are given."""
+    branches = [branch.jaxpr for branch in equation.params["branches"]]
+    return all(result in branch.invars for branch in branches for result in branch.outvars)

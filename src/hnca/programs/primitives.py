@@ -138,7 +138,7 @@ LOOPS = frozenset(["scan", "while"])
 SIGNED_ZERO = frozenset(["atan2", "bitcast_convert_type", "nextafter", "sort", "top_k", "approx_top_k"])
 """Which tell -0 from 0."""
 ROUNDING = "reduce_precision"
-"""What leaves a few digits, which is no noise; so the conversions to 8 bits and fewer are called, too."""
+"""What leaves so few digits that it is a step like `round`; so conversions to floats of 8 bits and fewer are called."""
 COUNTING = SIGNED_ZERO | {"argmax", "argmin", "eq", "floor", "ceil", "round", "sign", "rem", ROUNDING}
 """Which tell apart what is an ulp apart, and are no part of a continuous function, as `ge` is of a leaky ReLU."""
 JUMPING = DRAWN_FROM_BITS | COUNTING | {"ne"}

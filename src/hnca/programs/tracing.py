@@ -154,7 +154,7 @@ class _Writer:
 
     def _write_plain(self, equation: Any, inputs: list[int]) -> list[int]:
         program = self.program
-        together = parts_of(program, equation.primitive.name, inputs, self.random) if self.unroll else None
+        together = parts_of(program, name_of(equation), inputs, self.random) if self.unroll else None
         if together is not None:
             return [self._distributed(equation, inputs, *together)]
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
@@ -242,7 +242,7 @@ class _Writer:
         body.inputs = [body.new_value(variable.aval) for variable in inner.jaxpr.invars]
         writer = _Writer(body, unroll=False)
         writer.names, writer.line = self.names, self.line
-        writer.keys = self.keys.of_steps(body, inputs)
+        writer.keys = self.keys.of_steps(body, inputs, writer.random)
         body.outputs = list(writer.write(inner.jaxpr, inner.consts, list(body.inputs)))
         check_entropies(body)
         program = self.program
