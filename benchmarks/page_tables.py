@@ -13,7 +13,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-MARKED = re.compile(r"<!-- benchmarks/(\w+)\.py\s(.*?)-->\n\n((?:\|[^\n]*\n)+)", re.DOTALL)
+MARKED = re.compile(r"<!-- benchmarks/(\w+)\.py\s((?:(?!-->).)*)-->\n\n((?:\|[^\n]*\n)+)", re.DOTALL)
 
 
 def made_again(page):

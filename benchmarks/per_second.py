@@ -53,7 +53,7 @@ def lines(curves, after):
         best = [max(column) for column in zip(*had.values(), strict=True)]
         for name, values in sorted(had.items(), key=lambda each: -each[1][-1]):
             pairs = [(_text(value), _text(highest)) for value, highest in zip(values, best, strict=True)]
-            found.append([depth, name, *(bold(text) if text == highest else text for text, highest in pairs)])
+            found.append([depth, name, *(bold(a) if a == b != _text(-math.inf) else a for a, b in pairs)])
     return found
 
 

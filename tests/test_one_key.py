@@ -39,10 +39,17 @@ ONE_KEY = {
     "stacked": lambda k: every(jnp.stack([k, k])),
     "broadcast": lambda k: every(jnp.broadcast_to(k, (3, *k.shape))),
     "its own words": lambda k: both(k, _of_words(k)),
+    "split and folded": lambda k: both(split(k)[0], jax.random.fold_in(k, 0)),
+    "split into two and three": lambda k: both(split(k)[1], split(k, 3)[1]),
+    "all and folded": lambda k: every(split(k, 3)) * jnp.sum(hnca.bernoulli(jax.random.fold_in(k, 2), LOGITS)),
+    "folded and some": lambda k: jnp.sum(hnca.bernoulli(jax.random.fold_in(k, 2), LOGITS)) * every(split(k, 4)[1:]),
 }
 OTHER_KEYS = {
     "unpacked": lambda k: both(*split(k)),
     "reversed": lambda k: both(split(k, 3)[::-1][0], split(k, 3)[0]),
+    "split and folded": lambda k: both(split(k)[1], jax.random.fold_in(k, 2)),
+    "all and folded": lambda k: every(split(k, 3)) * jnp.sum(hnca.bernoulli(jax.random.fold_in(k, 3), LOGITS)),
+    "split into two and three": lambda k: both(split(k)[1], split(k, 3)[2]),
     "of a slice": lambda k: both(split(k, 3)[:2][1], split(k, 3)[0]),
     "the rest": lambda k: every(split(k, 3)[1:]) * jnp.sum(hnca.bernoulli(split(k, 3)[0], LOGITS)),
     "halves": lambda k: every(split(k, 4)[:2]) * every(split(k, 4)[2:]),

@@ -58,6 +58,8 @@ class Keys:
         self._of_element: dict[Any, Draw] = {}
         self._of_place: dict[Any, Draw] = {}
         self._noise: dict[Any, str] = {}
+        self._children: dict[Any, tuple[Any, tuple[int, ...]]] = {}
+        self._of_child: dict[Any, Draw | str] = {}
         self._made_so: dict[Any, int] = {}
 
     def of_steps(self, body: Program, inputs: Sequence[int], random: set[int]) -> "Keys":
@@ -74,6 +76,7 @@ class Keys:
         inside._numbers = {inner: self._number(outer) for inner, outer in zip(body.inputs, inputs, strict=True)}
         inside._draws, inside._of_element, inside._noise = self._draws, self._of_element, self._noise
         inside._of_place, inside._made_so, inside.chosen = self._of_place, self._made_so, self.chosen
+        inside._children, inside._of_child = self._children, self._of_child
         return inside
 
     def of_draw(self, draw: Draw) -> None:
@@ -97,6 +100,10 @@ class Keys:
             for place in number.place if _is_told(number.place) else ():
                 before = self._of_place.setdefault((number.whole, place), draw)
                 other = before if other is draw else other
+        sibling = self._use_of_children(number, draw)
+        if isinstance(sibling, str):
+            raise _shared(draw, sibling)
+        other = sibling if other is draw else other
         if other is not draw:
             raise ValueError(
                 f"hnca: draws {other.name!r} at {other.line} and {draw.name!r} at {draw.line} use one key, so that "
@@ -105,6 +112,34 @@ class Keys:
         if number in self._noise:
             raise _shared(draw, self._noise[number])
         self.chosen.used(number, draw)
+
+    def _use_of_children(self, number: Any, by: Draw | str) -> Draw | str:
+        """Returns who else uses one of the keys of a number, or else who does now.
+
+        The i-th of `split(key, n)` is `fold_in(key, i)`, whatever n is, as JAX makes both by default.
+
+        Args:
+            number: of a key, or of an array of keys.
+            by: the draw, or the line of noise; noise and noise may have one key.
+        """
+        element = isinstance(number, _Element) and _is_told(number.place)
+        base, places = self._children.get(number.whole if element else number, (None, ()))
+        for place in [places[p] for p in number.place] if element and places else places:
+            other = self._of_child.setdefault((base, place), by)
+            if other is not by and (isinstance(other, Draw) or isinstance(by, Draw)):
+                return other
+        return by
+
+    def _children_of(self, equation: Equation) -> tuple[int, ...]:
+        """Returns which of the keys that can be made of one an equation makes, as far as the program's text says."""
+        key = self.program.avals[equation.inputs[0]].dtype if equation.inputs else None
+        if str(key) not in ("key<fry>", "key<rbg>") or not jax.config.jax_threefry_partitionable:  # type: ignore[attr-defined]
+            return ()
+        count = self._count(equation.outputs[0])
+        if equation.name == "random_split" and self._count(equation.inputs[0]) == 1 and count <= _MANY:
+            return tuple(range(count))
+        known = number_in_text(self.program, equation.inputs[1]) if equation.name == "random_fold_in" else None
+        return (int(known),) if known is not None and known.size == 1 else ()
 
     def of_equation(self, equation: Equation) -> None:
         """Takes note of the keys that an equation makes, and of that by which it makes noise.
@@ -116,11 +151,14 @@ class Keys:
             for place, output in enumerate(equation.outputs):
                 self._numbers[output] = made = self._made(equation, place)
                 self.chosen.made(made, self._origins(equation, made))
+                if children := self._children_of(equation):
+                    self._children[made] = self._number(equation.inputs[0]), children
         if equation.name in primitives.NOISE:
             number = self._number(equation.inputs[0])
             self._noise.setdefault(number, equation.line)
-            if number in self._draws:
-                raise _shared(self._draws[number], equation.line)
+            draw = self._draws.get(number, self._use_of_children(number, equation.line))
+            if isinstance(draw, Draw):
+                raise _shared(draw, equation.line)
             self.chosen.used(number, equation.line)
 
     def _origins(self, equation: Equation, made: Any) -> list[Origin]:
