@@ -76,7 +76,7 @@ def test_a_count_is_split_by_steps_where_it_cannot_wrap(name, split):
 def test_what_a_loop_without_results_draws_changes_nothing():
     def loss(p, key):
         jax.lax.scan(lambda none, k: (none, [][: int(bool(hnca.bernoulli(k, p).shape))]), (), jax.random.split(key, 3))
-        return hnca.bernoulli(jax.random.fold_in(key, 1), p)
+        return hnca.bernoulli(jax.random.fold_in(key, 3), p)
 
     both = [hnca.value_and_grad(loss, unroll=unroll)(jnp.asarray(0.3), jax.random.key(0)) for unroll in (True, False)]
     np.testing.assert_allclose(both[0], both[1], rtol=1e-6)
