@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sweeps import some_thorough
 
 import hnca
 from hnca.messages import SmallSum, contrast_by_enumeration, contrasts_at_once
@@ -27,7 +28,7 @@ def mixed():
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("steps", ["shared", "own", "dear"])
+@pytest.mark.parametrize("steps", some_thorough(["shared", "own", "dear"], ["own"]))
 def test_each_contrast_is_what_it_is_by_itself(steps):
     """Of sums of all layers, of some and of one, and of 64 and 32 bits, evaluated together or apart."""
     network, trace = mixed()

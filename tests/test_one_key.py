@@ -276,7 +276,7 @@ ALWAYS_TWO = {
 }
 
 
-@pytest.mark.parametrize("kind", some_thorough(KEYS, ["of another kind"]))
+@pytest.mark.parametrize("kind", some_thorough(KEYS, ["raw", "of another kind"]))
 @pytest.mark.parametrize("way", MAY_BE_ONE)
 def test_keys_that_are_chosen_by_draws_are_warned_of(way, kind):
     for unroll in (True, False) if "steps" in way else (True,):
