@@ -28,7 +28,7 @@ def mixed():
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("steps", some_thorough(["shared", "own", "dear"], ["own"]))
+@pytest.mark.parametrize("steps", some_thorough(["shared", "own", "dear"], ["shared", "own"]))
 def test_each_contrast_is_what_it_is_by_itself(steps):
     """Of sums of all layers, of some and of one, and of 64 and 32 bits, evaluated together or apart."""
     network, trace = mixed()

@@ -171,6 +171,7 @@ def test_a_second_process_is_told_of_the_first(tmp_path, programs):
     first.communicate()
 
 
+@pytest.mark.thorough
 def test_two_commands_share_the_runs_of_both(tmp_path, programs):
     """Every run is trained once, by one of them, and who finishes last draws the figure."""
     methods = ["hnca", "reinforce", "hnca+baseline"]

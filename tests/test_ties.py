@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sweeps import some_thorough
 
 import hnca
 
@@ -94,7 +95,7 @@ def test_sums_that_meet_a_bound_exactly_are_those_of_the_program(program, seed):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-@pytest.mark.parametrize("program", ZEROS)
+@pytest.mark.parametrize("program", some_thorough(ZEROS, ["angle", "signbit", "copysign"]))
 def test_zeros_keep_their_sign(program, estimator):
     found, exact = expected(estimator, ZEROS[program], jnp.linspace(-0.5, 0.6, UNITS), (X,))
     np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-5)
