@@ -189,6 +189,16 @@ def handed_down(w, key):
     return jax.lax.scan(step, (key, 0.0), None, 3)[0][1]
 
 
+def chosen_in_every_step(w, key):
+    def step(carry, _):
+        key, total = carry
+        own, first, second = split(key, 3)
+        drawn = hnca.bernoulli(own, w)
+        return (jnp.where(drawn > 0, first, second), total + drawn), None
+
+    return jax.lax.scan(step, (key, 0.0), None, 30)[0][1]  # 2^30 ways to the first
+
+
 def two_loops(w, key):
     def step(carry, _):
         key, total = carry
@@ -200,8 +210,6 @@ def two_loops(w, key):
 
 
 def two_carried(w, key):
-    """And noise by one of them, in a loop without draws of its own."""
-
     def noisy(carry, _):
         key, x = carry
         key, own = split(key)
@@ -270,6 +278,7 @@ ALWAYS_TWO = {
     "steps, each of its own": in_steps(lambda base, keys, own, z: fold(own, z)),
     "carried": carried,
     "handed down": handed_down,
+    "chosen in every step": chosen_in_every_step,
     "two loops": two_loops,
     "two keys carried": two_carried,
     "one predicate": one_predicate,

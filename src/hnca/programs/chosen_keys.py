@@ -92,10 +92,13 @@ class ChosenKeys:
             ways: what is made of keys afterwards, each with a number of its own: what is made of two in different ways
                 is not equal, whether they are or not.
         """
-        itself = object()
+        itself, seen = object(), set()
         left = [(number, 0, False)]
         while left:
             number, after, chosen = left.pop()
+            if number in seen:
+                continue  # by one way: of a key that is chosen in every step there are twice as many with each
+            seen.add(number)
             yield (number, "itself", after), itself, chosen, False
             for origin in self._origins.get(number, ()):
                 if origin.way == "selected":

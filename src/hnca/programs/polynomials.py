@@ -34,8 +34,15 @@ class Polynomials:
 
     def of(self, value: int) -> Polynomial:
         """Returns what a value comes to; one that cannot be taken apart is an atom itself."""
-        if value not in self._made:
-            self._made[value] = self._make(value)
+        left = [value]
+        while left:  # what it is made of comes first: a sum over many steps is deeper than Python can recurse
+            one = left[-1]
+            equation = self.program.producers.get(one)
+            first = [] if equation is None or one in self._made else [i for i in equation.inputs if i not in self._made]
+            if first:
+                left += first
+            else:
+                self._made[left.pop()] = self._made.get(one) or self._make(one)
         return self._made[value]
 
     @cached_property
