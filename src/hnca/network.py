@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 
 import equinox as eqx
 import jax
@@ -159,7 +160,7 @@ class Network(eqx.Module):
             return values[name]
         return self.layers[name].encode(values[name], self.dtype)
 
-    @property
+    @cached_property
     def dtype(self) -> jnp.dtype:
         """The dtype of the parameters, and with them of logits and credits."""
         arrays = [leaf for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf)]

@@ -49,21 +49,33 @@ def roles(
                 f"{type(component).__name__}: arguments={component.arguments!r}; {unknown!r} are not layers of the "
                 f"network, which has {sorted(network.layers)!r}.{hint}"
             )
-    return {name: _roles_of_layer(network, components, name, prune_children, prune_upstream) for name in network.order}
+    # Once for all layers: a written-out loop has hundreds of layers and as many components.
+    reaching = [network.ancestors(component.arguments) for component in components]
+    return {
+        name: _roles_of_layer(network, components, reaching, name, prune_children, prune_upstream)
+        for name in network.order
+    }
 
 
 def _roles_of_layer(
-    network: Network, components: Sequence[Component], name: str, prune_children: bool, prune_upstream: bool
+    network: Network,
+    components: Sequence[Component],
+    reaching: Sequence[frozenset[str]],
+    name: str,
+    prune_children: bool,
+    prune_upstream: bool,
 ) -> tuple[Role, ...]:
+    """Returns one layer's roles; `reaching` has the layers from which each component can be reached."""
     groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
     direct = set()
-    for index, component in enumerate(components):
-        mediators = network.mediators(name, component.arguments)
+    children = network.children(name)
+    for index, (component, reached_from) in enumerate(zip(components, reaching, strict=True)):
+        mediators = tuple(child for child in children if child in reached_from)
         if name in component.arguments:
             direct.add(index)
         prune = prune_children if mediators or index in direct else prune_upstream
         if not prune:
-            mediators = network.children(name)
+            mediators = children
         if mediators or index in direct:
             unknown = any(not network.layers[child].conditional.has_messages for child in mediators)
             opaque = unknown or (index in direct and not component.counterfactual)

@@ -132,7 +132,8 @@ class TermComponent(Component):
             return self.surroundings.over_batch(of_example, trace.batch_shape, hidden)
 
         features = network.layers[layer].features
-        rows = flat_rows(first, self.surroundings, self._draw(layer), features, network.dtype).astype(network.dtype)
+        draw = self._draw(layer)
+        rows = flat_rows(first, self.surroundings, {draw: features}, network.dtype)[draw].astype(network.dtype)
         return changes_by_rows(hidden, after, rows, network, trace, layer)
 
     def at_once(self, network: Network, trace: Trace) -> SmallSum | None:

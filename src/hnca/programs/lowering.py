@@ -161,10 +161,8 @@ def _dense(part: Part, saved: Surroundings, features: Mapping[str, Array], batch
     program = part.program
     names = tuple(program.draws[draw].name for draw in part.draws)
     dtype = features[names[0]].dtype
-    weights = [
-        flat_rows(part, saved, draw, features[name].shape[-1], dtype)
-        for draw, name in zip(part.draws, names, strict=True)
-    ]
+    sizes = {draw: features[name].shape[-1] for draw, name in zip(part.draws, names, strict=True)}
+    weights = list(flat_rows(part, saved, sizes, dtype).values())
     values = [_flat(program, output, saved, batch_shape).astype(dtype) for output in part.outputs]
     if may_be_masked(part):
         values = _with_masks(part, saved, features, values, batch_shape)

@@ -1,7 +1,7 @@
 """A part of a program between the draws it reads directly and a value: run again, or taken apart into rows."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import jax
@@ -62,10 +62,13 @@ class Part:
         infinite = infinite and self.may_be_infinite
         return evaluate(self.program, self.kinds, self.equations, values, states, self.outputs, infinite)
 
-    def rows(self, values: Mapping[int, Array], draw: int, dtype: jnp.dtype) -> dict[int, Float[Array, "features ..."]]:
-        """Returns the rows of the outputs for one draw, other draws' values among those given."""
+    def rows(
+        self, values: Mapping[int, Array], draws: Iterable[int], dtype: jnp.dtype
+    ) -> dict[int, dict[int, Float[Array, "features ..."]]]:
+        """Returns the rows of the outputs, by draw, all draws' values among those given."""
         everything = run(self.program, self.equations, values)
-        return rows_of(self.program, self.kinds, self.equations, everything, draw, self.outputs, dtype)
+        program, kinds, equations = self.program, self.kinds, self.equations
+        return {draw: rows_of(program, kinds, equations, everything, draw, self.outputs, dtype) for draw in draws}
 
     def is_linear(self) -> bool:
         """Returns whether every output is linear in every draw it reads, taken one by one."""
@@ -73,21 +76,18 @@ class Part:
 
     def has_fixed_rows(self, by_example: frozenset[int], dtype: jnp.dtype) -> bool:
         """Returns whether the rows depend on no draw's value and are the same for all examples."""
-        fixed = {v: self._shape(v) for v in self.surroundings if v not in by_example}
-        moving = {v: self._shape(v) for v in (*(self.surroundings & by_example), *self.draws)}
+        avals = self.program.avals
+        moving = {v: jax.ShapeDtypeStruct(avals[v].shape, avals[v].dtype) for v in self.surroundings | set(self.draws)}
+        fixed = {v: moving.pop(v) for v in self.surroundings - by_example}
 
-        def all_rows(fixed: dict[int, Array], moving: dict[int, Array]) -> dict[int, dict[int, Array]]:
-            return {draw: self.rows({**fixed, **moving}, draw, dtype) for draw in self.draws}
+        def are_fixed(draws: Sequence[int]) -> bool:
+            def rows(fixed: dict[int, Array], moving: dict[int, Array]) -> dict[int, dict[int, Array]]:
+                return self.rows({**fixed, **moving}, draws, dtype)
 
-        flags = outputs_that_depend(all_rows, (fixed, moving), (False, True))
-        return not any(jax.tree.leaves(flags))
+            return not any(jax.tree.leaves(outputs_that_depend(rows, (fixed, moving), (False, True))))
 
-    def fixed_rows(self, values: Mapping[int, Array], draw: int, dtype: jnp.dtype) -> dict[int, Array]:
-        """Returns rows that are the same for all examples (see `has_fixed_rows`), given what is."""
-        missing = {*self.surroundings, *self.draws} - set(values)
-        shapes = {value: self._shape(value) for value in missing}
-        stand_ins = {value: jnp.zeros(shape.shape, shape.dtype) for value, shape in shapes.items()}
-        return self.rows({**values, **stand_ins}, draw, dtype)
+        # One draw's rows mostly tell already, where a loop of many steps would take long to write out for all draws.
+        return all(are_fixed(draws) for draws in (self.draws[:1], self.draws[1:]) if draws)
 
     @cached_property
     def frontier(self) -> tuple[int, ...]:
@@ -249,9 +249,6 @@ class Part:
         """The values that are read, or returned."""
         return {*self.outputs, *(value for equation in self.equations for value in equation.inputs)}
 
-    def _shape(self, value: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(self.program.avals[value].shape, self.program.avals[value].dtype)
-
 
 def state_of_features(draw: Draw, features: Float[Array, " features"]) -> Array:
     """Returns the state of a draw's units, given what a child sees of them."""
@@ -277,24 +274,27 @@ def unflat(part: Part, vector: Float[Array, " size"]) -> dict[int, Array]:
 
 
 def flat_rows(
-    part: Part, surroundings: Surroundings, draw: int, features: int, dtype: jnp.dtype
-) -> Float[Array, "features size"]:
-    """Returns the rows of a part's outputs for one draw, side by side; for a part that `has_fixed_rows`.
+    part: Part, surroundings: Surroundings, features: Mapping[int, int], dtype: jnp.dtype
+) -> dict[int, Float[Array, "features size"]]:
+    """Returns the rows of a part's outputs for some draws, side by side; for a part that `has_fixed_rows`.
 
     Args:
         part: the part.
         surroundings: what it reads, and more.
-        draw: the draw.
-        features: how many it has.
+        features: the draws, and how many features each has.
         dtype: of the rows.
     """
-    fixed = {
-        v: a for v, a in surroundings.arrays.items() if v in part.surroundings and v not in surroundings.by_example
-    }
-    rows = part.fixed_rows(fixed, draw, dtype)
-    shapes = [(features, math.prod(part.program.avals[output].shape)) for output in part.outputs]
-    columns = [
-        rows[output].reshape(shape) if output in rows else jnp.zeros(shape, dtype)
-        for output, shape in zip(part.outputs, shapes, strict=True)
-    ]
-    return columns[0] if len(columns) == 1 else jnp.concatenate(columns, axis=-1)
+    avals, by_example = part.program.avals, surroundings.by_example
+    given = {v: a for v, a in surroundings.arrays.items() if v in part.surroundings and v not in by_example}
+    missing = {*part.surroundings, *part.draws} - set(given)
+    stand_ins = {value: jnp.zeros(avals[value].shape, avals[value].dtype) for value in missing}
+    by_draw = part.rows({**given, **stand_ins}, features, dtype)
+    found = {}
+    for draw, count in features.items():
+        rows, shapes = by_draw[draw], [(count, math.prod(avals[output].shape)) for output in part.outputs]
+        columns = [
+            rows[output].reshape(shape) if output in rows else jnp.zeros(shape, dtype)
+            for output, shape in zip(part.outputs, shapes, strict=True)
+        ]
+        found[draw] = columns[0] if len(columns) == 1 else jnp.concatenate(columns, axis=-1)
+    return found
