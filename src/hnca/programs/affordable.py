@@ -9,6 +9,27 @@ from hnca.programs.jumping import warn_of_jumps
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.times_zero import warn_of_times_zero
 
+MANY_READ = 500
+"""How many draws the draws of a program may read, each counted anew, before loops written out are warned of."""
+
+
+def warn_of_long_loops(plan: Plan) -> None:
+    """Warns, before the time is spent, where a loop is written out of which each step reads all before it.
+
+    Args:
+        plan: the program.
+    """
+    read = sum(len(plan.kinds.get(draw.logits, {})) for draw in plan.program.draws.values())
+    if read <= MANY_READ or not plan.program.unrolled:
+        return
+    line, steps = max(plan.program.unrolled, key=lambda scan: scan[1])
+    warn(
+        f"hnca: the scan at {line} is written out, and of its {steps} steps the later read what the earlier have "
+        f"drawn ({read} draws read by draws in all), which takes a minute or more to trace and compile, and grows "
+        "with the square of the steps. With unroll=False it stays a loop, which is ready in seconds; where a step "
+        "draws the new state, not its change, it reads the step before alone."
+    )
+
 
 def cure_of(draws: Iterable[Draw], most: int | None) -> str:
     """Returns what helps against crediting by the score.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from hnca.estimators import Estimator
 from hnca.estimators._estimate import Combined, weighted_values
 from hnca.network import Trace
-from hnca.programs.affordable import most_of
+from hnca.programs.affordable import most_of, warn_of_long_loops
 from hnca.programs.arguments import Flat, InAxes, check_value, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.equations import Program
@@ -172,6 +172,7 @@ def credited_call(
         given: values the draws are to take, by output; None to draw them.
     """
     plan, flat = compiled.plan, compiled.flat
+    warn_of_long_loops(plan)
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
     most = most_of(estimator, plan)
     example = seen(plan.program, flat, plan.dtype)

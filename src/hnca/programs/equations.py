@@ -168,6 +168,7 @@ class Program:
         log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
         entropies: what `hnca.entropy` is given: the logits' number, whether categorical, and the user's line.
         bounds: of its values, by number, once `magnitudes` has found them.
+        unrolled: the scans that are written out step by step: the user's line and the number of steps.
     """
 
     avals: list[jax.core.ShapedArray] = field(default_factory=list)
@@ -182,6 +183,7 @@ class Program:
     log_weight: tuple[int, int] | None = None
     entropies: list[tuple[int, bool, str]] = field(default_factory=list)
     bounds: dict[int, tuple[int | float, int | float]] | None = None
+    unrolled: list[tuple[str, int]] = field(default_factory=list)
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:
         """Returns the number of a new value."""

@@ -220,6 +220,7 @@ class _Writer:
                 f"most {MAXIMUM_DRAWS} draws in all. With unroll=False it stays a loop; or draw a vector at once "
                 "instead of a number in each step, or use fewer steps."
             )
+        self.program.unrolled.append((line, length))
         begun, ended = places_of(equation)
         carried = ended - begun
         fixed, carry, stacked = inputs[:begun], inputs[begun:ended], inputs[ended:]
