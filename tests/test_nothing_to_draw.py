@@ -29,6 +29,13 @@ def test_a_draw_of_no_units_is_credited_for_nothing():
     assert "categorical" not in str(told)
 
 
+def test_where_no_draw_has_units_that_is_told():
+    with pytest.raises(
+        ValueError, match=r"no draws in it but one of 0 units at .*test_nothing_to_draw\.py:\d+.*jax.grad"
+    ):
+        hnca.grad(lambda weight, key: jnp.sum(hnca.bernoulli(key, weight) * weight))(WEIGHT[:0], KEY)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_scan_of_no_steps_draws_nothing(reverse):
     def loss(weight, key):

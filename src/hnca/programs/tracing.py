@@ -58,8 +58,8 @@ def trace_program(
     writer.keys.chosen.warn()
     if not program.draws and not any(isinstance(step, Loop) for step in program.steps):
         raise ValueError(
-            "hnca: the function has no draws in it; expected at least one hnca.bernoulli or hnca.categorical "
-            f"({instead_of_draws(program)})."
+            f"hnca: the function has no draws in it{writer.empty}; expected at least one hnca.bernoulli or "
+            f"hnca.categorical ({instead_of_draws(program)})."
         )
     return program
 
@@ -81,6 +81,7 @@ class _Writer:
         self.random: set[int] = set()
         self.keys = Keys(program, self.random)
         self.line = "an unknown line"
+        self.empty = ""
 
     def write(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[int]) -> list[int]:
         """Writes a jaxpr applied to arguments, and returns what its results are."""
@@ -189,6 +190,7 @@ class _Writer:
     def _write_draw(self, equation: Any, inputs: list[int]) -> int:
         program, params = self.program, equation.params
         if not math.prod(equation.outvars[0].aval.shape):
+            self.empty = f" but one of 0 units at {self.line}"
             return self._nothing(equation.outvars[0].aval)  # No unit draws, so that none is credited.
         kind = "categorical" if params["values"] is None else "bernoulli"
         name = self.names.new(kind, params["name"])
