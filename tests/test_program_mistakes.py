@@ -33,55 +33,6 @@ def test_a_batch_needs_a_key_an_example():
         )
 
 
-def shares(w):
-    return jax.nn.softmax(w)
-
-
-OTHERWISE = {
-    "bernoulli": lambda k, w: jax.random.bernoulli(k, jax.nn.sigmoid(w)),
-    "categorical": lambda k, w: jax.random.categorical(k, w),
-    "choice": lambda k, w: jax.random.choice(k, 3, p=shares(w)),
-    "several choices": lambda k, w: jax.random.choice(k, jnp.arange(3.0), (5,), p=shares(w)),
-    "poisson": lambda k, w: jax.random.poisson(k, jnp.exp(w)),
-    "binomial": lambda k, w: jax.random.binomial(k, 4.0, jax.nn.sigmoid(w)),
-    "by hand": lambda k, w: jax.random.uniform(k, (3,)) < jax.nn.sigmoid(w),
-    "gumbels": lambda k, w: jnp.argmax(w + jax.random.gumbel(k, (3,))),
-}
-"""Draws of something learned that are none of hnca's."""
-HARMLESS = {
-    "normal": lambda k, w: jax.nn.relu(w + jax.random.normal(k, (3,))),
-    "gamma": lambda k, w: jax.random.gamma(k, jnp.exp(w)),
-    "dropout": lambda k, w: jnp.where(jax.random.bernoulli(k, 0.5, (3,)), w, 0.0),
-    "permutation": lambda k, w: jax.random.permutation(k, w),
-    "uniform between": lambda k, w: jax.random.uniform(k, (3,), minval=-jnp.exp(w), maxval=jnp.exp(w)),
-    "stopped": lambda k, w: jax.random.choice(k, 3, p=shares(jax.lax.stop_gradient(w))),
-    "shuffled": lambda k, w: w[jax.random.choice(k, 3, (2,), replace=False)],
-}
-
-
-@pytest.mark.parametrize("name", OTHERWISE)
-def test_draws_that_are_none_of_hnca_s_are_reported(name):
-    """Beside one of hnca's by a warning, and alone by the error that there is none."""
-
-    def loss(w, k):
-        k1, k2 = jax.random.split(k)
-        return jnp.sum(hnca.bernoulli(k1, w)) * jnp.sum(OTHERWISE[name](k2, w)).astype(w.dtype)
-
-    with pytest.warns(UserWarning, match=r"draw at .*test_program_mistakes\.py.* depends on parameters"):
-        jax.eval_shape(hnca.grad(loss), jnp.ones(3), KEY)
-    with pytest.raises(ValueError, match=r"in place of what is drawn otherwise at .*test_program_mistakes\.py"):
-        jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(OTHERWISE[name](k, w)).astype(w.dtype)), jnp.ones(3), KEY)
-
-
-@pytest.mark.parametrize("name", HARMLESS)
-def test_noise_that_has_its_gradient_is_not(name):
-    def loss(w, k):
-        k1, k2 = jax.random.split(k)
-        return jnp.sum(hnca.bernoulli(k1, w)) * jnp.sum(HARMLESS[name](k2, w)).astype(w.dtype)
-
-    jax.eval_shape(hnca.grad(loss), jnp.ones(3), KEY)  # a warning is an error here
-
-
 def test_draws_are_ordinary_under_jax():
     logits = jnp.asarray([[0.3, -1.0], [2.0, 0.0]])
     keys = jax.random.split(KEY, 2)

@@ -130,6 +130,25 @@ def test_an_environment_inside_a_loop_is_asked_once(kind):
     assert set(asked) == {float(jnp.sum(hnca.bernoulli(key, logits)))}
 
 
+def test_an_environment_that_is_asked_for_what_stands_in_the_text_is_asked_once_a_call():
+    asked = []
+
+    def environment(_):
+        asked.append(None)
+        return np.float32(len(asked))
+
+    def loss(p, key):
+        started = jax.experimental.io_callback(environment, jax.ShapeDtypeStruct((), jnp.float32), jnp.float32(3))
+        return started * jnp.sum(hnca.bernoulli(key, p))
+
+    compiled = jax.jit(hnca.grad(loss)).lower(jnp.ones(2), jax.random.key(0)).compile()
+    assert not asked
+    for call in range(1, 3):
+        jax.block_until_ready(compiled(jnp.ones(2), jax.random.key(0)))
+        jax.effects_barrier()
+        assert len(asked) == call
+
+
 def test_it_is_told_that_a_reward_for_everything_is_credited_by_the_score():
     def episode(p, key, *, observes):
         def step(state, key):

@@ -17,6 +17,7 @@ from hnca.programs.arguments import Flat
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.inside import inner_jaxprs, observes
+from hnca.programs.known import add_whole_numbers, whole_number
 from hnca.programs.loop import Loop
 from hnca.programs.primitives import ELEMENTWISE
 
@@ -29,8 +30,6 @@ _MOVING = frozenset(
 """Primitives that put elements elsewhere, and compute nothing of them."""
 
 _NOTHING = np.zeros(0, int)
-_MOST_NUMBERS = 2**16
-"""How many an array of whole numbers may have to be computed beforehand."""
 
 
 def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch size"] | None:
@@ -101,22 +100,12 @@ def _known_beforehand(program: Program, source: int, fixed: Mapping[int, np.ndar
 
 
 def _fixed(program: Program) -> dict[int, np.ndarray]:
-    """Returns the whole numbers, such as indices, that follow from a program's text and the arrays it closes over."""
-
-    def is_whole(value: int) -> bool:
-        aval = program.avals[value]
-        return aval.size <= _MOST_NUMBERS and (aval.dtype == np.bool_ or jnp.issubdtype(aval.dtype, jnp.integer))
-
-    closed = {n: c for n, c in program.constants.items() if not isinstance(c, jax.core.Tracer)}
-    fixed = {n: np.asarray(c) for n, c in closed.items() if is_whole(n)}
-    fixed |= program.known
+    """Returns the whole numbers that follow from a program's text and the arrays it closes over, and what it says."""
+    found: dict[int, np.ndarray] = {}
     for equation in program.equations:
-        whole = all(map(is_whole, equation.outputs)) and not observes(equation.original)
-        if whole and all(value in fixed for value in equation.inputs) and not fixed.keys() >= set(equation.outputs):
-            with jax.ensure_compile_time_eval():
-                results = equation.apply_to_numbers([fixed[value] for value in equation.inputs])
-            fixed |= {o: np.asarray(r) for o, r in zip(equation.outputs, results, strict=True)}
-    return fixed
+        add_whole_numbers(program, equation, found)
+    told = {value: whole_number(program, value, found) for value in (*program.constants, *program.known, *found)}
+    return {value: number for value, number in told.items() if number is not None}
 
 
 def _ends_of_equation(program: Program, equation: Equation, value: int) -> set[str]:

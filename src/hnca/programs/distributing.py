@@ -6,6 +6,7 @@ its own, which its draws are credited for alone.
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from jax.extend.core.primitives import slice_p
 from jaxtyping import Array
@@ -55,3 +56,8 @@ def sliced(array: Array, axis: int, start: int, end: int) -> Array:
     starts = [start if a == axis else 0 for a in range(len(shape))]
     ends = [end if a == axis else size for a, size in enumerate(shape)]
     return slice_p.bind(array, start_indices=tuple(starts), limit_indices=tuple(ends), strides=None)
+
+
+def put_together(arrays: Sequence[Array], axis: int) -> Array:
+    """Stacks, by equations that are distributed."""
+    return jax.lax.concatenate([jax.lax.expand_dims(array, (axis,)) for array in arrays], axis)

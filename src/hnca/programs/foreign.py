@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-import jax
 import jax.numpy as jnp
 
 from hnca._warning import warn
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Equation, Program
+from hnca.programs.foreign_inside import Marks, draws_in_a_loop, is_drawn, lines_inside
 from hnca.programs.loop import Loop, loops_of
 
 
@@ -35,12 +35,14 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[
     noise = {o for e in program.equations if e.name in primitives.RANDOM for o in e.outputs}
     random = depends_on(program, noise, through_draws=True)
     learned = depends_on(program, set(parameters), through_draws=True, not_through=("stop_gradient",))
-    found = [
-        equation.line
-        for equation in program.equations
-        if (equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned))
-        or (equation.name in primitives.LOOPS and _loops(program, equation, random, learned))
-    ]
+    found = []
+    for equation in program.equations:
+        if isinstance(equation, Loop):
+            continue  # It is looked into.
+        marks = [Marks(random=value in random, learned=value in learned) for value in equation.inputs]
+        compares = equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned)
+        found += [equation.line] if compares or draws_in_a_loop(equation.original, marks) else []
+        found += lines_inside(equation.original, marks, equation.line)
     for loop in loops_of(program):
         inside = inputs_that_depend(loop, learned, through_draws=True, not_through=("stop_gradient",))
         found += lines_of_foreign_draws(loop.body, [*inside, *loop.body.constants])
@@ -56,17 +58,6 @@ def instead_of_draws(program: Program) -> str:
     return "without any, jax.grad is right; what is drawn outside of it is a constant to it"
 
 
-def _loops(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
-    """Whether a loop draws from something learned: one that has a derivative makes floats, and is no `while`."""
-    if isinstance(equation, Loop):
-        return False  # It is looked into.
-    if equation.name == "scan" and any(jnp.issubdtype(program.avals[o].dtype, jnp.floating) for o in equation.outputs):
-        return False
-    has_key = any(jnp.issubdtype(program.avals[a].dtype, jax.dtypes.prng_key) for a in equation.inputs)
-    draws = has_key or not random.isdisjoint(equation.inputs)
-    return draws and not learned.isdisjoint(equation.inputs)
-
-
 def _compares(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
     operands = equation.inputs
     if equation.name in ("argmax", "argmin"):
@@ -74,5 +65,4 @@ def _compares(program: Program, equation: Equation, random: set[int], learned: s
         if source is None or source.name not in ("add", "sub"):
             return False
         operands = source.inputs
-    noise = any(a in random and a not in learned for a in operands)
-    return noise and any(a in learned and a not in random for a in operands)
+    return is_drawn([Marks(random=a in random, learned=a in learned) for a in operands])

@@ -1,10 +1,13 @@
-"""What stands inside an equation of a jaxpr: how many draws, and whether anything is observed."""
+"""What stands inside an equation of a jaxpr: how many draws, whether anything is observed, what it follows from."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from hnca.programs.draws import draw_p
 from hnca.programs.observing import observed_p
-from hnca.programs.primitives import OBSERVING
+from hnca.programs.primitives import NOISE, OBSERVING
+
+T = TypeVar("T")
 
 
 def count_draws(equation: Any) -> int:
@@ -24,6 +27,36 @@ def observes(equation: Any) -> bool:
     if equation.primitive is observed_p or equation.primitive.name in OBSERVING:
         return True
     return any(observes(each) for inner in inner_jaxprs(equation.params) for each in inner.eqns)
+
+
+def follows_from_inputs(equation: Any) -> bool:
+    """Returns whether what an equation returns follows from what it reads: not so a callback's, or `axis_index`."""
+    return not equation.effects and not observes(equation)
+
+
+def makes_noise(equation: Any) -> bool:
+    """Returns whether `jax.random` makes noise inside of an equation's jaxprs."""
+    inside = [each for inner in inner_jaxprs(equation.params) for each in inner.eqns]
+    return any(each.primitive.name in NOISE or makes_noise(each) for each in inside)
+
+
+def called_inside(equation: Any, inputs: Sequence[T]) -> list[tuple[Any, Sequence[T]]]:
+    """Returns the jaxprs that an equation calls, each with what it is given: of a loop, in its first step.
+
+    Args:
+        equation: a loop, a choice, or a call.
+        inputs: what stands for its arguments.
+    """
+    name, params = equation.primitive.name, equation.params
+    if name == "cond":
+        return [(branch, inputs[1:]) for branch in params["branches"]]
+    if name == "while":
+        tested, stepped = params["cond_nconsts"], params["body_nconsts"]
+        carried = inputs[tested + stepped :]
+        steps = [*inputs[tested : tested + stepped], *carried]
+        return [(params["cond_jaxpr"], [*inputs[:tested], *carried]), (params["body_jaxpr"], steps)]
+    called = [value for value in params.values() if hasattr(getattr(value, "jaxpr", value), "eqns")]
+    return [(inner, inputs) for inner in called if len(getattr(inner, "jaxpr", inner).invars) == len(inputs)][:1]
 
 
 def inner_jaxprs(params: dict[str, Any]) -> list[Any]:

@@ -13,13 +13,15 @@ from jaxtyping import Array
 
 from hnca.programs import primitives
 from hnca.programs.applied import name_of
-from hnca.programs.distributing import part_of, parts_of, sliced
+from hnca.programs.collectives import refuse_collectives
+from hnca.programs.distributing import part_of, parts_of, put_together, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.entropies import check_entropies
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import instead_of_draws
-from hnca.programs.inside import count_draws
+from hnca.programs.inside import called_inside, count_draws, makes_noise
 from hnca.programs.keys import Keys
+from hnca.programs.known import fold, in_first_step
 from hnca.programs.likelihoods import OF_UNITS, check_scored
 from hnca.programs.lines import line_of
 from hnca.programs.loop import Loop, addition_of, places_of
@@ -29,8 +31,6 @@ from hnca.programs.observing import log_weight_p
 
 MAXIMUM_DRAWS = 512
 """How many draws a program may have once its scans are unrolled."""
-
-_KNOWN_SIZE = 2**16
 
 
 def trace_program(
@@ -55,6 +55,7 @@ def trace_program(
     outputs = writer.write(closed.jaxpr, closed.consts, list(program.inputs))
     program.outputs = outputs
     check_entropies(program)
+    refuse_collectives(program)
     writer.keys.chosen.warn()
     if not program.draws and not any(isinstance(step, Loop) for step in program.steps):
         raise ValueError(
@@ -121,7 +122,7 @@ class _Writer:
             return [difference]
         if name == "stack":
             axis = equation.params["axis"]
-            return [self._computed(lambda *arrays: _put_together(arrays, axis), *inputs)]
+            return [self._computed(lambda *arrays: put_together(arrays, axis), *inputs)]
         if name == "split":
             axis, ends = equation.params["axis"], np.cumsum(equation.params["sizes"])
             starts = ends - np.asarray(equation.params["sizes"])
@@ -161,6 +162,8 @@ class _Writer:
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
         written = Equation(name_of(equation), tuple(inputs), tuple(outputs), equation, self.line)
         self._add(written)
+        for inner, arguments in called_inside(equation, inputs) if makes_noise(equation) else ():
+            self._written_inside(inner, arguments, first_step=True)  # so that its keys are known
         return outputs
 
     def _add(self, written: Equation) -> None:
@@ -168,7 +171,7 @@ class _Writer:
         if not self.random.isdisjoint(written.inputs):
             self.random.update(written.outputs)
         self.keys.of_equation(written)
-        self._fold(written)
+        fold(self.program, written)
 
     def _distributed(self, equation: Any, inputs: list[int], axis: int, sizes: list[int]) -> int:
         """Writes an elementwise equation part by part."""
@@ -235,18 +238,26 @@ class _Writer:
         if not length:
             return [*carry, *(self._nothing(variable.aval) for variable in equation.outvars[carried:])]
         columns = zip(*(rows[step] for step in range(length)), strict=True)
-        return [*carry, *(self._computed(lambda *parts: _put_together(parts, 0), *column) for column in columns)]
+        return [*carry, *(self._computed(lambda *parts: put_together(parts, 0), *column) for column in columns)]
+
+    def _written_inside(self, inner: Any, inputs: Sequence[int], first_step: bool = False) -> "_Writer":
+        """Returns what has written a jaxpr that stands inside of an equation as a program of its own."""
+        jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+        body = Program()
+        body.inputs = [body.new_value(variable.aval) for variable in jaxpr.invars]
+        if first_step:
+            body.known = in_first_step(self.program, inputs, body)
+        writer = _Writer(body, unroll=False)
+        writer.names, writer.line = self.names, self.line
+        writer.keys = self.keys.of_steps(body, inputs, writer.random)
+        body.outputs = list(writer.write(jaxpr, constants, list(body.inputs)))
+        return writer
 
     def _keep(self, equation: Any, inputs: list[int]) -> list[int]:
         if not equation.outvars:
             return []  # What it draws changes nothing.
-        inner, places = equation.params["jaxpr"], places_of(equation)
-        body = Program()
-        body.inputs = [body.new_value(variable.aval) for variable in inner.jaxpr.invars]
-        writer = _Writer(body, unroll=False)
-        writer.names, writer.line = self.names, self.line
-        writer.keys = self.keys.of_steps(body, inputs, writer.random)
-        body.outputs = list(writer.write(inner.jaxpr, inner.consts, list(body.inputs)))
+        places, writer = places_of(equation), self._written_inside(equation.params["jaxpr"], inputs)
+        body = writer.program
         check_entropies(body)
         program = self.program
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
@@ -274,26 +285,3 @@ class _Writer:
         avals = [self.program.avals[value] for value in values]
         closed = jax.make_jaxpr(function)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
         return self.write(closed.jaxpr, closed.consts, list(values))[0]
-
-    def _fold(self, equation: Equation) -> None:
-        """Computes what follows from the program's text alone."""
-        program = self.program
-        inputs = [program.known.get(atom) for atom in equation.inputs]
-        small = all(math.prod(program.avals[o].shape) <= _KNOWN_SIZE for o in equation.outputs)
-        if any(value is None for value in inputs) or not small or equation.name in primitives.RANDOM | primitives.KEYS:
-            return
-        if any(jnp.issubdtype(program.avals[o].dtype, jax.dtypes.extended) for o in equation.outputs):
-            return
-        with jax.ensure_compile_time_eval():
-            arguments = [
-                np.asarray(value, program.avals[atom].dtype)
-                for value, atom in zip(inputs, equation.inputs, strict=True)
-            ]
-            # It hands a number back as it is, and not as JAX's.
-            results = arguments if equation.name == "stop_gradient" else equation.apply_to_numbers(arguments)
-        program.known.update((o, np.asarray(r)) for o, r in zip(equation.outputs, results, strict=True))
-
-
-def _put_together(arrays: Sequence[Array], axis: int) -> Array:
-    """Stacks, by equations that `distributing` knows."""
-    return jax.lax.concatenate([jax.lax.expand_dims(array, (axis,)) for array in arrays], axis)

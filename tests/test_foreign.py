@@ -1,0 +1,108 @@
+"""Draws by `jax.random` of what is learned, whose gradient is zero in silence, are told of wherever they stand."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import hnca
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+KEY = jax.random.key(0)
+
+
+def shares(w):
+    return jax.nn.softmax(w)
+
+
+OTHERWISE = {
+    "bernoulli": lambda k, w: jax.random.bernoulli(k, jax.nn.sigmoid(w)),
+    "categorical": lambda k, w: jax.random.categorical(k, w),
+    "choice": lambda k, w: jax.random.choice(k, 3, p=shares(w)),
+    "several choices": lambda k, w: jax.random.choice(k, jnp.arange(3.0), (5,), p=shares(w)),
+    "poisson": lambda k, w: jax.random.poisson(k, jnp.exp(w)),
+    "binomial": lambda k, w: jax.random.binomial(k, 4.0, jax.nn.sigmoid(w)),
+    "by hand": lambda k, w: jax.random.uniform(k, (3,)) < jax.nn.sigmoid(w),
+    "gumbels": lambda k, w: jnp.argmax(w + jax.random.gumbel(k, (3,))),
+}
+"""Draws of something learned that are none of hnca's."""
+HARMLESS = {
+    "normal": lambda k, w: jax.nn.relu(w + jax.random.normal(k, (3,))),
+    "gamma": lambda k, w: jax.random.gamma(k, jnp.exp(w)),
+    "dropout": lambda k, w: jnp.where(jax.random.bernoulli(k, 0.5, (3,)), w, 0.0),
+    "permutation": lambda k, w: jax.random.permutation(k, w),
+    "uniform between": lambda k, w: jax.random.uniform(k, (3,), minval=-jnp.exp(w), maxval=jnp.exp(w)),
+    "stopped": lambda k, w: jax.random.choice(k, 3, p=shares(jax.lax.stop_gradient(w))),
+    "shuffled": lambda k, w: w[jax.random.choice(k, 3, (2,), replace=False)],
+}
+
+
+def _sum(made):
+    return jnp.sum(made).astype(jnp.float32)
+
+
+def in_steps(made):
+    def loop(k, w):
+        return jax.lax.scan(lambda total, k: (total + _sum(made(k, w * total)), None), 1.0, jax.random.split(k))[0]
+
+    return loop
+
+
+def by_number(made):
+    def loop(k, w):
+        return jax.lax.fori_loop(0, 2, lambda i, total: total + _sum(made(jax.random.fold_in(k, i), w)), 0.0)
+
+    return loop
+
+
+def with_rule(made):
+    @jax.custom_jvp
+    def ruled(k, w):
+        return _sum(made(k, w))
+
+    ruled.defjvp(lambda primals, tangents: (ruled(*primals), jnp.sum(tangents[1])))
+    return ruled
+
+
+def in_branch(made):
+    return lambda k, w: jax.lax.cond(w[0] > 0, lambda: _sum(made(k, w)), lambda: jnp.sum(w))
+
+
+WAYS = {
+    "as it is": lambda made: lambda k, w: _sum(made(k, w)),
+    "a checkpoint": lambda made: jax.checkpoint(lambda k, w: _sum(made(k, w))),
+    "a loop": in_steps,
+    "a map": lambda made: lambda k, w: jnp.sum(jax.lax.map(lambda k: _sum(made(k, w)), jax.random.split(k))),
+    "a number in a loop": by_number,
+    "a branch": in_branch,
+    "a rule of its own": with_rule,
+    "a loop in a checkpoint": lambda made: jax.checkpoint(in_steps(made)),
+}
+
+
+def beside_one_of_hnca_s(way, made):
+    def loss(w, k):
+        k1, k2 = jax.random.split(k)
+        return jnp.sum(hnca.bernoulli(k1, w)) * WAYS[way](made)(k2, w)
+
+    return loss
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_draws_that_are_none_of_hnca_s_are_warned_of(name, way):
+    with pytest.warns(UserWarning, match=r"draw at .*test_foreign\.py.* depends on parameters"):
+        jax.eval_shape(hnca.grad(beside_one_of_hnca_s(way, OTHERWISE[name])), jnp.ones(3), KEY)
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_alone_they_are_an_error(name):
+    with pytest.raises(ValueError, match=r"in place of what is drawn otherwise at .*test_foreign\.py"):
+        jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(OTHERWISE[name](k, w)).astype(w.dtype)), jnp.ones(3), KEY)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", HARMLESS)
+def test_noise_that_has_its_gradient_is_not(name, way):
+    # a warning is an error here
+    jax.eval_shape(hnca.grad(beside_one_of_hnca_s(way, HARMLESS[name])), jnp.ones(3), KEY)
