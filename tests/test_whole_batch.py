@@ -213,6 +213,11 @@ def test_other_mistakes_are_told():
 
     by_size.defjvp(lambda primals, tangents: (by_size(*primals), tangents[0]))
     refused(lambda w, k, x: jnp.sum(by_size(hnca.bernoulli(k, x @ w))), "is another one for a batch of one")
+    rows = jnp.arange(3.0)[:, None]
+    refused(
+        lambda w, k, x: jnp.mean(jnp.concatenate([jax.nn.relu(hnca.bernoulli(k, x @ w)), rows], axis=1)),
+        r"at .*test_whole_batch\.py:\d+.* traced on a batch of one for it, which fails: .*concatenate.*as arguments",
+    )
 
 
 def test_draws_that_are_none_of_hnca_s_are_reported():

@@ -224,9 +224,20 @@ class _Writer:
     def _at_one(self, step: Equation) -> Equation | None:
         """Returns the same call as it is on a batch of one, if it is there."""
         if self.calls is None:
-            whole, one = calls_of(self.whole), calls_of(self.trace_one())
+            whole, one = calls_of(self.whole), calls_of(self._traced_on_one(step))
             self.calls = dict(zip((call.outputs for call in whole), one, strict=True)) if len(whole) == len(one) else {}
         return self.calls.get(step.outputs)
+
+    def _traced_on_one(self, step: Equation) -> Program:
+        try:
+            return self.trace_one()
+        except Exception as error:
+            raise ValueError(
+                f"hnca: {step.name!r} at {step.line} has a derivative of its own or is checkpointed; with whole_batch the "
+                f"function is traced on a batch of one for it, which fails: {error} Let it take what is of the "
+                "batch's size (labels, given values) as arguments, with 0 in in_axes, and the size itself from their "
+                "shape; or write it for one example and give in_axes, without whole_batch."
+            ) from error
 
 
 def _with_one(aval: Any, axis: int) -> Any:
