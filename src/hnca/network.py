@@ -1,8 +1,8 @@
 """A network: a directed acyclic graph of named layers over named inputs, and what one forward pass leaves behind."""
 
 import math
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 
 import equinox as eqx
 import jax
@@ -16,6 +16,9 @@ from hnca.units import Conditional, Layer
 
 Take = Callable[[str, Float[Array, "*logits"]], Array]
 """Takes a layer's name and its logits, and returns the values that it takes."""
+
+_DTYPES: dict[int, jnp.dtype] = {}
+"""Of every network alive that was asked: a large one is asked a thousand times. A field of its own would go stale."""
 
 
 class Trace(eqx.Module):
@@ -160,9 +163,16 @@ class Network(eqx.Module):
             return values[name]
         return self.layers[name].encode(values[name], self.dtype)
 
-    @cached_property
+    @property
     def dtype(self) -> jnp.dtype:
         """The dtype of the parameters, and with them of logits and credits."""
+        found = _DTYPES.get(id(self))
+        if found is None:
+            found = _DTYPES[id(self)] = self._common_dtype()
+            weakref.finalize(self, _DTYPES.pop, id(self), None)
+        return found
+
+    def _common_dtype(self) -> jnp.dtype:
         arrays = [leaf for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf)]
         floats = [array.dtype for array in arrays if jnp.issubdtype(array.dtype, jnp.floating)]
         with jax.numpy_dtype_promotion("standard"):  # layers may have several

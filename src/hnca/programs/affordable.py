@@ -9,7 +9,7 @@ from hnca.programs.jumping import warn_of_jumps
 from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.times_zero import warn_of_times_zero
 
-MANY_READ = 500
+MANY_READ = 100
 """How many draws the draws of a program may read, each counted anew, before loops written out are warned of."""
 
 

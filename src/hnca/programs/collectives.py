@@ -1,11 +1,11 @@
 """Refuses what mixes draws of this call with those of others: collectives over an axis outside of the program."""
 
-from collections.abc import Container
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from hnca.programs.dependence import depends_on, inputs_that_depend
+from hnca.programs.dependence import drawn_in, drawn_inside
 from hnca.programs.equations import Program
 from hnca.programs.inside import inner_jaxprs
 from hnca.programs.loop import Loop
@@ -14,7 +14,7 @@ _BINDS_AXES = frozenset(["shard_map"])
 _MIXES_NOTHING = frozenset(["pvary", "pcast"])
 
 
-def refuse_collectives(program: Program, sources: Container[int] = ()) -> None:
+def refuse_collectives(program: Program, sources: Iterable[int] = ()) -> None:
     """Raises a ValueError where `jax.lax.pmean` and the like read what is drawn, over an axis outside of the program.
 
     What others draw has a part in the result then, for which they are not credited; and what is evaluated anew for
@@ -24,12 +24,10 @@ def refuse_collectives(program: Program, sources: Container[int] = ()) -> None:
         program: the program.
         sources: inputs of it that depend on draws.
     """
-    drawn = {*program.draws, *(value for value in program.inputs if value in sources)}
-    drawn |= {output for equation in program.equations if isinstance(equation, Loop) for output in equation.outputs}
-    drawn = depends_on(program, drawn, through_draws=False)
+    drawn = drawn_in(program, sources)
     for equation in program.equations:
         if isinstance(equation, Loop):
-            refuse_collectives(equation.body, inputs_that_depend(equation, drawn, through_draws=True))
+            refuse_collectives(equation.body, drawn_inside(equation, drawn))
             continue
         mixed = None if drawn.isdisjoint(equation.inputs) else _mixed_by(equation.original)
         if mixed is not None:

@@ -22,6 +22,7 @@ from hnca.programs.passes import Pass, can_be_taken, outputs_of_every_example, r
 from hnca.programs.plan import Plan
 from hnca.programs.probabilities import warn_of_probabilities
 from hnca.programs.soft import with_derivative_of_its_kind
+from hnca.programs.stopped import warn_of_stopped
 from hnca.programs.tracing import trace_program
 
 _NOT_KNOWN = (
@@ -93,11 +94,12 @@ def compile_call(
 
 
 def warn_of_slips(program: Program, flat: Flat) -> None:
-    """Warns of draws of `jax.random` that depend on what all examples share, so may be learned, and of probabilities.
+    """Warns of draws of `jax.random` that depend on what all examples share, so may be learned, and of other slips.
 
-    The latter where a draw takes them for its logits.
+    These are probabilities that a draw takes for its logits, and gradients that are stopped behind draws.
     """
     warn_of_probabilities(program)
+    warn_of_stopped(program)
     shared = [
         number
         for number, mark in zip(program.inputs, flat.mapped, strict=True)

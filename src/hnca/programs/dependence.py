@@ -1,6 +1,6 @@
 """What depends on what, in a jaxpr: for the program's values, and for arrays made of them."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import jax
 from jax.extend.core import Literal
@@ -72,6 +72,39 @@ def inputs_that_change(
         if not more:
             return changing
         changing |= more
+
+
+def drawn_in(program: Program, given: Iterable[int] = ()) -> set[int]:
+    """Returns the values that draws of a program or its loops, and some inputs, have a part in, with no draw between.
+
+    Args:
+        program: the program.
+        given: inputs that draws around it have a part in.
+    """
+    found = {*program.draws, *given}
+    for equation in program.equations:
+        if isinstance(equation, Loop) and equation.length:
+            within = drawn_in(equation.body, drawn_inside(equation, depends_on(program, found, through_draws=False)))
+            found |= {o for o, value in zip(equation.outputs, equation.body.outputs, strict=True) if value in within}
+    return depends_on(program, found, through_draws=False)
+
+
+def drawn_inside(loop: Loop, drawn: Container[int]) -> set[int]:
+    """Returns the inputs of a loop's steps that draws have a part in: around it, or in steps before.
+
+    Args:
+        loop: the loop.
+        drawn: what draws have a part in around it.
+    """
+    inside = {inner for inner, outer in zip(loop.body.inputs, loop.inputs, strict=True) if outer in drawn}
+    begun, ended = loop.places
+    while True:
+        within = drawn_in(loop.body, inside)
+        carried = zip(loop.body.inputs[begun:ended], loop.body.outputs, strict=False)
+        more = {start for start, end in carried if end in within} - inside
+        if not more:
+            return inside
+        inside |= more
 
 
 def require_tied(program: Program) -> None:

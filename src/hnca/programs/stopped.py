@@ -1,0 +1,121 @@
+"""Warns of `jax.lax.stop_gradient` where it does not do what it does under `jax.grad`: with draws."""
+
+from collections.abc import Iterable, Iterator
+
+from hnca._warning import warn
+from hnca.programs.dependence import depends_on, drawn_in, drawn_inside
+from hnca.programs.equations import Draw, Program
+from hnca.programs.inside import observes
+from hnca.programs.loop import loops_of
+
+_EXTREMES = frozenset(["reduce_max", "reduce_min", "cummax", "cummin"])
+"""What is stopped inside of a log-sum: whatever it is, the result is the same."""
+_PASSING = frozenset(
+    ["select_n", "is_finite", "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "convert_element_type", "max"]
+)
+_SUMS = frozenset(["add", "add_any", "sub"])
+_MOST_TERMS = 64
+
+
+def warn_of_stopped(program: Program) -> None:
+    """Warns of what comes of draws and is stopped, and of straight-through terms beside draws, with their lines.
+
+    Draws are credited for what the function returns, and a stopped value is as much a part of it as any.
+
+    Args:
+        program: the program.
+    """
+    for line in dict.fromkeys(_stopped(program, program.outputs[:1], set())):
+        warn(
+            f"hnca: jax.lax.stop_gradient at {line} is given what is drawn. It stops derivatives, but draws are "
+            "credited for all that the function returns, also by way of it. If they are not to learn from that (a "
+            "critic's loss, say), compute it outside of the function, of what has_aux=True hands back. A "
+            "straight-through or score-function term of your own only adds to their credit: leave it out."
+        )
+    for line in dict.fromkeys(_straight_through(program, set())):
+        warn(
+            f"hnca: the sum at {line} of what is drawn and of a value less its own jax.lax.stop_gradient has the "
+            "derivative of that value beside the credit of the draw, as a straight-through estimator has in place of "
+            "it, and so counts twice; leave that term out."
+        )
+
+
+def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Iterator[str]:
+    """Yields the lines where what comes of draws, or of some inputs, is stopped on its way to the results."""
+    drawn, wanted = drawn_in(program, given), _wanted(program, results)
+    stops_credit = {draw.logits for draw in program.draws.values()}  # of a draw's own parameters: so it is meant
+    for equation in program.equations:
+        (source, *_), (made, *_) = equation.inputs or (-1,), equation.outputs or (-1,)
+        counts = equation.name == "stop_gradient" and source in drawn and made in wanted - stops_credit
+        if counts and not _is_extreme(program, source, drawn) and not _is_scored(program, source):
+            yield equation.line
+    for loop in loops_of(program):
+        yield from _stopped(loop.body, loop.body.outputs, drawn_inside(loop, drawn))
+
+
+def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
+    """Yields the lines of sums of what comes of draws, a value, and less that value stopped."""
+    drawn = drawn_in(program, given)
+    for equation in program.equations:
+        if equation.name not in _SUMS or drawn.isdisjoint(equation.outputs):
+            continue
+        terms = _terms(program, equation.outputs[0])
+        stopped = [(program.producers.get(value), sign) for value, sign in terms]
+        inside = [
+            (value, -sign * own)
+            for producer, sign in stopped
+            if producer is not None and producer.name == "stop_gradient"
+            for value, own in _terms(program, producer.inputs[0])
+        ]
+        if any(term in terms and term[0] not in drawn for term in inside):
+            yield equation.line
+    for loop in loops_of(program):
+        yield from _straight_through(loop.body, drawn_inside(loop, drawn))
+
+
+def _wanted(program: Program, results: Iterable[int]) -> set[int]:
+    """Returns the values that some results are made of, by draws too, without what is observed."""
+    wanted = set(results)
+    for step in reversed(program.steps):
+        if isinstance(step, Draw):
+            wanted.add(step.logits)
+        elif not wanted.isdisjoint(step.outputs) and not observes(step.original):
+            wanted.update(step.inputs)
+    return wanted
+
+
+def _is_extreme(program: Program, value: int, drawn: set[int]) -> bool:
+    """Returns whether what a value has of draws is a maximum or a minimum, as the shift of a log-sum is."""
+    wanted = [value]
+    while wanted:
+        equation = program.producers.get(wanted.pop())
+        if equation is None or equation.name not in _EXTREMES | _PASSING:
+            return False
+        if equation.name not in _EXTREMES:
+            wanted += [each for each in equation.inputs if each in drawn]
+    return True
+
+
+def _is_scored(program: Program, value: int) -> bool:
+    """Returns whether a value reads the logits of all draws that it reads, as their log-probability does.
+
+    Its derivative is 0 on average, and may be left out.
+    """
+    read = [d for output, d in program.draws.items() if value in depends_on(program, {output}, through_draws=False)]
+    return bool(read) and all(value in depends_on(program, {draw.logits}, through_draws=False) for draw in read)
+
+
+def _terms(program: Program, value: int) -> list[tuple[int, int]]:
+    """Returns the terms of a sum with their signs, sums in it taken apart; of what is none, itself."""
+    found: list[tuple[int, int]] = []
+    wanted = [(value, 1)]
+    while wanted and len(found) < _MOST_TERMS:
+        whole, sign = wanted.pop()
+        sums = program.producers.get(whole)
+        if sums is None or sums.name not in _SUMS:
+            found.append((whole, sign))
+            continue
+        wanted += [
+            (part, -sign if sums.name == "sub" and place == 1 else sign) for place, part in enumerate(sums.inputs)
+        ]
+    return found
