@@ -19,6 +19,13 @@ def loss(p, key):
     return jnp.sum(hnca.bernoulli(key, p)) ** 2
 
 
+class Elsewhere:
+    """An array of another library."""
+
+    def __dlpack__(self):
+        raise NotImplementedError
+
+
 def spins(p, key):
     return jnp.sum(hnca.log_prob(p, hnca.bernoulli(key, p, values=(-1, 1))))
 
@@ -44,7 +51,12 @@ SLIPS = [
     (lambda: hnca.grad(loss, argnums=1.0), "loss: argnums=1.0; expected the place"),
     (lambda: hnca.grad(loss, argnums=None), "loss: argnums=None; expected the place"),
     (lambda: hnca.bernoulli(KEY, LOGITS, name=3), "bernoulli: name=3; expected a text, such as 'gate', or None"),
-    (lambda: hnca.grad(LOGITS), "grad: ArrayImpl given; expected a function, as loss, and not"),
+    (lambda: hnca.grad(LOGITS), r"hnca\.grad: ArrayImpl given; expected a function, as loss, and not"),
+    (lambda: hnca.value_and_grad(LOGITS), r"hnca\.value_and_grad: ArrayImpl given; expected a function, as loss"),
+    (lambda: hnca.credited(1.0), r"hnca\.credited: float given; expected a function, as loss"),
+    (lambda: hnca.log_prob(LOGITS, LOGITS, categorical=True), r"log_prob: categorical=True for logits of shape \("),
+    (lambda: hnca.log_prob(jnp.ones((2, 3)), jnp.zeros(2, int), categorical=False), "log_prob: categorical=False for"),
+    (lambda: hnca.grad(loss)(Elsewhere(), KEY), r"argument 0 has no floats .*jnp\.from_dlpack of the \w+\.Elsewhere"),
     (lambda: hnca.explain(LOGITS), "explain: ArrayImpl given; expected a function"),
     (lambda: hnca.check_unbiased(1.0, (LOGITS, KEY)), "check_unbiased: float given; expected a function"),
     (lambda: hnca.grad(loss, unroll=4), "loss: unroll=4; expected True or False"),

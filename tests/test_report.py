@@ -94,7 +94,7 @@ def test_the_page_is_whole_and_needs_no_network(number, figures, tmp_path, capsy
     assert '<td class="number">2.00</td>' in page  # milliseconds: 2.4 s for 1200 updates
 
 
-def test_pictures_are_in_the_page(tmp_path):
+def test_pictures_are_in_the_page(tmp_path, capsys):
     make_up(FigureSettings(3, seeds=1, layers=(1,), estimators=("hnca",), out=tmp_path), epochs=1, seeds=1)
     (tmp_path / "1-hnca" / "samples.png").write_bytes(b"\x89PNG\r\n\x1a\npicture")
     main(["report", str(tmp_path), "--out", str(tmp_path / "deep" / "page.html")])
@@ -102,6 +102,9 @@ def test_pictures_are_in_the_page(tmp_path):
     assert "data:image/png;base64,iVBORw0KGgpwaWN0dXJl" in page
     assert "1-hnca: samples" in page
     assert "not finished" in page
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path / "1-hnca")])
+    assert f"expected what a command was given as --out, {tmp_path}, whose run it is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_a_state_of_something_else_is_refused(state, unroll):
         lambda h: float(h[0]),
         lambda h: np.asarray(h)[0],
         lambda h: [1.0, 2.0][h[0].astype(int)],
+        lambda h: {0: 1.0, 1: 2.0}[h[0].astype(int)],
     ],
 )
 def test_what_is_drawn_is_not_known_to_python(use):

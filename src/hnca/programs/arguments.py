@@ -97,7 +97,7 @@ def require_function(owner: str, function: object) -> None:
     """Raises a ValueError for what cannot be called, such as what a function returned."""
     if not callable(function):
         raise ValueError(
-            f"{owner}: {type(function).__name__} given; expected a function, as loss, and not loss(params)."
+            f"hnca.{owner}: {type(function).__name__} given; expected a function, as loss, and not loss(params)."
         )
 
 

@@ -142,9 +142,9 @@ def traced(
     try:
         return trace_program(of_arrays, examples, unroll), structure[0]
     except Exception as error:
-        if isinstance(error, _NOT_KNOWN):
+        if isinstance(error, _NOT_KNOWN) or _is_looked_up(error):
             error.add_note(
-                f"hnca: in the function that {owner} is given, what is drawn is not known while it is traced, nor are "
+                f"hnca: in the function {owner}, what is drawn is not known while it is traced, nor are "
                 "arrays among its arguments, as under jax.jit: choose by jnp.where or jax.lax.cond, not by `if`, look "
                 "up by array[drawn], and leave numpy, float() and range() to what Python knows."
             )
@@ -155,6 +155,11 @@ def traced(
                 "in_axes, such as in_axes=(None, 0, 0): None for parameters, 0 for keys and data."
             )
         raise
+
+
+def _is_looked_up(error: Exception) -> bool:
+    """Returns whether an error is that of a dictionary which is asked for what is drawn, or of a set."""
+    return isinstance(error, TypeError) and "unhashable" in str(error) and "Tracer" in str(error)
 
 
 def credited_call(

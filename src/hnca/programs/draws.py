@@ -89,7 +89,8 @@ def categorical(
         ValueError: for logits that are no floats or have no axis of at least two categories, a key that is none or
             more than one, or a name that is no text; under plain `jax.grad`.
     """
-    shape = jnp.shape(logits)
+    logits = jnp.asarray(logits)
+    shape = logits.shape
     if not shape or shape[-1] < 2:
         raise ValueError(
             f"categorical: logits of shape {shape}; expected a last axis of at least two categories "

@@ -12,7 +12,11 @@ from hnca.units import Bernoulli
 
 
 def log_prob(
-    logits: Float[Array, "*logits"], value: Num[Array, "*shape"], *, values: Sequence[int | float] = (0, 1)
+    logits: Float[Array, "*logits"],
+    value: Num[Array, "*shape"],
+    *,
+    values: Sequence[int | float] = (0, 1),
+    categorical: bool | None = None,
 ) -> Float[Array, "*shape"]:
     """Returns the log-probability of every unit's value, in nats, `[*shape]`; sum it for the layer's.
 
@@ -24,6 +28,8 @@ def log_prob(
         logits: `[*shape]`, or `[*shape, categories]`.
         value: what is scored. Grey values between 0 and 1 are scored too, as `hnca.bernoulli`'s states.
         values: the lower and the upper value of Bernoulli units, whose logits are finite: of others the result is NaN.
+        categorical: whether the last axis of the logits is that of categories; by default, and it is no more than
+            checked, what the shapes say.
 
     Raises:
         ValueError: for logits that are no floats, values that do not ascend, other shapes, or (outside of `jax.jit`)
@@ -32,6 +38,11 @@ def log_prob(
     """
     logits, value = jnp.asarray(logits), jnp.asarray(value)
     _require_floats("log_prob", logits)
+    if categorical is not None and bool(categorical) == (logits.shape == value.shape):
+        raise ValueError(
+            f"log_prob: categorical={categorical} for logits of shape {logits.shape} and value of shape {value.shape}; "
+            "expected the same shape of Bernoulli units, and of categorical ones logits with one more axis."
+        )
     if logits.shape == value.shape:
         with jax.ensure_compile_time_eval():
             low, high = Bernoulli(Free(1), values).values

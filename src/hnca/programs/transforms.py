@@ -63,7 +63,7 @@ def credited(
         ValueError: (when called) for a result that is not one float an example, and for what a program cannot have in
             it (see `docs/programs.md`); the message gives the line. If the derivative is differentiated once more.
     """
-    require_function("grad", function)
+    require_function("credited", function)
     require_flags(_name(function), has_aux=has_aux, stateful=stateful, whole_batch=whole_batch, unroll=unroll)
     estimator = HNCA() if estimator is None else estimator
     if not isinstance(estimator, Estimator):
@@ -156,6 +156,7 @@ def value_and_grad(
         ValueError: (when called) as for `hnca.credited`, and for an argument that has no floats to differentiate by.
             At once for `argnums` that are names, or none.
     """
+    require_function("value_and_grad", function)
     scalar = credited(
         function,
         in_axes=in_axes,
@@ -205,6 +206,7 @@ def grad(
     Arguments and errors as for `hnca.value_and_grad`. It returns the gradient; with `has_aux` a pair of it and the aux,
     if it is stateful of it and the state, with both `(gradient, (aux, state))`.
     """
+    require_function("grad", function)
     both = value_and_grad(
         function,
         argnums,
@@ -271,11 +273,17 @@ def _divided(function: Callable[..., Any], arguments: tuple[Any, ...], place: in
     argument = jax.tree.map(_as_array, arguments[place], is_leaf=lambda leaf: isinstance(leaf, eqx.Module))
     floats, rest = eqx.partition(argument, eqx.is_inexact_array)
     if not jax.tree.leaves(floats):
+        others = {type(leaf) for leaf in jax.tree.leaves(rest) if hasattr(leaf, "__dlpack__") and not _is_array(leaf)}
+        kinds = ", ".join(sorted(f"{kind.__module__}.{kind.__name__}" for kind in others))
         raise ValueError(
-            f"{_name(function)}: argument {place} has no floats to differentiate by; expected argnums to name an "
-            "argument with some."
+            f"{_name(function)}: argument {place} has no floats to differentiate by; expected "
+            + (f"arrays of JAX, jnp.from_dlpack of the {kinds}." if kinds else "argnums to name an argument with some.")
         )
     return floats, rest
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, Array | np.ndarray | np.generic)
 
 
 def _as_array(leaf: Any) -> Any:

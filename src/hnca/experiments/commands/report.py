@@ -47,7 +47,9 @@ def write_report(settings: ReportSettings, console: Console) -> None:
         runs = _in_order(stored_runs(settings.directory))
         rows = _whole(read_rows(settings.directory, list(runs)))
     if not rows:
-        raise SettingsError(f"{settings.directory}: holds no runs; expected what a command was given as --out")
+        is_run = (settings.directory / "config.json").exists()
+        inside = f", {settings.directory.parent}, whose run it is" if is_run else ""
+        raise SettingsError(f"{settings.directory}: holds no runs; expected what a command was given as --out{inside}")
     _refuse_namesakes(runs)
     content = report(str(settings.directory), runs, rows)
     try:
