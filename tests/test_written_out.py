@@ -55,7 +55,9 @@ def test_what_twice_as_many_steps_take(steps, recurrent, growth):
 
 def test_a_long_loop_is_warned_of_before_it_takes_its_time(monkeypatch):
     monkeypatch.setattr(affordable, "MANY_READ", 5)
-    with pytest.warns(UserWarning, match=r"test_written_out.py:\d+.* is written out, and of its 4 steps.*unroll=False"):
+    with pytest.warns(
+        UserWarning, match=r"test_written_out.py:\d+.* is written out, and what its 4 steps.*unroll=False"
+    ):
         traced(4, True)
     traced(3, True)
     traced(4, False)

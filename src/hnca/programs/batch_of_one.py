@@ -232,9 +232,10 @@ class _Writer:
         try:
             return self.trace_one()
         except Exception as error:
+            reason = str(error).strip().partition("\n")[0].removesuffix(".")
             raise ValueError(
                 f"hnca: {step.name!r} at {step.line} has a derivative of its own or is checkpointed; with whole_batch "
-                f"the function is traced on a batch of one for it, which fails: {error} Let it take what is of the "
+                f"the function is traced on a batch of one for it, which fails: {reason}. Let it take what is of the "
                 "batch's size (labels, given values) as arguments, with 0 in in_axes, and the size itself from their "
                 "shape; or write it for one example and give in_axes, without whole_batch."
             ) from error
