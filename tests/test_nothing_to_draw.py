@@ -72,12 +72,14 @@ def test_of_an_empty_batch_with_data_nothing_is_learned(estimator):
         keys = jax.random.split(KEY, 2)[:examples]
         return both(WEIGHT, keys, jnp.ones((examples, 3)), estimator_key=KEY, estimator_state=state)
 
-    (value, state), gradient = call(0, None)
+    with pytest.warns(UserWarning, match="the batch has no examples: their mean is NaN, and the gradient 0"):
+        (value, state), gradient = call(0, None)
     assert jnp.isnan(value)
     np.testing.assert_array_equal(gradient, np.zeros(3))
     # The state is one to go on with, and is kept where there is one.
     (_, after), _ = call(2, state)
-    (_, kept), _ = call(0, after)
+    with pytest.warns(UserWarning, match="the batch has no examples"):
+        (_, kept), _ = call(0, after)
     assert eqx.tree_equal(kept, after)
 
 
@@ -88,6 +90,7 @@ def test_an_empty_batch_is_explained():
 
 
 @pytest.mark.parametrize("examples", [0, 4])
+@pytest.mark.filterwarnings("ignore:hnca. the batch has no examples")
 def test_a_result_beside_the_value_is_of_every_example(examples):
     def loss(weight, key, x):
         code = hnca.bernoulli(key, weight * x)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hnca._warning import warn
 from hnca.estimators import Estimator
 from hnca.programs.crediting import Compiled, Credited, held
 from hnca.programs.first_state import first_state
@@ -10,13 +11,14 @@ from hnca.programs.passes import outputs_of_every_example, run_pass
 
 
 def credited_nothing(estimator: Estimator, compiled: Compiled, state: PyTree) -> tuple[Float[Array, ""], Credited]:
-    """Returns the mean over no examples, which is no number and whose derivative is zero, and what comes with it.
+    """Returns the mean over no examples, which is no number and has the derivative 0, and what comes with it; warns.
 
     Args:
         estimator: whose first state is returned where none is given.
         compiled: the call, of a batch of size 0.
         state: of the estimator, returned as it is; None for the first.
     """
+    warn("hnca: the batch has no examples: their mean is NaN, and the gradient 0, by which nothing is learned.")
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped)
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)
