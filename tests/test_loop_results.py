@@ -53,6 +53,7 @@ USES = {
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("name", USES)
 @pytest.mark.sweep
+@pytest.mark.filterwarnings("ignore:hnca. jax.lax.stop_gradient")
 def test_it_is_unbiased(name, reverse, float64):
     p = jax.tree.map(jnp.asarray, P, is_leaf=lambda leaf: isinstance(leaf, list))
     for estimator in (hnca.HNCA(), hnca.REINFORCE()):

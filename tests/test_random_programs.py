@@ -21,6 +21,7 @@ def error_of(seed):
 
 
 # Draws through softplus and relu, logs of sums, and weights that are a sum of a number and of what is computed.
+@pytest.mark.filterwarnings("ignore:hnca. jax.lax.stop_gradient")
 @pytest.mark.parametrize("seed", [20, 23, 25, 71])
 @pytest.mark.sweep
 def test_a_random_program_is_exact(seed, float64, quick_compilation):
