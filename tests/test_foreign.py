@@ -33,6 +33,10 @@ HARMLESS = {
     "permutation": lambda k, w: jax.random.permutation(k, w),
     "uniform between": lambda k, w: jax.random.uniform(k, (3,), minval=-jnp.exp(w), maxval=jnp.exp(w)),
     "stopped": lambda k, w: jax.random.choice(k, 3, p=shares(jax.lax.stop_gradient(w))),
+    "binomial of numbers": lambda k, w: w * jax.random.binomial(k, 4.0, 0.3, (3,)),
+    "multinomial of numbers": lambda k, w: w * jax.random.multinomial(k, 4.0, jnp.ones(3) / 3),
+    "beta": lambda k, w: jax.random.beta(k, jnp.exp(w), 2.0),
+    "truncated": lambda k, w: jax.random.truncated_normal(k, -jnp.exp(w), jnp.exp(w)),
     "shuffled": lambda k, w: w[jax.random.choice(k, 3, (2,), replace=False)],
 }
 

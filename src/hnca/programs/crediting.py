@@ -15,7 +15,7 @@ from hnca.programs.affordable import most_of, warn_of_long_loops
 from hnca.programs.arguments import Flat, InAxes, check_value, flatten
 from hnca.programs.beforehand import seen
 from hnca.programs.equations import Program
-from hnca.programs.foreign import warn_of_foreign_draws
+from hnca.programs.foreign import traced_constants, warn_of_foreign_draws
 from hnca.programs.lost_changes import Watched
 from hnca.programs.model import layer_logits, model_of
 from hnca.programs.passes import Pass, can_be_taken, outputs_of_every_example, run_pass
@@ -105,7 +105,7 @@ def warn_of_slips(program: Program, flat: Flat) -> None:
         for number, mark in zip(program.inputs, flat.mapped, strict=True)
         if not mark and jnp.issubdtype(program.avals[number].dtype, jnp.floating)
     ]
-    warn_of_foreign_draws(program, [*shared, *program.constants])
+    warn_of_foreign_draws(program, [*shared, *traced_constants(program)])
 
 
 def shape_of(array: Array, start: int) -> jax.ShapeDtypeStruct:

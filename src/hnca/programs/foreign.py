@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import jax
 import jax.numpy as jnp
 
 from hnca._warning import warn
@@ -45,14 +46,22 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[
         found += lines_inside(equation.original, marks, equation.line)
     for loop in loops_of(program):
         inside = inputs_that_depend(loop, learned, through_draws=True, not_through=("stop_gradient",))
-        found += lines_of_foreign_draws(loop.body, [*inside, *loop.body.constants])
+        found += lines_of_foreign_draws(loop.body, [*inside, *traced_constants(loop.body)])
     return list(dict.fromkeys(found))
+
+
+def traced_constants(program: Program) -> list[int]:
+    """Returns the arrays that a program closes over and that may be learned: traced ones.
+
+    Of those that are known, as tables of `jax.random`'s own are, nobody can ask the derivative.
+    """
+    return [number for number, array in program.constants.items() if isinstance(array, jax.core.Tracer)]
 
 
 def instead_of_draws(program: Program) -> str:
     """Returns what a function without draws of hnca's has in place of them, for an error."""
     floats = [number for number in program.inputs if jnp.issubdtype(program.avals[number].dtype, jnp.floating)]
-    lines = lines_of_foreign_draws(program, [*floats, *program.constants])
+    lines = lines_of_foreign_draws(program, [*floats, *traced_constants(program)])
     if lines:
         return f"in place of what is drawn otherwise at {', '.join(lines)}, through which JAX's gradient is zero"
     return "without any, jax.grad is right; what is drawn outside of it is a constant to it"

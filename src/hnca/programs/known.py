@@ -67,7 +67,7 @@ def in_first_step(program: Program, arguments: Sequence[int], body: Program) -> 
         if known is not None and known.shape == shape:
             found[inner] = known
         elif known is not None and known.shape[1:] == shape and len(known):
-            found[inner] = known[0]
+            found[inner] = np.asarray(known[0])
     return found
 
 
