@@ -79,6 +79,34 @@ def test_what_reads_no_draw_may_be_mixed_and_the_axis_be_known(unroll):
     np.testing.assert_allclose(along(of_place, unroll=unroll), expected, rtol=1e-5)
 
 
+def measured(w, key):
+    """A mean for a table, beside the result."""
+    drawn = hnca.bernoulli(key, w)
+    jax.debug.callback(lambda _: None, jax.lax.pmax(drawn, "lanes"))
+    return jnp.sum(drawn), jax.lax.pmean(jnp.sum(drawn), "lanes")
+
+
+def test_what_is_handed_through_may_be_mixed():
+    both = jax.vmap(hnca.grad(measured, has_aux=True), in_axes=(None, 0), axis_name="lanes")
+    gradients, means = both(W, KEYS)
+    expected = jnp.stack([hnca.grad(lambda w, key: jnp.sum(hnca.bernoulli(key, w)))(W, key) for key in KEYS])
+    np.testing.assert_allclose(gradients, expected, rtol=1e-6)
+    np.testing.assert_array_equal(means[0], means[1])
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "cond", "scan"])
+def test_what_is_mixed_beside_draws_may_be(kind):
+    def scaled(drawn, w):
+        return jnp.sum(drawn) * jax.lax.pmean(jnp.sum(w), "lanes")
+
+    ways = {
+        "checkpoint": jax.checkpoint(scaled),
+        "cond": lambda drawn, w: jax.lax.cond(w[0] > 0, scaled, lambda drawn, w: jnp.sum(drawn), drawn, w),
+        "scan": lambda drawn, w: jax.lax.scan(lambda c, _: (c + scaled(drawn, w), None), 0.0, None, length=2)[0],
+    }
+    along(lambda w, key: ways[kind](hnca.bernoulli(key, w), w))
+
+
 def test_an_axis_of_the_program_s_own_is_as_any_other_sum():
     def named(w, key):
         mapped = jax.vmap(lambda unit: (unit - jax.lax.pmean(unit, "units")) ** 2, axis_name="units")

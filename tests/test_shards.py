@@ -42,7 +42,8 @@ def test_a_part_that_is_divided_is_taken_as_it_is():
     def by_shards(w, key, x):
         scaled = jax.shard_map(lambda a, b: a * b, mesh=MESH, in_specs=WHOLE, out_specs=WHOLE)(w, x)
         units = hnca.bernoulli(key, scaled)
-        return jnp.sum(jax.shard_map(lambda a: a**2, mesh=MESH, in_specs=WHOLE, out_specs=WHOLE)(units) * w) ** 2
+        shared = jax.shard_map(lambda a: jax.lax.psum(a, "devices"), mesh=MESH, in_specs=PART, out_specs=WHOLE)(units)
+        return jnp.sum(jax.shard_map(lambda a: a**2, mesh=MESH, in_specs=WHOLE, out_specs=WHOLE)(shared) * w) ** 2
 
     def alone(w, key, x):
         return jnp.sum(hnca.bernoulli(key, w * x) ** 2 * w) ** 2

@@ -7,6 +7,7 @@ from jax.extend.core import Literal
 from jaxtyping import PyTree
 
 from hnca.programs.equations import Draw, Program
+from hnca.programs.inside import observes
 from hnca.programs.loop import Loop
 
 
@@ -105,6 +106,23 @@ def drawn_inside(loop: Loop, drawn: Container[int]) -> set[int]:
         if not more:
             return inside
         inside |= more
+
+
+def wanted_for(program: Program, results: Iterable[int], *, observed: bool) -> set[int]:
+    """Returns the values that some results are made of, by way of draws too.
+
+    Args:
+        program: the program.
+        results: the values.
+        observed: whether also those that what is observed is made of.
+    """
+    wanted = set(results)
+    for step in reversed(program.steps):
+        if isinstance(step, Draw):
+            wanted.add(step.logits)
+        elif not wanted.isdisjoint(step.outputs) and (observed or not observes(step.original)):
+            wanted.update(step.inputs)
+    return wanted
 
 
 def require_tied(program: Program) -> None:

@@ -9,7 +9,7 @@ from hnca._warning import warn
 from hnca.programs import primitives
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Equation, Program
-from hnca.programs.foreign_inside import Marks, draws_in_a_loop, is_drawn, lines_inside
+from hnca.programs.foreign_inside import draws_in_a_loop, is_drawn, lines_inside, marks_of
 from hnca.programs.loop import Loop, loops_of
 
 
@@ -40,7 +40,7 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[
     for equation in program.equations:
         if isinstance(equation, Loop):
             continue  # It is looked into.
-        marks = [Marks(random=value in random, learned=value in learned) for value in equation.inputs]
+        marks = [marks_of(random=value in random, learned=value in learned) for value in equation.inputs]
         compares = equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned)
         found += [equation.line] if compares or draws_in_a_loop(equation.original, marks) else []
         found += lines_inside(equation.original, marks, equation.line)
@@ -74,4 +74,4 @@ def _compares(program: Program, equation: Equation, random: set[int], learned: s
         if source is None or source.name not in ("add", "sub"):
             return False
         operands = source.inputs
-    return is_drawn([Marks(random=a in random, learned=a in learned) for a in operands])
+    return is_drawn([marks_of(random=a in random, learned=a in learned) for a in operands])

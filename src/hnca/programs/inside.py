@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from hnca.programs.draws import draw_p
 from hnca.programs.observing import observed_p
-from hnca.programs.primitives import NOISE, OBSERVING
+from hnca.programs.primitives import NOISE, OBSERVING, OPAQUE_CALLS
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ def called_inside(equation: Any, inputs: Sequence[T]) -> list[tuple[Any, Sequenc
         inputs: what stands for its arguments.
     """
     name, params = equation.primitive.name, equation.params
+    if name in OPAQUE_CALLS:
+        return []  # What is divided over axes of its own means another thing there.
     if name == "cond":
         return [(branch, inputs[1:]) for branch in params["branches"]]
     if name == "while":

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from hnca._warning import warn
-from hnca.programs.dependence import depends_on, drawn_in, drawn_inside
-from hnca.programs.equations import Draw, Program
-from hnca.programs.inside import observes
+from hnca.programs.dependence import depends_on, drawn_in, drawn_inside, wanted_for
+from hnca.programs.equations import Program
 from hnca.programs.loop import loops_of
 
 _EXTREMES = frozenset(["reduce_max", "reduce_min", "cummax", "cummin"])
@@ -42,7 +41,7 @@ def warn_of_stopped(program: Program) -> None:
 
 def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Iterator[str]:
     """Yields the lines where what comes of draws, or of some inputs, is stopped on its way to the results."""
-    drawn, wanted = drawn_in(program, given), _wanted(program, results)
+    drawn, wanted = drawn_in(program, given), wanted_for(program, results, observed=False)
     stops_credit = {draw.logits for draw in program.draws.values()}  # of a draw's own parameters: so it is meant
     for equation in program.equations:
         (source, *_), (made, *_) = equation.inputs or (-1,), equation.outputs or (-1,)
@@ -71,17 +70,6 @@ def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
             yield equation.line
     for loop in loops_of(program):
         yield from _straight_through(loop.body, drawn_inside(loop, drawn))
-
-
-def _wanted(program: Program, results: Iterable[int]) -> set[int]:
-    """Returns the values that some results are made of, by draws too, without what is observed."""
-    wanted = set(results)
-    for step in reversed(program.steps):
-        if isinstance(step, Draw):
-            wanted.add(step.logits)
-        elif not wanted.isdisjoint(step.outputs) and not observes(step.original):
-            wanted.update(step.inputs)
-    return wanted
 
 
 def _is_extreme(program: Program, value: int, drawn: set[int]) -> bool:

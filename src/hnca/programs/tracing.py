@@ -14,6 +14,7 @@ from jaxtyping import Array
 from hnca.programs import primitives
 from hnca.programs.applied import name_of
 from hnca.programs.collectives import refuse_collectives
+from hnca.programs.dependence import wanted_for
 from hnca.programs.distributing import part_of, parts_of, put_together, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.entropies import check_entropies
@@ -55,7 +56,7 @@ def trace_program(
     outputs = writer.write(closed.jaxpr, closed.consts, list(program.inputs))
     program.outputs = outputs
     check_entropies(program)
-    refuse_collectives(program)
+    refuse_collectives(program, wanted_for(program, program.outputs[:1], observed=True))
     writer.keys.chosen.warn()
     if not program.draws and not any(isinstance(step, Loop) for step in program.steps):
         raise ValueError(

@@ -1,0 +1,115 @@
+"""Looks into what a program calls, and does not write out: loops, choices, checkpoints, rules for derivatives.
+
+What is looked for depends on what a value comes of, such as noise, draws or parameters: each has a set of marks, which
+go from what an equation reads to what it makes, in a loop from step to step too.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from jax.extend.core import Literal
+
+from hnca.programs.inside import called_inside
+from hnca.programs.lines import line_of
+from hnca.programs.loop import places_of
+
+T = TypeVar("T")
+Marks = frozenset[str]
+NONE: Marks = frozenset()
+
+
+class Inner(NamedTuple):
+    """An equation inside of a call.
+
+    Attributes:
+        equation: of a jaxpr.
+        marks: of what it reads.
+        line: the user's line.
+        producers: the equations before it that stand beside it, by what they make.
+        known: the marks of what they make, and of what the call is given.
+    """
+
+    equation: Any
+    marks: Sequence[Marks]
+    line: str
+    producers: Mapping[Any, Any]
+    known: Mapping[Any, Marks]
+
+
+Find = Callable[[Inner], Sequence[T]]
+"""Returns what is found at an equation."""
+Pass = Callable[[Any, Marks], Marks]
+"""Returns the marks of what an equation makes, given all those of what it reads."""
+
+
+def as_read(_: Any, marks: Marks) -> Marks:
+    """Has an equation's results come of all that it reads."""
+    return marks
+
+
+def found_inside(equation: Any, marks: Sequence[Marks], line: str, find: Find[T], handed_on: Pass = as_read) -> list[T]:
+    """Returns what is found inside of an equation.
+
+    Args:
+        equation: of a jaxpr.
+        marks: of what it reads.
+        line: where it stands, for what has no line of its own.
+        find: looks at one equation.
+        handed_on: says what comes of one equation.
+    """
+    return _called(equation, marks, line, find, handed_on)[0]
+
+
+def _called(
+    equation: Any, marks: Sequence[Marks], line: str, find: Find[T], handed_on: Pass
+) -> tuple[list[T], list[Marks]]:
+    found: list[T] = []
+    made = [NONE] * len(equation.outvars)
+    for inner, given in called_inside(equation, marks):
+        some, ends = _over_steps(equation, getattr(inner, "jaxpr", inner), given, line, find, handed_on)
+        found += some
+        if len(ends) == len(made):  # and not whether a loop goes on
+            made = [one | other for one, other in zip(made, ends, strict=True)]
+    return found, made
+
+
+def _over_steps(
+    equation: Any, jaxpr: Any, marks: Sequence[Marks], line: str, find: Find[T], handed_on: Pass
+) -> tuple[list[T], list[Marks]]:
+    """Returns what is found, and the results' marks, of a loop when nothing new is carried any more."""
+    begun, ended = 0, 0
+    if equation.primitive.name == "scan":
+        begun, ended = places_of(equation)
+    elif equation.primitive.name == "while" and len(jaxpr.outvars) == len(equation.outvars):
+        begun, ended = len(marks) - len(jaxpr.outvars), len(marks)
+    found: list[T] = []
+    while True:
+        some, ends = _read(jaxpr, marks, line, find, handed_on)
+        found += some  # of the first step too, where less comes of anything
+        back = [one | other for one, other in zip(marks[begun:ended], ends, strict=False)]
+        after = [*marks[:begun], *back, *marks[ended:]]
+        if after == list(marks):
+            return found, ends
+        marks = after
+
+
+def _read(
+    jaxpr: Any, marks: Sequence[Marks], around: str, find: Find[T], handed_on: Pass
+) -> tuple[list[T], list[Marks]]:
+    known: dict[Any, Marks] = dict(zip(jaxpr.invars, marks, strict=True))
+    producers: dict[Any, Any] = {}
+
+    def look_up(atom: Any) -> Marks:
+        return NONE if isinstance(atom, Literal) else known.get(atom, NONE)
+
+    found: list[T] = []
+    for equation in jaxpr.eqns:
+        operands = [look_up(atom) for atom in equation.invars]
+        line = line_of(equation.source_info) or around
+        some, made = _called(equation, operands, line, find, handed_on)
+        found += [*some, *find(Inner(equation, operands, line, producers, known))]
+        if not called_inside(equation, operands):
+            made = [handed_on(equation, NONE.union(*operands))] * len(equation.outvars)
+        known.update(zip(equation.outvars, made, strict=True))
+        producers.update((variable, equation) for variable in equation.outvars)
+    return found, [look_up(atom) for atom in jaxpr.outvars]
