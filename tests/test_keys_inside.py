@@ -61,6 +61,26 @@ def in_branch(key, other):
     return jax.lax.cond(LOGITS[0] > 0, lambda: jax.checkpoint(noise)(key), lambda: noise(other))
 
 
+def in_draws(keys):
+    return jax.lax.scan(lambda total, key: (total + draw(key), None), 0.0, keys)[0]
+
+
+def later(key):
+    def step(i, total):
+        return total + jax.lax.cond(i > 0, lambda: noise(fold_in(key, i)), lambda: 0.0)
+
+    return jax.lax.fori_loop(0, 3, step, 0.0)
+
+
+def from_the_end(key):
+    """Makes noise by numbers from 12 down, of which the last in the row, 2, comes first."""
+
+    def step(carried, row):
+        return carried - 1, noise(fold_in(key, carried * 10 + row))
+
+    return jnp.sum(jax.lax.scan(step, 1, jnp.arange(3), reverse=True)[1][:2])
+
+
 ONE_KEY = {
     "a checkpoint": lambda k: draw(k) * jax.checkpoint(noise)(k),
     "a checkpoint before": lambda k: jax.checkpoint(noise)(k) * draw(k),
@@ -75,6 +95,8 @@ ONE_KEY = {
     "one place twice": lambda k: every(split(k)[jnp.asarray([0, 0])]),
     "one number twice": lambda k: every(jax.vmap(lambda i: fold_in(k, i // 2))(jnp.arange(4))),
     "a stack and one": lambda k: every(jnp.stack([k, fold_in(k, 7)])) * draw(k),
+    "some twice": lambda k: every(jnp.repeat(split(k), 2)[:2]) if k.ndim == 0 else every(split(k)[jnp.array([1, 1])]),
+    "a pattern twice": lambda k: in_draws(jnp.concatenate([split(k), split(k)])),
     "a stack in steps": lambda k: draw(k) * in_steps(jnp.stack([fold_in(k, 7), k])),
     "a stack of parts": lambda k: every(jnp.concatenate([split(k, 3)[1:], split(k, 3)[:2]])),
     "a stack's last": lambda k: draw(jnp.stack([fold_in(k, 7), k])[1]) * draw(k),
@@ -88,6 +110,13 @@ OTHER_KEYS = {
     "a number in a loop": lambda k: draw(fold_in(k, 0)) * by_number(k, 1),
     "noise and noise": lambda k: draw(split(k)[0]) * jax.checkpoint(noise)(split(k)[1]) * noise(split(k)[1]),
     "places": lambda k: every(split(k, 3)[jnp.asarray([0, 2])]) * draw(split(k, 3)[1]),
+    "some of each": lambda k: every(jnp.repeat(split(k), 2, axis=0)[::2]),
+    "of a table": lambda k: draw((t := jnp.broadcast_to(split(k)[None], (2, 2, *k.shape)))[0, 0]) * draw(t[1, 1]),
+    "numbers of each": lambda k: every(jax.vmap(fold_in)(jnp.repeat(split(k), 2, axis=0), jnp.asarray([0, 1, 0, 1]))),
+    "no steps": lambda k: draw(k) * jnp.sum(jax.lax.scan(lambda c, _: (c + noise(k), None), 0.0, None, length=0)[0]),
+    "a branch never taken": lambda k: draw(k) * jax.lax.cond(False, lambda: noise(k), lambda: 1.0),
+    "not in the first step": lambda k: draw(fold_in(k, 0)) * later(k),
+    "from the end": lambda k: draw(fold_in(k, 0)) * from_the_end(k),
     "numbers": lambda k: every(jax.vmap(lambda i: fold_in(k, 2 * i))(jnp.arange(3))) * draw(fold_in(k, 1)),
     "a stack": lambda k: every(jnp.stack([fold_in(k, 7), fold_in(k, 8)])) * draw(fold_in(k, 9)),
     "a stack of parts": lambda k: every(jnp.concatenate([split(k, 3)[1:], split(k, 3)[:1]])),

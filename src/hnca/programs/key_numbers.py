@@ -143,21 +143,28 @@ class KeyNumbers:
         if equation.name in _SAME:
             return inputs[0]
         if equation.name in ARRANGING:
-            grows = self.program.avals[made].size > self.program.avals[source].size and after > self.count(source)
-            return Repeated(inputs[0]) if grows else inputs[0]
-        settings = str(sorted(equation.params.items(), key=lambda item: item[0]))
+            if self.program.avals[made].size <= self.program.avals[source].size or after <= self.count(source):
+                return inputs[0]
+            if self.count(source) == 1 or isinstance(inputs[0], Repeated):
+                return Repeated(inputs[0].key if isinstance(inputs[0], Repeated) else inputs[0])
+            return self._taken(equation, inputs) or self._new(equation, inputs, place)
         if equation.name in TAKING:
             if isinstance(inputs[0], Repeated):
                 return inputs[0].key if after == 1 else inputs[0]
-            return self._taken(equation, inputs) or Element(inputs[0], (equation.name, settings, inputs[1:]))
-        # Not what it is made of itself: of what is read in several places, that would be told as often.
-        number = self._made_so.setdefault((equation.name, settings, inputs, place), len(self._made_so))
+            way = (equation.name, _settings(equation), inputs[1:])
+            return self._taken(equation, inputs) or Element(inputs[0], way)
+        number = self._new(equation, inputs, place)
         if equation.name == "concatenate" and 1 < after <= _MANY:
             if math.prod(self.program.avals[made].shape[: equation.params["dimension"]]) > 1:
                 return Repeated(inputs[0]) if len(set(inputs)) < len(inputs) else number
             counts = [self.count(atom) for atom in equation.inputs]
             self._parts[number] = tuple(p for i, c in zip(inputs, counts, strict=True) for p in _one_by_one(i, c))
         return number
+
+    def _new(self, equation: Equation, inputs: Sequence[Any], place: int) -> int:
+        """Returns a number for what an equation makes of what has these: not that itself, which would grow with it."""
+        made_so = (equation.name, _settings(equation), tuple(inputs), place)
+        return self._made_so.setdefault(made_so, len(self._made_so))
 
     def _taken(self, equation: Equation, inputs: Sequence[Any]) -> Any:
         """Returns the number of the keys that an equation takes out of an array; None if the text does not say which.
@@ -180,6 +187,10 @@ class KeyNumbers:
         within = tuple(int(p) for p in places[:, 0] // words)
         within = within if place is None else tuple(place[p] for p in within)
         return whole if within == tuple(range(size)) and place is None else Element(whole, within)
+
+
+def _settings(equation: Equation) -> str:
+    return str(sorted(equation.params.items(), key=lambda item: item[0]))
 
 
 def _one_by_one(number: Any, count: int) -> list[Any]:

@@ -1,6 +1,7 @@
 """What is known while a program is read: what its text says, and whole numbers of the arrays it closes over."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 
 from hnca.programs import primitives
 from hnca.programs.equations import Equation, Program
-from hnca.programs.inside import follows_from_inputs
+from hnca.programs.inside import called_inside, follows_from_inputs
 
 _MOST_NUMBERS = 2**16
 """How many an array of them may have to be computed while the program is read."""
@@ -53,21 +54,38 @@ def add_whole_numbers(program: Program, equation: Equation, found: dict[int, np.
         found.update(_computed(program, equation, inputs))
 
 
-def in_first_step(program: Program, arguments: Sequence[int], body: Program) -> dict[int, np.ndarray]:
-    """Returns which inputs of what is called by a program are known, of a loop in its first step.
+def called_first(program: Program, equation: Any, inputs: Sequence[int]) -> list[tuple[Any, Sequence[int]]]:
+    """Returns the jaxprs that an equation calls, as far as is known: none for a loop of no steps, and a known choice.
 
     Args:
         program: the program.
+        equation: of its jaxpr.
+        inputs: what it reads.
+    """
+    called = called_inside(equation, inputs)
+    if equation.primitive.name == "cond" and inputs[0] in program.known:
+        chosen = int(np.clip(program.known[inputs[0]], 0, len(called) - 1))
+        return called[chosen : chosen + 1]
+    return called if equation.params.get("length") != 0 else []
+
+
+def known_first(program: Program, equation: Any, arguments: Sequence[int], body: Program) -> dict[int, np.ndarray]:
+    """Returns which inputs of what is called are known, of a loop in its first step.
+
+    Args:
+        program: the program.
+        equation: of its jaxpr, which calls.
         arguments: what it gives for the inputs; of a loop, what is stacked for its steps too.
         body: what is called.
     """
+    first = -1 if equation.params.get("reverse") else 0
     found = {}
     for inner, outer in zip(body.inputs, arguments, strict=True):
         known, shape = program.known.get(outer), body.avals[inner].shape
         if known is not None and known.shape == shape:
             found[inner] = known
         elif known is not None and known.shape[1:] == shape and len(known):
-            found[inner] = np.asarray(known[0])
+            found[inner] = np.asarray(known[first])
     return found
 
 

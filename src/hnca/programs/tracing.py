@@ -20,9 +20,9 @@ from hnca.programs.draws import draw_p
 from hnca.programs.entropies import check_entropies
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.foreign import instead_of_draws
-from hnca.programs.inside import called_inside, count_draws, makes_noise
+from hnca.programs.inside import count_draws, makes_noise
 from hnca.programs.keys import Keys
-from hnca.programs.known import fold, in_first_step
+from hnca.programs.known import called_first, fold, known_first
 from hnca.programs.likelihoods import OF_UNITS, check_scored
 from hnca.programs.lines import line_of
 from hnca.programs.loop import Loop, addition_of, places_of
@@ -163,8 +163,8 @@ class _Writer:
         outputs = [program.new_value(variable.aval) for variable in equation.outvars]
         written = Equation(name_of(equation), tuple(inputs), tuple(outputs), equation, self.line)
         self._add(written)
-        for inner, arguments in called_inside(equation, inputs) if makes_noise(equation) else ():
-            self._written_inside(inner, arguments, first_step=True)  # so that its keys are known
+        for inner, arguments in called_first(program, equation, inputs) if makes_noise(equation) else ():
+            self._written_inside(inner, arguments, equation)  # so that its keys are known
         return outputs
 
     def _add(self, written: Equation) -> None:
@@ -241,13 +241,19 @@ class _Writer:
         columns = zip(*(rows[step] for step in range(length)), strict=True)
         return [*carry, *(self._computed(lambda *parts: put_together(parts, 0), *column) for column in columns)]
 
-    def _written_inside(self, inner: Any, inputs: Sequence[int], first_step: bool = False) -> "_Writer":
-        """Returns what has written a jaxpr that stands inside of an equation as a program of its own."""
+    def _written_inside(self, inner: Any, inputs: Sequence[int], called_by: Any = None) -> "_Writer":
+        """Returns what has written a jaxpr that stands inside of an equation as a program of its own.
+
+        Args:
+            inner: the jaxpr.
+            inputs: what it is given.
+            called_by: the equation, if what is wanted is its first call; None for any step of it.
+        """
         jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
         body = Program()
         body.inputs = [body.new_value(variable.aval) for variable in jaxpr.invars]
-        if first_step:
-            body.known = in_first_step(self.program, inputs, body)
+        if called_by is not None:
+            body.known = known_first(self.program, called_by, inputs, body)
         writer = _Writer(body, unroll=False)
         writer.names, writer.line = self.names, self.line
         writer.keys = self.keys.of_steps(body, inputs, writer.random)
