@@ -41,6 +41,23 @@ def layers(between):
     return loss
 
 
+def called(way):
+    def loss(w, key):
+        return way(lambda z: stop(jnp.sum(z)) * w[0])(hnca.bernoulli(key, w)) + w[1]
+
+    return loss
+
+
+def by_two_functions(w, key):
+    """A bound, whose encoder is asked twice: for a draw, and for its probability."""
+
+    def encoded():
+        return jnp.tanh(w) * 2
+
+    drawn = hnca.bernoulli(key, encoded())
+    return jnp.sum(drawn * w) - stop(jnp.sum(hnca.log_prob(encoded(), drawn)))
+
+
 STRAIGHT_THROUGH = {
     "added": through(lambda z, p: z + p - stop(p)),
     "around": through(lambda z, p: p + stop(z - p)),
@@ -53,6 +70,9 @@ STOPPED = {
     "a commitment": drawn(lambda z, w: jnp.sum((stop(z) - w) ** 2)),
     "another layer": layers(lambda z, w: stop(z) * w),
     "a state": in_steps(lambda units, w: (stop(units), units)),
+    "a checkpoint": called(jax.checkpoint),
+    "a branch": called(lambda f: lambda z: jax.lax.cond(LOGITS[0] > 0, f, jnp.sum, z)),
+    "a map": called(lambda f: lambda z: jnp.sum(jax.lax.map(lambda _: f(z), jnp.arange(2.0)))),
     "a step": in_steps(lambda units, w: (units, stop(units) * w[0])),
 }
 AS_ALWAYS = {
@@ -60,6 +80,11 @@ AS_ALWAYS = {
     "logits": layers(lambda z, w: stop(z * w)),
     "log-sums": drawn(lambda z, w: jax.nn.logsumexp(z * w) + jnp.sum(jax.nn.log_softmax(z * 2) * jax.nn.softmax(z))),
     "a log-probability": drawn(lambda z, w: jnp.sum(z * w) - stop(jnp.sum(hnca.log_prob(w, z)))),
+    "a bound": by_two_functions,
+    "log-sums in a checkpoint": drawn(lambda z, w: jax.checkpoint(jax.nn.logsumexp)(z * w)),
+    "a log-probability in a checkpoint": lambda w, key: (
+        jnp.sum(z := hnca.bernoulli(key, w)) - jax.checkpoint(lambda w, z: stop(jnp.sum(hnca.log_prob(w, z))))(w, z)
+    ),
     "a reward": drawn(lambda z, w: hnca.observed(stop(jnp.sum(z) ** 2))),
     "beside": lambda w, key: (jnp.sum(hnca.bernoulli(key, w)), stop(hnca.bernoulli(jax.random.key(1), w)))[0],
     "a state of no draw": in_steps(lambda units, w: (stop(w[0]), units)),

@@ -151,7 +151,7 @@ class KeyNumbers:
         if equation.name in TAKING:
             if isinstance(inputs[0], Repeated):
                 return inputs[0].key if after == 1 else inputs[0]
-            way = (equation.name, _settings(equation), inputs[1:])
+            way = (equation.name, settings_of(equation), inputs[1:])
             return self._taken(equation, inputs) or Element(inputs[0], way)
         number = self._new(equation, inputs, place)
         if equation.name == "concatenate" and 1 < after <= _MANY:
@@ -163,7 +163,7 @@ class KeyNumbers:
 
     def _new(self, equation: Equation, inputs: Sequence[Any], place: int) -> int:
         """Returns a number for what an equation makes of what has these: not that itself, which would grow with it."""
-        made_so = (equation.name, _settings(equation), tuple(inputs), place)
+        made_so = (equation.name, settings_of(equation), tuple(inputs), place)
         return self._made_so.setdefault(made_so, len(self._made_so))
 
     def _taken(self, equation: Equation, inputs: Sequence[Any]) -> Any:
@@ -189,7 +189,8 @@ class KeyNumbers:
         return whole if within == tuple(range(size)) and place is None else Element(whole, within)
 
 
-def _settings(equation: Equation) -> str:
+def settings_of(equation: Equation) -> str:
+    """Returns an equation's parameters as a text that is equal for equal ones."""
     return str(sorted(equation.params.items(), key=lambda item: item[0]))
 
 

@@ -1,11 +1,16 @@
 """Warns of `jax.lax.stop_gradient` where it does not do what it does under `jax.grad`: with draws."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+
+from jax.extend.core import Literal
 
 from hnca._warning import warn
+from hnca.programs import primitives
+from hnca.programs.calls import NONE, Inner, Marks, found_inside
 from hnca.programs.dependence import depends_on, drawn_in, drawn_inside, wanted_for
 from hnca.programs.equations import Program
-from hnca.programs.loop import loops_of
+from hnca.programs.key_numbers import settings_of
+from hnca.programs.loop import Loop, loops_of
 
 _EXTREMES = frozenset(["reduce_max", "reduce_min", "cummax", "cummin"])
 """What is stopped inside of a log-sum: whatever it is, the result is the same."""
@@ -43,13 +48,36 @@ def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Itera
     """Yields the lines where what comes of draws, or of some inputs, is stopped on its way to the results."""
     drawn, wanted = drawn_in(program, given), wanted_for(program, results, observed=False)
     stops_credit = {draw.logits for draw in program.draws.values()}  # of a draw's own parameters: so it is meant
+    scored = depends_on(program, stops_credit, through_draws=False)
     for equation in program.equations:
         (source, *_), (made, *_) = equation.inputs or (-1,), equation.outputs or (-1,)
+        if not wanted.isdisjoint(equation.outputs) and not isinstance(equation, Loop):
+            marks = [_marks(value in drawn, value in scored) for value in equation.inputs]
+            yield from found_inside(equation.original, marks, equation.line, _stopped_inside)
         counts = equation.name == "stop_gradient" and source in drawn and made in wanted - stops_credit
         if counts and not _is_extreme(program, source, drawn) and not _is_scored(program, source):
             yield equation.line
     for loop in loops_of(program):
         yield from _stopped(loop.body, loop.body.outputs, drawn_inside(loop, drawn))
+
+
+def _marks(drawn: bool, scored: bool) -> Marks:
+    return frozenset(mark for mark, has in (("drawn", drawn), ("scored", scored)) if has)
+
+
+def _stopped_inside(inner: Inner) -> list[str]:
+    """Returns the line of an equation that stops what comes of draws, and not of their logits, nor is an extreme."""
+    if inner.equation.primitive.name != "stop_gradient" or inner.marks[0] != {"drawn"}:
+        return []
+    wanted = [inner.equation.invars[0]]
+    while wanted:
+        producer = inner.producers.get(wanted.pop())
+        passing = _EXTREMES | _PASSING | primitives.ALWAYS_INLINED.keys()
+        if producer is None or producer.primitive.name not in passing:
+            return [inner.line]
+        if producer.primitive.name not in _EXTREMES:
+            wanted += [a for a in producer.invars if not isinstance(a, Literal) and "drawn" in inner.known.get(a, NONE)]
+    return []
 
 
 def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
@@ -87,10 +115,30 @@ def _is_extreme(program: Program, value: int, drawn: set[int]) -> bool:
 def _is_scored(program: Program, value: int) -> bool:
     """Returns whether a value reads the logits of all draws that it reads, as their log-probability does.
 
-    Its derivative is 0 on average, and may be left out.
+    Its derivative is 0 on average, and may be left out. The logits may be computed once more for it.
     """
-    read = [d for output, d in program.draws.items() if value in depends_on(program, {output}, through_draws=False)]
-    return bool(read) and all(value in depends_on(program, {draw.logits}, through_draws=False) for draw in read)
+    behind, wanted = set[int](), [value]
+    while wanted:
+        each = wanted.pop()
+        producer = program.producers.get(each)
+        if each not in behind and producer is not None:
+            wanted += producer.inputs
+        behind.add(each)
+    numbers = _equal_numbers(program)
+    read = [draw for output, draw in program.draws.items() if output in behind]
+    return bool(read) and {numbers[draw.logits] for draw in read} <= {numbers[each] for each in behind}
+
+
+def _equal_numbers(program: Program) -> dict[int, Hashable]:
+    """Returns what is equal for values that are computed alike of the same ones."""
+    numbers: dict[int, Hashable] = {value: value for value in range(len(program.avals))}
+    numbers |= {value: (str(known.dtype), known.tobytes()) for value, known in program.known.items()}
+    for equation in program.equations:
+        if isinstance(equation, Loop):
+            continue
+        way = equation.name, settings_of(equation), tuple(numbers[value] for value in equation.inputs)
+        numbers |= {output: hash((way, place)) for place, output in enumerate(equation.outputs)}
+    return numbers
 
 
 def _terms(program: Program, value: int) -> list[tuple[int, int]]:
