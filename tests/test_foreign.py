@@ -92,17 +92,21 @@ def beside_one_of_hnca_s(way, made):
     return loss
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_draws_that_are_none_of_hnca_s_are_warned_of(way, name="bernoulli"):
+def warned_of(name, way):
     with pytest.warns(UserWarning, match=r"draw at .*test_foreign\.py.* depends on parameters"):
         jax.eval_shape(hnca.grad(beside_one_of_hnca_s(way, OTHERWISE[name])), jnp.ones(3), KEY)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_draws_that_are_none_of_hnca_s_are_warned_of(way):
+    warned_of("bernoulli", way)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", OTHERWISE)
 @pytest.mark.sweep
 def test_so_they_are_by_whatever_they_draw(name, way):
-    test_draws_that_are_none_of_hnca_s_are_warned_of(way, name)
+    warned_of(name, way)
 
 
 @pytest.mark.parametrize("name", OTHERWISE)
@@ -111,14 +115,18 @@ def test_alone_they_are_an_error(name):
         jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(OTHERWISE[name](k, w)).astype(w.dtype)), jnp.ones(3), KEY)
 
 
-@pytest.mark.parametrize("name", HARMLESS)
-def test_noise_that_has_its_gradient_is_not(name, way="as it is"):
+def not_warned_of(name, way):
     # a warning is an error here
     jax.eval_shape(hnca.grad(beside_one_of_hnca_s(way, HARMLESS[name])), jnp.ones(3), KEY)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_noise_that_has_its_gradient_is_not(name):
+    not_warned_of(name, "as it is")
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", HARMLESS)
 @pytest.mark.sweep
 def test_nor_is_it_wherever_it_stands(name, way):
-    test_noise_that_has_its_gradient_is_not(name, way)
+    not_warned_of(name, way)
