@@ -8,7 +8,7 @@ import hnca
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-KEY = jax.random.key(0)
+KEY, W = jax.random.key(0), jnp.ones(3)
 
 
 def shares(w):
@@ -79,7 +79,6 @@ WAYS = {
     "a map": lambda made: lambda k, w: jnp.sum(jax.lax.map(lambda k: _sum(made(k, w)), jax.random.split(k))),
     "a number in a loop": by_number,
     "a branch": in_branch,
-    "a rule of its own": with_rule,
     "a loop in a checkpoint": lambda made: jax.checkpoint(in_steps(made)),
 }
 
@@ -130,3 +129,9 @@ def test_noise_that_has_its_gradient_is_not(name):
 @pytest.mark.sweep
 def test_nor_is_it_wherever_it_stands(name, way):
     not_warned_of(name, way)
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_a_rule_of_its_own_is_for_the_function_that_has_it(name):
+    not_warned = with_rule(OTHERWISE[name])
+    jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(hnca.bernoulli(k, w)) * not_warned(jax.random.key(1), w)), W, KEY)

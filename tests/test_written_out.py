@@ -63,6 +63,18 @@ def test_a_long_loop_is_warned_of_before_it_takes_its_time(monkeypatch):
     traced(4, False)
 
 
+def test_layers_beside_a_short_loop_are_none_of_its(monkeypatch):
+    monkeypatch.setattr(affordable, "MANY_READ", 2)
+
+    def loss(w, key):
+        keys, below = jax.random.split(key, 5), [w[0]]
+        for layer in keys[:3]:
+            below.append(hnca.bernoulli(layer, sum(below)))
+        return jax.lax.scan(lambda total, k: (total + hnca.bernoulli(k, w[1]), None), sum(below), keys[3:])[0]
+
+    jax.make_jaxpr(lambda p, key: hnca.grad(loss)(p, key))(P, jax.random.key(0))
+
+
 @pytest.mark.thorough
 def test_a_sum_over_many_steps_is_not_taken_apart_by_recursion():
     assert traced(200, False).jaxpr.eqns

@@ -10,7 +10,7 @@ from hnca.programs.plan import MAXIMUM_EVALUATIONS, Plan
 from hnca.programs.times_zero import warn_of_times_zero
 
 MANY_READ = 100
-"""How many draws the draws of a program may read, each counted anew, before loops written out are warned of."""
+"""How many draws the draws of a loop that is written out may read, each counted anew, before that is warned of."""
 
 
 def warn_of_long_loops(plan: Plan) -> None:
@@ -19,13 +19,14 @@ def warn_of_long_loops(plan: Plan) -> None:
     Args:
         plan: the program.
     """
-    read = sum(len(plan.kinds.get(draw.logits, {})) for draw in plan.program.draws.values())
-    if read <= MANY_READ or not plan.program.unrolled:
+    counts = [len(plan.kinds.get(draw.logits, {})) for draw in plan.program.draws.values()]
+    reads = [(sum(counts[slice(*scan.draws)]), scan) for scan in plan.program.unrolled]
+    read, scan = max(reads, key=lambda each: each[0], default=(0, None))
+    if scan is None or read <= MANY_READ:
         return
-    line, steps = max(plan.program.unrolled, key=lambda scan: scan[1])
     warn(
-        f"hnca: the scan at {line} is written out, and what its {steps} steps draw reads draws of others ({read} in "
-        "all), so that tracing and compiling take long: of 24 steps, each of which reads all before it, half a minute, "
+        f"hnca: the scan at {scan.line} is written out, and what its {scan.steps} steps draw reads {read} draws of "
+        "others, so that tracing and compiling take long: of 24 steps, each of which reads all before it, half a minute, "
         "of 48 two minutes. With unroll=False it stays a loop, which is ready in seconds; and where a step draws the "
         "new state, not its change, it reads the step before alone."
     )

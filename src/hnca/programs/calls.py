@@ -4,8 +4,9 @@ What is looked for depends on what a value comes of, such as noise, draws or par
 go from what an equation reads to what it makes, in a loop from step to step too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from jax.extend.core import Literal
 
@@ -36,37 +37,47 @@ class Inner(NamedTuple):
     known: Mapping[Any, Marks]
 
 
-Find = Callable[[Inner], Sequence[T]]
-"""Returns what is found at an equation."""
-Pass = Callable[[Any, Marks], Marks]
-"""Returns the marks of what an equation makes, given all those of what it reads."""
-
-
 def as_read(_: Any, marks: Marks) -> Marks:
     """Has an equation's results come of all that it reads."""
     return marks
 
 
-def found_inside(equation: Any, marks: Sequence[Marks], line: str, find: Find[T], handed_on: Pass = as_read) -> list[T]:
+@dataclass(frozen=True)
+class Search(Generic[T]):
+    """What is looked for.
+
+    Attributes:
+        find: returns what is found at one equation.
+        handed_on: returns the marks of what an equation makes, given all those of what it reads.
+        closed: the primitives whose calls are not looked into.
+    """
+
+    find: Callable[[Inner], Sequence[T]]
+    handed_on: Callable[[Any, Marks], Marks] = as_read
+    closed: Container[str] = ()
+
+
+def found_inside(equation: Any, marks: Sequence[Marks], line: str, search: Search[T]) -> list[T]:
     """Returns what is found inside of an equation.
 
     Args:
         equation: of a jaxpr.
         marks: of what it reads.
         line: where it stands, for what has no line of its own.
-        find: looks at one equation.
-        handed_on: says what comes of one equation.
+        search: what is looked for.
     """
-    return _called(equation, marks, line, find, handed_on)[0]
+    return _called(equation, marks, line, search)[0]
 
 
-def _called(
-    equation: Any, marks: Sequence[Marks], line: str, find: Find[T], handed_on: Pass
-) -> tuple[list[T], list[Marks]]:
+def _called(equation: Any, marks: Sequence[Marks], line: str, search: Search[T]) -> tuple[list[T], list[Marks]]:
+    """Returns what is found inside of an equation, and the marks of what it makes."""
+    calls = [] if equation.primitive.name in search.closed else called_inside(equation, marks)
+    if not calls:
+        return [], [search.handed_on(equation, NONE.union(*marks))] * len(equation.outvars)
     found: list[T] = []
     made = [NONE] * len(equation.outvars)
-    for inner, given in called_inside(equation, marks):
-        some, ends = _over_steps(equation, getattr(inner, "jaxpr", inner), given, line, find, handed_on)
+    for inner, given in calls:
+        some, ends = _over_steps(equation, getattr(inner, "jaxpr", inner), given, line, search)
         found += some
         if len(ends) == len(made):  # and not whether a loop goes on
             made = [one | other for one, other in zip(made, ends, strict=True)]
@@ -74,7 +85,7 @@ def _called(
 
 
 def _over_steps(
-    equation: Any, jaxpr: Any, marks: Sequence[Marks], line: str, find: Find[T], handed_on: Pass
+    equation: Any, jaxpr: Any, marks: Sequence[Marks], line: str, search: Search[T]
 ) -> tuple[list[T], list[Marks]]:
     """Returns what is found, and the results' marks, of a loop when nothing new is carried any more."""
     begun, ended = 0, 0
@@ -84,7 +95,7 @@ def _over_steps(
         begun, ended = len(marks) - len(jaxpr.outvars), len(marks)
     found: list[T] = []
     while True:
-        some, ends = _read(jaxpr, marks, line, find, handed_on)
+        some, ends = _read(jaxpr, marks, line, search)
         found += some  # of the first step too, where less comes of anything
         back = [one | other for one, other in zip(marks[begun:ended], ends, strict=False)]
         after = [*marks[:begun], *back, *marks[ended:]]
@@ -93,9 +104,7 @@ def _over_steps(
         marks = after
 
 
-def _read(
-    jaxpr: Any, marks: Sequence[Marks], around: str, find: Find[T], handed_on: Pass
-) -> tuple[list[T], list[Marks]]:
+def _read(jaxpr: Any, marks: Sequence[Marks], around: str, search: Search[T]) -> tuple[list[T], list[Marks]]:
     known: dict[Any, Marks] = dict(zip(jaxpr.invars, marks, strict=True))
     producers: dict[Any, Any] = {}
 
@@ -106,10 +115,8 @@ def _read(
     for equation in jaxpr.eqns:
         operands = [look_up(atom) for atom in equation.invars]
         line = line_of(equation.source_info) or around
-        some, made = _called(equation, operands, line, find, handed_on)
-        found += [*some, *find(Inner(equation, operands, line, producers, known))]
-        if not called_inside(equation, operands):
-            made = [handed_on(equation, NONE.union(*operands))] * len(equation.outvars)
+        some, made = _called(equation, operands, line, search)
+        found += [*some, *search.find(Inner(equation, operands, line, producers, known))]
         known.update(zip(equation.outvars, made, strict=True))
         producers.update((variable, equation) for variable in equation.outvars)
     return found, [look_up(atom) for atom in jaxpr.outvars]

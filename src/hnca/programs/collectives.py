@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hnca.programs.calls import NONE, Inner, found_inside
+from hnca.programs.calls import NONE, Inner, Search, found_inside
 from hnca.programs.dependence import drawn_in, drawn_inside
 from hnca.programs.equations import Program
 from hnca.programs.loop import Loop
@@ -34,7 +34,10 @@ def refuse_collectives(program: Program, wanted: set[int], sources: Iterable[int
             continue
         marks = [_DRAWN if value in drawn else NONE for value in equation.inputs]
         own = Inner(equation.original, marks, equation.line, {}, {})
-        for name, axis, line in [*_mixing(own), *found_inside(equation.original, marks, equation.line, _mixing)]:
+        for name, axis, line in [
+            *_mixing(own),
+            *found_inside(equation.original, marks, equation.line, Search(_mixing)),
+        ]:
             raise ValueError(
                 f"hnca: jax.lax.{name} over the axis {axis!r} at {line} reads what is drawn, and mixes it with what "
                 "others on that axis draw, who would not be credited for what they change here. Apply it to value and "

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -151,6 +151,20 @@ class Draw:
         return int(np.prod(self.shape, dtype=int))
 
 
+class Unrolled(NamedTuple):
+    """A scan that is written out.
+
+    Attributes:
+        line: the user's.
+        steps: their number.
+        draws: which of the program's draws stand in it: from the first to before the last.
+    """
+
+    line: str
+    steps: int
+    draws: tuple[int, int]
+
+
 @dataclass
 class Program:
     """A function of one example, written out.
@@ -168,7 +182,7 @@ class Program:
         log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
         entropies: what `hnca.entropy` is given: the logits' number, whether categorical, and the user's line.
         bounds: of its values, by number, once `magnitudes` has found them.
-        unrolled: the scans that are written out step by step: the user's line and the number of steps.
+        unrolled: the scans that are written out step by step.
     """
 
     avals: list[jax.core.ShapedArray] = field(default_factory=list)
@@ -183,7 +197,7 @@ class Program:
     log_weight: tuple[int, int] | None = None
     entropies: list[tuple[int, bool, str]] = field(default_factory=list)
     bounds: dict[int, tuple[int | float, int | float]] | None = None
-    unrolled: list[tuple[str, int]] = field(default_factory=list)
+    unrolled: list["Unrolled"] = field(default_factory=list)
 
     def new_value(self, aval: jax.core.ShapedArray) -> int:
         """Returns the number of a new value."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal
 
 from hnca.programs import primitives
-from hnca.programs.calls import NONE, Inner, Marks, found_inside
+from hnca.programs.calls import NONE, Inner, Marks, Search, found_inside
 
 RANDOM, LEARNED = "random", "learned"
 
@@ -39,12 +39,14 @@ def draws_in_a_loop(equation: Any, operands: Sequence[Marks]) -> bool:
 def lines_inside(equation: Any, marks: Sequence[Marks], line: str) -> list[str]:
     """Returns the user's lines in which noise is compared with what is learned, inside of an equation.
 
+    Functions with a derivative of their own are not looked into: it is for them.
+
     Args:
         equation: of a jaxpr.
         marks: of what it reads.
         line: where it stands, for what has no line of its own.
     """
-    return found_inside(equation, marks, line, _draws, _handed_on)
+    return found_inside(equation, marks, line, Search(_draws, _handed_on, primitives.CUSTOM_DERIVATIVES))
 
 
 def _draws(inner: Inner) -> list[str]:

@@ -6,7 +6,7 @@ from jax.extend.core import Literal
 
 from hnca._warning import warn
 from hnca.programs import primitives
-from hnca.programs.calls import NONE, Inner, Marks, found_inside
+from hnca.programs.calls import NONE, Inner, Marks, Search, found_inside
 from hnca.programs.dependence import depends_on, drawn_in, drawn_inside, wanted_for
 from hnca.programs.equations import Program
 from hnca.programs.key_numbers import settings_of
@@ -53,7 +53,7 @@ def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Itera
         (source, *_), (made, *_) = equation.inputs or (-1,), equation.outputs or (-1,)
         if not wanted.isdisjoint(equation.outputs) and not isinstance(equation, Loop):
             marks = [_marks(value in drawn, value in scored) for value in equation.inputs]
-            yield from found_inside(equation.original, marks, equation.line, _stopped_inside)
+            yield from found_inside(equation.original, marks, equation.line, Search(_stopped_inside))
         counts = equation.name == "stop_gradient" and source in drawn and made in wanted - stops_credit
         if counts and not _is_extreme(program, source, drawn) and not _is_scored(program, source):
             yield equation.line

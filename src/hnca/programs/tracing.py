@@ -18,7 +18,7 @@ from hnca.programs.dependence import wanted_for
 from hnca.programs.distributing import part_of, parts_of, put_together, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.entropies import check_entropies
-from hnca.programs.equations import Draw, Equation, Program
+from hnca.programs.equations import Draw, Equation, Program, Unrolled
 from hnca.programs.foreign import instead_of_draws
 from hnca.programs.inside import count_draws, makes_noise
 from hnca.programs.keys import Keys
@@ -226,7 +226,7 @@ class _Writer:
                 f"most {MAXIMUM_DRAWS} draws in all. With unroll=False it stays a loop; or draw a vector at once "
                 "instead of a number in each step, or use fewer steps."
             )
-        self.program.unrolled.append((line, length))
+        before = len(self.program.draws)
         begun, ended = places_of(equation)
         carried = ended - begun
         fixed, carry, stacked = inputs[:begun], inputs[begun:ended], inputs[ended:]
@@ -236,6 +236,7 @@ class _Writer:
             here = [self._computed(lambda a, i=step: a[i], array) for array in stacked]
             results = self.write(inner.jaxpr, inner.consts, [*fixed, *carry, *here])
             carry, rows[step] = results[:carried], results[carried:]
+        self.program.unrolled.append(Unrolled(line, length, (before, len(self.program.draws))))
         if not length:
             return [*carry, *(self._nothing(variable.aval) for variable in equation.outvars[carried:])]
         columns = zip(*(rows[step] for step in range(length)), strict=True)
