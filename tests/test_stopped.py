@@ -62,6 +62,7 @@ STRAIGHT_THROUGH = {
     "added": through(lambda z, p: z + p - stop(p)),
     "around": through(lambda z, p: p + stop(z - p)),
     "in another order": through(lambda z, p: z - stop(p) + p),
+    "computed twice": lambda w, key: through(lambda z, p: z + p - stop(jax.nn.sigmoid(w)))(w, key),
     "apart": through(lambda z, p: z + (p - stop(p))),
 }
 STOPPED = {

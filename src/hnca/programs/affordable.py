@@ -26,8 +26,8 @@ def warn_of_long_loops(plan: Plan) -> None:
         return
     warn(
         f"hnca: the scan at {scan.line} is written out, and what its {scan.steps} steps draw reads {read} draws of "
-        "others, so that tracing and compiling take long: of 24 steps, each of which reads all before it, half a minute, "
-        "of 48 two minutes. With unroll=False it stays a loop, which is ready in seconds; and where a step draws the "
+        "others, so that tracing and compiling take long: of 24 steps, of which each reads all before it, half a "
+        "minute, of 48 two. With unroll=False it stays a loop, which is ready in seconds; and where a step draws the "
         "new state, not its change, it reads the step before alone."
     )
 

@@ -83,18 +83,21 @@ def _stopped_inside(inner: Inner) -> list[str]:
 def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
     """Yields the lines of sums of what comes of draws, a value, and less that value stopped."""
     drawn = drawn_in(program, given)
-    for equation in program.equations:
+    is_stopped = any(equation.name == "stop_gradient" for equation in program.equations)
+    numbers = _equal_numbers(program) if is_stopped else {}
+    for equation in program.equations if is_stopped else ():
         if equation.name not in _SUMS or drawn.isdisjoint(equation.outputs):
             continue
         terms = _terms(program, equation.outputs[0])
         stopped = [(program.producers.get(value), sign) for value, sign in terms]
         inside = [
-            (value, -sign * own)
+            (numbers[value], -sign * own)
             for producer, sign in stopped
             if producer is not None and producer.name == "stop_gradient"
             for value, own in _terms(program, producer.inputs[0])
+            if value not in drawn
         ]
-        if any(term in terms and term[0] not in drawn for term in inside):
+        if not {(numbers[value], sign) for value, sign in terms}.isdisjoint(inside):
             yield equation.line
     for loop in loops_of(program):
         yield from _straight_through(loop.body, drawn_inside(loop, drawn))
