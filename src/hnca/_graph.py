@@ -47,3 +47,11 @@ def ancestors_of(parents: Parents, names: Iterable[str]) -> frozenset[str]:
             found.add(name)
             frontier.extend(parents.get(name, ()))
     return frozenset(found)
+
+
+def mediators_of(children: Iterable[str], reaching: frozenset[str]) -> tuple[str, ...]:
+    """Returns the children through which a function can be reached, given all from which it can be.
+
+    Source: Young 2022, footnote 6: `ch(layer)` intersected with the function's arguments and their ancestors.
+    """
+    return tuple(child for child in children if child in reaching)

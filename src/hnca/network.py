@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from hnca._given import check_given, shape_of_batch
-from hnca._graph import ancestors_of, check_names, check_parents, topological_order
+from hnca._graph import ancestors_of, check_names, check_parents, mediators_of, topological_order
 from hnca.units import Conditional, Layer
 
 Take = Callable[[str, Float[Array, "*logits"]], Array]
@@ -150,12 +150,8 @@ class Network(eqx.Module):
         return tuple(found[1:])
 
     def mediators(self, name: str, arguments: Iterable[str]) -> tuple[str, ...]:
-        """Returns the children of a layer through which a function of `arguments` can be reached.
-
-        Source: Young 2022, footnote 6: `ch(layer)` intersected with the arguments and their ancestors.
-        """
-        reaching = self.ancestors(arguments)
-        return tuple(child for child in self.children(name) if child in reaching)
+        """Returns the children of a layer through which a function of `arguments` can be reached."""
+        return mediators_of(self.children(name), self.ancestors(arguments))
 
     def features(self, values: Mapping[str, Array], name: str) -> Array:
         """Returns what a child sees of an input or a layer, `[*batch, features]` (an input as it is)."""

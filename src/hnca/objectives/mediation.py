@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hnca._graph import mediators_of
 from hnca.network import Network
 from hnca.objectives._base import Component
 
@@ -70,7 +71,7 @@ def _roles_of_layer(
     direct = set()
     children = network.children(name)
     for index, (component, reached_from) in enumerate(zip(components, reaching, strict=True)):
-        mediators = tuple(child for child in children if child in reached_from)
+        mediators = mediators_of(children, reached_from)
         if name in component.arguments:
             direct.add(index)
         prune = prune_children if mediators or index in direct else prune_upstream

@@ -1,6 +1,7 @@
 """Warns of `jax.lax.stop_gradient` where it does not do what it does under `jax.grad`: with draws."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from jax.extend.core import Literal
 
@@ -12,6 +13,7 @@ from hnca.programs.equations import Program
 from hnca.programs.key_numbers import settings_of
 from hnca.programs.loop import Loop, loops_of
 
+T = TypeVar("T")
 _EXTREMES = frozenset(["reduce_max", "reduce_min", "cummax", "cummin"])
 """What is stopped inside of a log-sum: whatever it is, the result is the same."""
 _PASSING = frozenset(
@@ -49,13 +51,21 @@ def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Itera
     drawn, wanted = drawn_in(program, given), wanted_for(program, results, observed=False)
     stops_credit = {draw.logits for draw in program.draws.values()}  # of a draw's own parameters: so it is meant
     scored = depends_on(program, stops_credit, through_draws=False)
+
+    def made_by(value: int) -> tuple[str, list[int]] | None:
+        producer = program.producers.get(value)
+        return None if producer is None else (producer.name, [each for each in producer.inputs if each in drawn])
+
     for equation in program.equations:
-        (source, *_), (made, *_) = equation.inputs or (-1,), equation.outputs or (-1,)
-        if not wanted.isdisjoint(equation.outputs) and not isinstance(equation, Loop):
+        if wanted.isdisjoint(equation.outputs):
+            continue
+        if not isinstance(equation, Loop):
             marks = [_marks(value in drawn, value in scored) for value in equation.inputs]
             yield from found_inside(equation.original, marks, equation.line, Search(_stopped_inside))
-        counts = equation.name == "stop_gradient" and source in drawn and made in wanted - stops_credit
-        if counts and not _is_extreme(program, source, drawn) and not _is_scored(program, source):
+        if equation.name != "stop_gradient" or equation.outputs[0] in stops_credit:
+            continue
+        (source,) = equation.inputs
+        if source in drawn and not _is_extreme(source, made_by) and not _is_scored(program, source):
             yield equation.line
     for loop in loops_of(program):
         yield from _stopped(loop.body, loop.body.outputs, drawn_inside(loop, drawn))
@@ -67,17 +77,17 @@ def _marks(drawn: bool, scored: bool) -> Marks:
 
 def _stopped_inside(inner: Inner) -> list[str]:
     """Returns the line of an equation that stops what comes of draws, and not of their logits, nor is an extreme."""
+
+    def made_by(atom: Any) -> tuple[str, list[Any]] | None:
+        producer = inner.producers.get(atom)
+        if producer is None:
+            return None
+        variables = [a for a in producer.invars if not isinstance(a, Literal)]
+        return producer.primitive.name, [a for a in variables if "drawn" in inner.known.get(a, NONE)]
+
     if inner.equation.primitive.name != "stop_gradient" or inner.marks[0] != {"drawn"}:
         return []
-    wanted = [inner.equation.invars[0]]
-    while wanted:
-        producer = inner.producers.get(wanted.pop())
-        passing = _EXTREMES | _PASSING | primitives.ALWAYS_INLINED.keys()
-        if producer is None or producer.primitive.name not in passing:
-            return [inner.line]
-        if producer.primitive.name not in _EXTREMES:
-            wanted += [a for a in producer.invars if not isinstance(a, Literal) and "drawn" in inner.known.get(a, NONE)]
-    return []
+    return [] if _is_extreme(inner.equation.invars[0], made_by) else [inner.line]
 
 
 def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
@@ -103,15 +113,19 @@ def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
         yield from _straight_through(loop.body, drawn_inside(loop, drawn))
 
 
-def _is_extreme(program: Program, value: int, drawn: set[int]) -> bool:
-    """Returns whether what a value has of draws is a maximum or a minimum, as the shift of a log-sum is."""
+def _is_extreme(value: T, made_by: Callable[[T], tuple[str, list[T]] | None]) -> bool:
+    """Returns whether what a value has of draws is a maximum or a minimum, as the shift of a log-sum is.
+
+    Args:
+        value: of a program, or of a jaxpr in it.
+        made_by: tells the name of the primitive that makes a value, and what that reads of draws; None for an input.
+    """
     wanted = [value]
     while wanted:
-        equation = program.producers.get(wanted.pop())
-        if equation is None or equation.name not in _EXTREMES | _PASSING:
+        made = made_by(wanted.pop())
+        if made is None or made[0] not in _EXTREMES | _PASSING | primitives.ALWAYS_INLINED.keys():
             return False
-        if equation.name not in _EXTREMES:
-            wanted += [each for each in equation.inputs if each in drawn]
+        wanted += [] if made[0] in _EXTREMES else made[1]
     return True
 
 
