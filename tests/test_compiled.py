@@ -199,7 +199,7 @@ def test_weights_that_are_no_numbers_give_no_numbers(kernel):
 
 def test_pure_jax_may_be_asked_for(monkeypatch):
     monkeypatch.setenv(choice.VARIABLE, "jax")
-    assert compiled.status() == (False, "HNCA_KERNEL=jax")
+    assert compiled.status() == (False, "HNCA_KERNEL=jax", 0)
     assert not compiled.is_used(jnp.float32)
     monkeypatch.setenv(choice.VARIABLE, "fast")
     with pytest.raises(ValueError, match="HNCA_KERNEL='fast'; expected 'auto' or 'jax'"):

@@ -21,7 +21,8 @@ def print_information(_: InfoSettings, console: Console) -> None:
     devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
     status = kernel_status()
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    kernel = f"compiled, {status.detail}" if status.compiled else f"pure JAX, as {status.detail}"
+    compiled = f"compiled, vectors of {status.vector_bytes} bytes, {status.detail}"
+    kernel = compiled if status.compiled else f"pure JAX, as {status.detail}"
     lines = {
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "packages": versions,

@@ -37,6 +37,7 @@ def environment() -> dict[str, Any]:
     Raises:
         SettingsError: if HNCA_KERNEL has a value that means nothing.
     """
+    kernel = kernel_status()
     return {
         "host": platform.node(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -45,7 +46,7 @@ def environment() -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "devices": [device.device_kind for device in jax.devices()],
         "platform": jax.devices()[0].platform,
-        "kernel": "compiled" if kernel_status().compiled else "jax",
+        "kernel": f"compiled, vectors of {kernel.vector_bytes} bytes" if kernel.compiled else "jax",
         "random_numbers": str(jax.random.key_impl(jax.random.key(0))),
         "float": str(jnp.result_type(float)),
         "commit": _commit(),

@@ -15,10 +15,10 @@ from pathlib import Path
 import jax
 import jaxlib.version
 
-from hnca.messages.compiled.library import TARGETS, BuildError, content_of
+from hnca.messages.compiled.library import TARGETS, VECTORS, BuildError, content_of
 
 _SOURCES = Path(__file__).parent
-_FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared")
+_FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-Wno-psabi")
 _COMPILERS = ("g++", "clang++", "c++")
 _MOST_WORDS = 2**20
 """Bytes of messages after which a compiler is ended."""
@@ -72,7 +72,9 @@ def compiled(command: Sequence[str], folder: Path, deadline: float, more: Sequen
         raise BuildError(f"{name} {problem}")
     if not target.is_file() or target.is_symlink() or not content_of(target):
         raise BuildError(f"{name} wrote no library")
-    problem = _problem([sys.executable, "-I", "-S", "-c", _LOADS, target, *TARGETS], folder / "loading.txt", deadline)
+    problem = _problem(
+        [sys.executable, "-I", "-S", "-c", _LOADS, target, *TARGETS, VECTORS], folder / "loading.txt", deadline
+    )
     if problem is not None:
         raise BuildError(f"what {name} wrote cannot be loaded: the process that tried {problem}")
     return target

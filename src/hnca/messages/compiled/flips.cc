@@ -17,7 +17,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
+#include "cpus.h"
 #include "rows.h"
 #include "share.h"
 #include "sums.h"
@@ -28,11 +30,11 @@ namespace ffi = xla::ffi;
 
 namespace {
 
-template <typename T, template <typename> typename Sum>
+template <typename V, template <typename> typename Sum, typename T = Number<V>>
 INLINE void sum_rows(const Call<T> &call, int64_t seed, int64_t first) {
-  const Rows<T> rows = read_rows(call, seed, first);
+  const Rows<T> rows = read_rows<V>(call, seed, first);
   const int count = std::min<int64_t>(kRows, call.parents - first);
-  const int64_t vectors = call.padded / kLanes<T>;
+  const int64_t vectors = call.padded / V::lanes;
   for (int64_t example = seed * call.batch; example < (seed + 1) * call.batch; example++) {
     const int64_t start_of_example = example * call.padded;
     const T *logits = call.padded_logits.data() + start_of_example, *taken = call.up.data() + start_of_example,
@@ -40,7 +42,7 @@ INLINE void sum_rows(const Call<T> &call, int64_t seed, int64_t first) {
             *slopes = call.padded_slopes.data() + start_of_example;
     const T *change[kRows], *opposite[kRows], *rise[kRows];
     T sign[kRows];
-    Sum<T> sums[kRows];
+    Sum<V> sums[kRows];
     for (int k = 0; k < kRows; k++) {
       const bool falls = call.state[example * call.parents + rows.index[k]] > T(0.5);
       change[k] = (falls ? rows.falling : rows.rising).data() + k * call.padded;
@@ -51,17 +53,17 @@ INLINE void sum_rows(const Call<T> &call, int64_t seed, int64_t first) {
     const auto add_children = [&](auto less_one) INLINE_LAMBDA {
       for (int64_t start = 0; start < vectors; start += rows.chunk) {
         for (int64_t v = start; v < std::min(vectors, start + rows.chunk); v++) {
-          const int64_t at = v * kLanes<T>;
-          const Vector<T> changes = load(changing + at), stays = load(staying + at);
+          const int64_t at = v * V::lanes;
+          const Vector<V> changes = load<V>(changing + at), stays = load<V>(staying + at);
           for (int k = 0; k < kRows; k++) {
-            if constexpr (Sum<T>::of_taken)
-              sums[k].template add<less_one>(load(taken + at) > T(0.5) ? load(opposite[k] + at) : load(change[k] + at),
-                                             changes, stays, Vector<T>{}, Vector<T>{}, T(0));
-            else if constexpr (Sum<T>::of_slopes)
-              sums[k].template add<less_one>(load(change[k] + at), changes, stays, load(slopes + at), Vector<T>{}, T(0));
+            if constexpr (Sum<V>::of_taken)
+              sums[k].template add<less_one>(load<V>(taken + at) > T(0.5) ? load<V>(opposite[k] + at) : load<V>(change[k] + at),
+                                             changes, stays, Vector<V>{}, Vector<V>{}, T(0));
+            else if constexpr (Sum<V>::of_slopes)
+              sums[k].template add<less_one>(load<V>(change[k] + at), changes, stays, load<V>(slopes + at), Vector<V>{}, T(0));
             else
-              sums[k].template add<less_one>(load(change[k] + at), changes, stays, load(logits + at),
-                                             load(rise[k] + at), sign[k]);
+              sums[k].template add<less_one>(load<V>(change[k] + at), changes, stays, load<V>(logits + at),
+                                             load<V>(rise[k] + at), sign[k]);
           }
         }
         for (int k = 0; k < kRows; k++) sums[k].normalise();
@@ -82,38 +84,42 @@ INLINE void sum_rows(const Call<T> &call, int64_t seed, int64_t first) {
   }
 }
 
-// One plain function for every sum and type, since clones cannot be templates.
-#define DEFINE_FOR_EVERY_CPU(name, T, Sum)                                                 \
-  FOR_EVERY_CPU void name(const Call<T> &call, int64_t seed, int64_t first) {              \
-    sum_rows<T, Sum>(call, seed, first);                                                   \
-  }
-DEFINE_FOR_EVERY_CPU(message_of_floats, float, Message)
-DEFINE_FOR_EVERY_CPU(message_of_doubles, double, Message)
-DEFINE_FOR_EVERY_CPU(growth_of_floats, float, GrowthAndEnergy)
-DEFINE_FOR_EVERY_CPU(growth_of_doubles, double, GrowthAndEnergy)
-DEFINE_FOR_EVERY_CPU(mean_of_floats, float, Mean)
-DEFINE_FOR_EVERY_CPU(mean_of_doubles, double, Mean)
-FOR_EVERY_CPU void read_floats(Call<float> &call, int64_t examples) { read_children(call, examples); }
-FOR_EVERY_CPU void read_doubles(Call<double> &call, int64_t examples) { read_children(call, examples); }
+template <typename V>
+struct Reading {
+  INLINE static void run(Call<Number<V>> *call, int64_t examples) { read_children<V>(*call, examples); }
+};
+
+template <template <typename> typename Sum>
+struct Summing {
+  template <typename V>
+  struct Of {
+    INLINE static void run(const Call<Number<V>> *call, int64_t seed, int64_t first) {
+      sum_rows<V, Sum>(*call, seed, first);
+    }
+  };
+};
 
 constexpr int64_t kWorthAThread = 1 << 18;  // factors: below, waking one costs more than it saves
 
-template <typename T, void (*read)(Call<T> &, int64_t), void (*sum)(const Call<T> &, int64_t, int64_t)>
+template <template <typename> typename Sum, typename T>
 ffi::Error run(ffi::ThreadPool pool, ffi::Span<const int64_t> rise, ffi::Span<const int64_t> logits, Call<T> call) {
   const int64_t seeds = rise[0], blocks = (rise[1] + kRows - 1) / kRows;
   call.parents = rise[1];
   call.children = rise[2];
-  call.padded = (call.children + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+  constexpr int64_t whole = kLine / sizeof(T);
+  call.padded = (call.children + whole - 1) / whole * whole;
   call.batch = logits[1];
-  read(call, seeds * call.batch);
+  on_this_cpu<Reading, T>(&call, seeds * call.batch);
   const int64_t factors = seeds * call.batch * call.parents * call.children;
   const int64_t threads = std::min({factors / kWorthAThread + 1, pool.num_threads(), seeds * blocks});
   share(pool, threads - 1, seeds * blocks,
-        [&call, blocks](int64_t item) { sum(call, item / blocks, item % blocks * kRows); });
+        [call = &std::as_const(call), blocks](int64_t item) {
+          on_this_cpu<Summing<Sum>::template Of, T>(call, item / blocks, item % blocks * kRows);
+        });
   return ffi::Error::Success();
 }
 
-template <typename T, ffi::DataType D, auto read, auto sum>
+template <typename T, ffi::DataType D>
 ffi::Error message(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::Buffer<D, 3> logits, ffi::Buffer<D, 3> taken,
                    ffi::Buffer<D, 3> state, ffi::ResultBuffer<D, 3> mantissa, ffi::ResultBuffer<D, 3> exponent) {
   Call<T> call;
@@ -123,10 +129,10 @@ ffi::Error message(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::Buffer<D, 
   call.state = state.typed_data();
   call.mantissa = mantissa->typed_data();
   call.exponent = exponent->typed_data();
-  return run<T, read, sum>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
+  return run<Message>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
 }
 
-template <typename T, ffi::DataType D, auto read, auto sum>
+template <typename T, ffi::DataType D>
 ffi::Error growth_and_energy(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::Buffer<D, 3> logits,
                              ffi::Buffer<D, 3> state, ffi::ResultBuffer<D, 3> mantissa,
                              ffi::ResultBuffer<D, 3> exponent, ffi::ResultBuffer<D, 3> energy) {
@@ -137,10 +143,10 @@ ffi::Error growth_and_energy(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::
   call.mantissa = mantissa->typed_data();
   call.exponent = exponent->typed_data();
   call.energy = energy->typed_data();
-  return run<T, read, sum>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
+  return run<GrowthAndEnergy>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
 }
 
-template <typename T, ffi::DataType D, auto read, auto sum>
+template <typename T, ffi::DataType D>
 ffi::Error mean(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::Buffer<D, 3> logits, ffi::Buffer<D, 3> slopes,
                 ffi::Buffer<D, 3> state, ffi::ResultBuffer<D, 3> mean) {
   Call<T> call;
@@ -149,7 +155,7 @@ ffi::Error mean(ffi::ThreadPool pool, ffi::Buffer<D, 3> rise, ffi::Buffer<D, 3> 
   call.slopes = slopes.typed_data();
   call.state = state.typed_data();
   call.energy = mean->typed_data();
-  return run<T, read, sum>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
+  return run<Mean>(pool, rise.dimensions(), logits.dimensions(), std::move(call));
 }
 
 template <ffi::DataType D>
@@ -178,17 +184,20 @@ auto mean_binding() {
 
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_message_float32, (message<float, ffi::F32, read_floats, message_of_floats>),
+XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_message_float32, (message<float, ffi::F32>),
                               message_binding<ffi::F32>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_message_float64, (message<double, ffi::F64, read_doubles, message_of_doubles>),
+XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_message_float64, (message<double, ffi::F64>),
                               message_binding<ffi::F64>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_growth_and_energy_float32,
-                              (growth_and_energy<float, ffi::F32, read_floats, growth_of_floats>),
+                              (growth_and_energy<float, ffi::F32>),
                               growth_binding<ffi::F32>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_growth_and_energy_float64,
-                              (growth_and_energy<double, ffi::F64, read_doubles, growth_of_doubles>),
+                              (growth_and_energy<double, ffi::F64>),
                               growth_binding<ffi::F64>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_mean_float32, (mean<float, ffi::F32, read_floats, mean_of_floats>),
+XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_mean_float32, (mean<float, ffi::F32>),
                               mean_binding<ffi::F32>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_mean_float64, (mean<double, ffi::F64, read_doubles, mean_of_doubles>),
+XLA_FFI_DEFINE_HANDLER_SYMBOL(hnca_mean_float64, (mean<double, ffi::F64>),
                               mean_binding<ffi::F64>());
+
+// From now on uses no longer vectors than of so many bytes; returns of how many they are.
+extern "C" int hnca_use_vectors_up_to(int bytes) { return vector_bytes() = longest_vector(bytes); }

@@ -11,7 +11,10 @@ import jax
 TARGETS = tuple(
     f"hnca_{name}_{dtype}" for name in ("message", "growth_and_energy", "mean") for dtype in ("float32", "float64")
 )
-"""What a library has to have."""
+"""What a library has to have for XLA."""
+
+VECTORS = "hnca_use_vectors_up_to"
+"""What it has beside them: a function of a number of bytes, up to which vectors are used, that returns how many are."""
 
 _LONGEST = 2**26
 """No kernel is as large; what is need not be read."""

@@ -37,7 +37,7 @@ INLINE T *padded_row(const Call<T> &call, const T *from, T *row) {
   return row;
 }
 
-template <typename T>
+template <typename V, typename T = Number<V>>
 INLINE void read_children(Call<T> &call, int64_t examples) {
   for (auto *rows : {&call.padded_logits, &call.up, &call.changing, &call.staying}) rows->resize(examples * call.padded);
   if (call.slopes) call.padded_slopes.resize(examples * call.padded);
@@ -48,19 +48,19 @@ INLINE void read_children(Call<T> &call, int64_t examples) {
     const T *taken = call.taken ? padded_row(call, call.taken + from, call.up.data() + to) : nullptr;
     if (call.slopes) padded_row(call, call.slopes + from, call.padded_slopes.data() + to);
     T *changing = call.changing.data() + to, *staying = call.staying.data() + to;
-    for (int64_t at = 0; at < call.padded; at += kLanes<T>) {
-      Vector<T> a = load(logits + at);
+    for (int64_t at = 0; at < call.padded; at += V::lanes) {
+      Vector<V> a = load<V>(logits + at);
       if (taken) {
-        const Vector<T> up = load(taken + at), between = up * (1 - up);
-        call.has_between[example] |= sum_of_lanes<T>(between != 0 ? Vector<T>{} + 1 : Vector<T>{}) > 0;
+        const Vector<V> up = load<V>(taken + at), between = up * (1 - up);
+        call.has_between[example] |= sum_of_lanes<V>(between != 0 ? Vector<V>{} + 1 : Vector<V>{}) > 0;
         a = up > T(0.5) ? -a : a;
       }
-      const Vector<T> size = a < 0 ? -a : a;
-      const Vector<T> small = exponentials<T>(size < Float<T>::certain ? size : Vector<T>{} + Float<T>::certain).of_minus;
-      const Vector<T> unlikely = small / (1 + small), likely = 1 - unlikely;
+      const Vector<V> size = a < 0 ? -a : a;
+      const Vector<V> small = exponentials<V>(size < V::certain ? size : Vector<V>{} + V::certain).of_minus;
+      const Vector<V> unlikely = small / (1 + small), likely = 1 - unlikely;
       // What is no number stays none.
-      store<T>(changing + at, a > 0 ? likely : a <= 0 ? unlikely : a);
-      store<T>(staying + at, a > 0 ? unlikely : a <= 0 ? likely : a);
+      store<V>(changing + at, a > 0 ? likely : a <= 0 ? unlikely : a);
+      store<V>(staying + at, a > 0 ? unlikely : a <= 0 ? likely : a);
     }
   }
 }
@@ -78,34 +78,34 @@ struct Rows {
 // Up to this weight: see `Growth`.
 constexpr int kLessOneUpTo = 3;
 
-template <typename T>
+template <typename V, typename T = Number<V>>
 INLINE Rows<T> read_rows(const Call<T> &call, int64_t seed, int64_t first) {
   Rows<T> rows;
   for (auto *padded : {&rows.rise, &rows.rising, &rows.falling}) padded->resize(kRows * call.padded);
-  Vector<T> largest{}, total{};
+  Vector<V> largest{}, total{};
   for (int k = 0; k < kRows; k++) {
     rows.index[k] = std::min(first + k, call.parents - 1);
     const T *from = call.rise + (seed * call.parents + rows.index[k]) * call.children;
     const T *rise = padded_row(call, from, rows.rise.data() + k * call.padded);
-    for (int64_t at = 0; at < call.padded; at += kLanes<T>) {
-      const Vector<T> delta = load(rise + at), size = delta < 0 ? -delta : delta;
+    for (int64_t at = 0; at < call.padded; at += V::lanes) {
+      const Vector<V> delta = load<V>(rise + at), size = delta < 0 ? -delta : delta;
       largest = size > largest ? size : largest;
       total += size;
-      const Exponentials<T> both = exponentials<T>(delta);
-      store<T>(rows.rising.data() + k * call.padded + at, both.of_plus);
-      store<T>(rows.falling.data() + k * call.padded + at, both.of_minus);
+      const Exponentials<V> both = exponentials<V>(delta);
+      store<V>(rows.rising.data() + k * call.padded + at, both.of_plus);
+      store<V>(rows.falling.data() + k * call.padded + at, both.of_minus);
     }
   }
-  T most = folded<T>(largest, [](Vector<T> a, Vector<T> b) INLINE_LAMBDA { return a > b ? a : b; });
+  T most = folded<V>(largest, [](Vector<V> a, Vector<V> b) INLINE_LAMBDA { return a > b ? a : b; });
   // The maximum passes over what is no number; the slow way, which `most` then leads to, does not.
-  if (std::isnan(sum_of_lanes<T>(total))) most = std::numeric_limits<T>::quiet_NaN();
-  const int64_t vectors = call.padded / kLanes<T>;
-  rows.chunk = most * vectors <= Float<T>::range ? vectors : most <= Float<T>::range ? Float<T>::range / most : 0;
+  if (std::isnan(sum_of_lanes<V>(total))) most = std::numeric_limits<T>::quiet_NaN();
+  const int64_t vectors = call.padded / V::lanes;
+  rows.chunk = most * vectors <= V::range ? vectors : most <= V::range ? V::range / most : 0;
   rows.less_one = most <= kLessOneUpTo;
   if (rows.less_one)
     for (auto *exponentials : {&rows.rising, &rows.falling})
-      for (int64_t at = 0; at < kRows * call.padded; at += kLanes<T>)
-        store<T>(exponentials->data() + at, load(exponentials->data() + at) - 1);
+      for (int64_t at = 0; at < kRows * call.padded; at += V::lanes)
+        store<V>(exponentials->data() + at, load<V>(exponentials->data() + at) - 1);
   return rows;
 }
 

@@ -16,62 +16,62 @@ namespace {
 //
 // Where the weights are small a factor is nearly 1, and is added less one: rounded to the grid around 1 it would lose its
 // digits, and its product with others err to one side. Where they are not, the difference would lose the digits.
-template <typename T>
+template <typename V>
 struct Message {
   static constexpr bool of_taken = true, of_slopes = false;
-  Vector<T> product = Vector<T>{} + 1;
-  Bits<T> exponent{};
+  Vector<V> product = Vector<V>{} + 1;
+  Bits<V> exponent{};
 
   template <bool less_one>
-  INLINE void add(Vector<T> change, Vector<T> changing, Vector<T> staying, Vector<T>, Vector<T>, T) {
+  INLINE void add(Vector<V> change, Vector<V> changing, Vector<V> staying, Vector<V>, Vector<V>, Number<V>) {
     if constexpr (less_one)
       product += product * (change * changing);
     else
       product *= change * changing + staying;
   }
   INLINE void normalise() {
-    const Bits<T> bits = (Bits<T>)product, shift = (bits >> Float<T>::digits) - Float<T>::bias;
+    const Bits<V> bits = (Bits<V>)product, shift = (bits >> V::digits) - V::bias;
     exponent += shift;
-    const Vector<T> mantissa = (Vector<T>)(bits - (shift << Float<T>::digits));
+    const Vector<V> mantissa = (Vector<V>)(bits - (shift << V::digits));
     product = product == product ? mantissa : product;
   }
-  INLINE void finish(const Call<T> &call, int64_t at) const {
-    call.mantissa[at] = product_of_lanes<T>(product);
-    call.exponent[at] = sum_of_lanes<T>(__builtin_convertvector(exponent, Vector<T>));
+  INLINE void finish(const Call<Number<V>> &call, int64_t at) const {
+    call.mantissa[at] = product_of_lanes<V>(product);
+    call.exponent[at] = sum_of_lanes<V>(__builtin_convertvector(exponent, Vector<V>));
   }
 };
 
 // Beside it `energy / product`, what is known of the sum so far, and `total`, what was before the last division.
-template <typename T>
-struct GrowthAndEnergy : Message<T> {
+template <typename V>
+struct GrowthAndEnergy : Message<V> {
   static constexpr bool of_taken = false;
-  Vector<T> energy{}, total{};
+  Vector<V> energy{}, total{};
 
   template <bool less_one>
-  INLINE void add(Vector<T> change, Vector<T> up, Vector<T> low, Vector<T> logits, Vector<T> rise, T sign) {
-    const Vector<T> after = rise * sign + logits, scaled = change * up;
+  INLINE void add(Vector<V> change, Vector<V> up, Vector<V> low, Vector<V> logits, Vector<V> rise, Number<V> sign) {
+    const Vector<V> after = rise * sign + logits, scaled = change * up;
     if constexpr (less_one)
       energy += energy * scaled + (scaled + up) * after * this->product;
     else
       energy = energy * (scaled + low) + scaled * after * this->product;
-    Message<T>::template add<less_one>(change, up, low, logits, rise, sign);
+    Message<V>::template add<less_one>(change, up, low, logits, rise, sign);
   }
   INLINE void normalise() {
     total += energy / this->product;
-    energy = Vector<T>{};
-    Message<T>::normalise();
+    energy = Vector<V>{};
+    Message<V>::normalise();
   }
-  INLINE void finish(const Call<T> &call, int64_t at) const {
-    Message<T>::finish(call, at);
-    call.energy[at] = sum_of_lanes<T>(total);
+  INLINE void finish(const Call<Number<V>> &call, int64_t at) const {
+    Message<V>::finish(call, at);
+    call.energy[at] = sum_of_lanes<V>(total);
   }
 };
 
 // The mean is the same fraction, of slopes where the energy has shifted logits.
-template <typename T>
-struct Mean : GrowthAndEnergy<T> {
+template <typename V>
+struct Mean : GrowthAndEnergy<V> {
   static constexpr bool of_slopes = true;
-  INLINE void finish(const Call<T> &call, int64_t at) const { call.energy[at] = sum_of_lanes<T>(this->total); }
+  INLINE void finish(const Call<Number<V>> &call, int64_t at) const { call.energy[at] = sum_of_lanes<V>(this->total); }
 };
 
 // The slow way, with the logarithm of the product as its exponent.
