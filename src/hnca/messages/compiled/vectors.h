@@ -82,7 +82,15 @@ struct Exponentials {
   Vector<V> of_plus, of_minus;
 };
 
-constexpr double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1; }
+// 1 / n! for every power of the polynomial, as constants: compilers differ in which calls they compute beforehand.
+template <typename V>
+struct Taylor {
+  Number<V> of[V::degree + 1];
+  constexpr Taylor() : of{1} {
+    double factorial = 1;
+    for (int n = 1; n <= V::degree; n++) of[n] = Number<V>(1 / (factorial *= n));
+  }
+};
 
 // Both for |x| <= certain: 2^k e^r and 2^-k e^-r with |r| <= ln(2) / 2, and the Taylor polynomial of e^r, whose even
 // and odd terms make e^-r too.
@@ -93,10 +101,11 @@ INLINE Exponentials<V> exponentials(Vector<V> x) {
   const Vector<V> shifted = x * T(1.44269504088896340736) + shifter;
   const Vector<V> k = shifted - shifter;
   const Vector<V> r = (x - k * V::ln2_high) - k * V::ln2_low, square = r * r;
-  Vector<V> even = Vector<V>{} + T(1 / factorial(V::degree - 1)), odd = Vector<V>{} + T(1 / factorial(V::degree));
+  constexpr Taylor<V> coefficient;
+  Vector<V> even = Vector<V>{} + coefficient.of[V::degree - 1], odd = Vector<V>{} + coefficient.of[V::degree];
   for (int n = V::degree - 2; n > 0; n -= 2) {
-    odd = odd * square + T(1 / factorial(n));
-    even = even * square + T(1 / factorial(n - 1));
+    odd = odd * square + coefficient.of[n];
+    even = even * square + coefficient.of[n - 1];
   }
   odd *= r;
   const Bits<V> power = ((Bits<V>)shifted - (Bits<V>)shifter) << V::digits;
