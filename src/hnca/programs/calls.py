@@ -26,8 +26,10 @@ class Inner(NamedTuple):
         equation: of a jaxpr.
         marks: of what it reads.
         line: the user's line.
-        producers: the equations before it that stand beside it, by what they make.
+        producers: the equations that stand beside it, by what they make.
         known: the marks of what they make, and of what the call is given.
+        readers: the equations that stand beside it, by what they read.
+        returned: what the call returns.
     """
 
     equation: Any
@@ -35,11 +37,13 @@ class Inner(NamedTuple):
     line: str
     producers: Mapping[Any, Any]
     known: Mapping[Any, Marks]
+    readers: Mapping[Any, Sequence[Any]]
+    returned: Container[Any]
 
 
-def as_read(_: Any, marks: Marks) -> Marks:
+def as_read(_: Any, marks: Sequence[Marks]) -> Marks:
     """Has an equation's results come of all that it reads."""
-    return marks
+    return NONE.union(*marks)
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,12 @@ class Search(Generic[T]):
 
     Attributes:
         find: returns what is found at one equation.
-        handed_on: returns the marks of what an equation makes, given all those of what it reads.
+        handed_on: returns the marks of what an equation makes, given those of each that it reads.
         closed: the primitives whose calls are not looked into.
     """
 
     find: Callable[[Inner], Sequence[T]]
-    handed_on: Callable[[Any, Marks], Marks] = as_read
+    handed_on: Callable[[Any, Sequence[Marks]], Marks] = as_read
     closed: Container[str] = ()
 
 
@@ -73,7 +77,7 @@ def _called(equation: Any, marks: Sequence[Marks], line: str, search: Search[T])
     """Returns what is found inside of an equation, and the marks of what it makes."""
     calls = [] if equation.primitive.name in search.closed else called_inside(equation, marks)
     if not calls:
-        return [], [search.handed_on(equation, NONE.union(*marks))] * len(equation.outvars)
+        return [], [search.handed_on(equation, marks)] * len(equation.outvars)
     found: list[T] = []
     made = [NONE] * len(equation.outvars)
     for inner, given in calls:
@@ -107,16 +111,22 @@ def _over_steps(
 def _read(jaxpr: Any, marks: Sequence[Marks], around: str, search: Search[T]) -> tuple[list[T], list[Marks]]:
     known: dict[Any, Marks] = dict(zip(jaxpr.invars, marks, strict=True))
     producers: dict[Any, Any] = {}
+    readers: dict[Any, list[Any]] = {}
+    returned = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
 
     def look_up(atom: Any) -> Marks:
         return NONE if isinstance(atom, Literal) else known.get(atom, NONE)
 
-    found: list[T] = []
+    inner: list[tuple[Inner, list[T]]] = []
     for equation in jaxpr.eqns:
         operands = [look_up(atom) for atom in equation.invars]
         line = line_of(equation.source_info) or around
         some, made = _called(equation, operands, line, search)
-        found += [*some, *search.find(Inner(equation, operands, line, producers, known))]
+        inner.append((Inner(equation, operands, line, producers, known, readers, returned), some))
         known.update(zip(equation.outvars, made, strict=True))
         producers.update((variable, equation) for variable in equation.outvars)
+        for atom in equation.invars:
+            if not isinstance(atom, Literal):
+                readers.setdefault(atom, []).append(equation)
+    found = [each for one, some in inner for each in (*some, *search.find(one))]
     return found, [look_up(atom) for atom in jaxpr.outvars]

@@ -33,7 +33,7 @@ def refuse_collectives(program: Program, wanted: set[int], sources: Iterable[int
             refuse_collectives(equation.body, {*range(len(equation.body.avals))}, drawn_inside(equation, drawn))
             continue
         marks = [_DRAWN if value in drawn else NONE for value in equation.inputs]
-        own = Inner(equation.original, marks, equation.line, {}, {})
+        own = Inner(equation.original, marks, equation.line, {}, {}, {}, ())
         for name, axis, line in [
             *_mixing(own),
             *found_inside(equation.original, marks, equation.line, Search(_mixing)),

@@ -7,20 +7,24 @@ import jax.numpy as jnp
 
 from hnca._warning import warn
 from hnca.programs import primitives
-from hnca.programs.dependence import depends_on, inputs_that_depend
+from hnca.programs.calls import NONE, Marks
+from hnca.programs.dependence import depends_on, inputs_that_depend, wanted_for
 from hnca.programs.equations import Equation, Program
-from hnca.programs.foreign_inside import draws_in_a_loop, is_drawn, lines_inside, marks_of
+from hnca.programs.foreign_inside import SUM, handed_on, is_a_draw, lines_inside, marks_of
 from hnca.programs.loop import Loop, loops_of
 
 
 def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
     """Warns of every draw that something which depends on parameters has a part in, as `jax.random.bernoulli`'s has.
 
+    Of noise that meets the program's own draws and nothing else that is learned, as in a simulation, the gradient is
+    right: every draw is credited with what came of it.
+
     Args:
         program: the program.
         parameters: the inputs that count as parameters.
     """
-    for line in lines_of_foreign_draws(program, parameters):
+    for line in lines_of_foreign_draws(program, parameters, program.outputs[:1]):
         warn(
             f"hnca: the discrete draw at {line} depends on parameters and is none of hnca's, so it has no "
             "part in the gradient; use hnca.bernoulli or hnca.categorical instead of jax.random's (or stop the "
@@ -28,25 +32,36 @@ def warn_of_foreign_draws(program: Program, parameters: Iterable[int]) -> None:
         )
 
 
-def lines_of_foreign_draws(program: Program, parameters: Iterable[int]) -> list[str]:
-    """Returns the user's lines in which noise is compared with what is learned, or goes with it into a loop.
+def lines_of_foreign_draws(program: Program, parameters: Iterable[int], results: Iterable[int]) -> list[str]:
+    """Returns the user's lines in which noise meets what is learned and a discrete value comes of it.
 
-    The first is how `jax.random.bernoulli` and `categorical` draw, the second `choice`, `poisson` and `binomial`.
+    Args:
+        program: the program.
+        parameters: the inputs and constants that may be learned.
+        results: the values that a draw has to have a part in.
     """
-    noise = {o for e in program.equations if e.name in primitives.RANDOM for o in e.outputs}
-    random = depends_on(program, noise, through_draws=True)
-    learned = depends_on(program, set(parameters), through_draws=True, not_through=("stop_gradient",))
+    learned = depends_on(program, set(parameters), through_draws=False, not_through=("stop_gradient",))
+    wanted = wanted_for(program, results, observed=False)
+    marks, readers = _marks(program, learned), _readers(program)
     found = []
     for equation in program.equations:
-        if isinstance(equation, Loop):
-            continue  # It is looked into.
-        marks = [marks_of(random=value in random, learned=value in learned) for value in equation.inputs]
-        compares = equation.name in primitives.DRAWN_FROM_BITS and _compares(program, equation, random, learned)
-        found += [equation.line] if compares or draws_in_a_loop(equation.original, marks) else []
-        found += lines_inside(equation.original, marks, equation.line)
+        if isinstance(equation, Loop) or wanted.isdisjoint(equation.outputs):
+            continue
+        operands = [marks[value] for value in equation.inputs]
+
+        def beside(result: int, outputs: tuple[int, ...] = equation.outputs) -> Iterable[Marks]:
+            made = outputs[result]
+            if made in program.outputs:
+                yield NONE
+            for reader in readers.get(made, ()):
+                yield NONE.union(*(marks[value] for value in reader.inputs if value != made))
+
+        found += [equation.line] if is_a_draw(equation.original, operands, beside) else []
+        found += lines_inside(equation.original, operands, equation.line)
     for loop in loops_of(program):
-        inside = inputs_that_depend(loop, learned, through_draws=True, not_through=("stop_gradient",))
-        found += lines_of_foreign_draws(loop.body, [*inside, *traced_constants(loop.body)])
+        inside = inputs_that_depend(loop, learned, through_draws=False, not_through=("stop_gradient",))
+        given = [*inside, *traced_constants(loop.body)]
+        found += lines_of_foreign_draws(loop.body, given, loop.body.outputs)
     return list(dict.fromkeys(found))
 
 
@@ -61,17 +76,27 @@ def traced_constants(program: Program) -> list[int]:
 def instead_of_draws(program: Program) -> str:
     """Returns what a function without draws of hnca's has in place of them, for an error."""
     floats = [number for number in program.inputs if jnp.issubdtype(program.avals[number].dtype, jnp.floating)]
-    lines = lines_of_foreign_draws(program, [*floats, *traced_constants(program)])
+    lines = lines_of_foreign_draws(program, [*floats, *traced_constants(program)], program.outputs)
     if lines:
         return f"in place of what is drawn otherwise at {', '.join(lines)}, through which JAX's gradient is zero"
     return "without any, jax.grad is right; what is drawn outside of it is a constant to it"
 
 
-def _compares(program: Program, equation: Equation, random: set[int], learned: set[int]) -> bool:
-    operands = equation.inputs
-    if equation.name in ("argmax", "argmin"):
-        source = program.producers.get(operands[0])
-        if source is None or source.name not in ("add", "sub"):
-            return False
-        operands = source.inputs
-    return is_drawn([marks_of(random=a in random, learned=a in learned) for a in operands])
+def _marks(program: Program, learned: set[int]) -> list[Marks]:
+    """Returns the marks of every value."""
+    noise = {o for e in program.equations if e.name in primitives.RANDOM for o in e.outputs}
+    random = depends_on(program, noise, through_draws=False)
+    marks = [marks_of(random=value in random, learned=value in learned) for value in range(len(program.avals))]
+    for equation in program.equations:
+        if not isinstance(equation, Loop) and SUM in handed_on(equation.original, [marks[i] for i in equation.inputs]):
+            for output in equation.outputs:
+                marks[output] |= {SUM}
+    return marks
+
+
+def _readers(program: Program) -> dict[int, list[Equation]]:
+    readers: dict[int, list[Equation]] = {}
+    for equation in program.equations:
+        for value in equation.inputs:
+            readers.setdefault(value, []).append(equation)
+    return readers
