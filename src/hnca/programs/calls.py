@@ -19,6 +19,22 @@ Marks = frozenset[str]
 NONE: Marks = frozenset()
 
 
+class Reader(NamedTuple):
+    """What an equation reads and makes.
+
+    Attributes:
+        inputs: literals among them.
+        outputs: what it makes.
+        avals: the shapes and dtypes of that.
+        name: of its primitive.
+    """
+
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    avals: Sequence[Any]
+    name: str
+
+
 class Inner(NamedTuple):
     """An equation inside of a call.
 
@@ -37,8 +53,13 @@ class Inner(NamedTuple):
     line: str
     producers: Mapping[Any, Any]
     known: Mapping[Any, Marks]
-    readers: Mapping[Any, Sequence[Any]]
+    readers: Mapping[Any, Sequence[Reader]]
     returned: Container[Any]
+
+
+def reader_of(equation: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Reader:
+    """Returns an equation of a jaxpr as a reader, of values that may have other names than in the jaxpr."""
+    return Reader(inputs, outputs, [variable.aval for variable in equation.outvars], equation.primitive.name)
 
 
 def as_read(_: Any, marks: Sequence[Marks]) -> Marks:
@@ -111,7 +132,7 @@ def _over_steps(
 def _read(jaxpr: Any, marks: Sequence[Marks], around: str, search: Search[T]) -> tuple[list[T], list[Marks]]:
     known: dict[Any, Marks] = dict(zip(jaxpr.invars, marks, strict=True))
     producers: dict[Any, Any] = {}
-    readers: dict[Any, list[Any]] = {}
+    readers: dict[Any, list[Reader]] = {}
     returned = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
 
     def look_up(atom: Any) -> Marks:
@@ -125,8 +146,9 @@ def _read(jaxpr: Any, marks: Sequence[Marks], around: str, search: Search[T]) ->
         inner.append((Inner(equation, operands, line, producers, known, readers, returned), some))
         known.update(zip(equation.outvars, made, strict=True))
         producers.update((variable, equation) for variable in equation.outvars)
-        for atom in equation.invars:
+        reader = reader_of(equation, equation.invars, equation.outvars)
+        for atom in reader.inputs:
             if not isinstance(atom, Literal):
-                readers.setdefault(atom, []).append(equation)
+                readers.setdefault(atom, []).append(reader)
     found = [each for one, some in inner for each in (*some, *search.find(one))]
     return found, [look_up(atom) for atom in jaxpr.outvars]

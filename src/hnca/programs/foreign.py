@@ -7,10 +7,10 @@ import jax.numpy as jnp
 
 from hnca._warning import warn
 from hnca.programs import primitives
-from hnca.programs.calls import NONE, Marks
+from hnca.programs.calls import Marks, Reader, reader_of
 from hnca.programs.dependence import depends_on, inputs_that_depend, wanted_for
-from hnca.programs.equations import Equation, Program
-from hnca.programs.foreign_inside import SUM, handed_on, is_a_draw, lines_inside, marks_of
+from hnca.programs.equations import Program
+from hnca.programs.foreign_inside import SUM, Place, handed_on, is_a_draw, lines_inside, marks_of
 from hnca.programs.loop import Loop, loops_of
 
 
@@ -48,15 +48,8 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int], results:
         if isinstance(equation, Loop) or wanted.isdisjoint(equation.outputs):
             continue
         operands = [marks[value] for value in equation.inputs]
-
-        def beside(result: int, outputs: tuple[int, ...] = equation.outputs) -> Iterable[Marks]:
-            made = outputs[result]
-            if made in program.outputs:
-                yield NONE
-            for reader in readers.get(made, ()):
-                yield NONE.union(*(marks[value] for value in reader.inputs if value != made))
-
-        found += [equation.line] if is_a_draw(equation.original, operands, beside) else []
+        place = Place(equation.inputs, equation.outputs, readers, program.outputs)
+        found += [equation.line] if is_a_draw(equation.original, operands, place) else []
         found += lines_inside(equation.original, operands, equation.line)
     for loop in loops_of(program):
         inside = inputs_that_depend(loop, learned, through_draws=False, not_through=("stop_gradient",))
@@ -94,9 +87,10 @@ def _marks(program: Program, learned: set[int]) -> list[Marks]:
     return marks
 
 
-def _readers(program: Program) -> dict[int, list[Equation]]:
-    readers: dict[int, list[Equation]] = {}
+def _readers(program: Program) -> dict[int, list[Reader]]:
+    readers: dict[int, list[Reader]] = {}
     for equation in program.equations:
+        reader = reader_of(equation.original, equation.inputs, equation.outputs)
         for value in equation.inputs:
-            readers.setdefault(value, []).append(equation)
+            readers.setdefault(value, []).append(reader)
     return readers
