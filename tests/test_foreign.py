@@ -42,6 +42,14 @@ OTHERWISE = {
     "whole numbers": lambda k, w: (w + jax.random.uniform(k, (3,))).astype(jnp.int32),
     "top k": lambda k, w: jax.lax.top_k(w + jax.random.gumbel(k, (3,)), 2)[1],
     "order": lambda k, w: jnp.argsort(w + jax.random.gumbel(k, (3,))),
+    "noise of a learned scale": lambda k, w: jnp.sign(w + jnp.exp(w) * jax.random.normal(k, (3,))),
+    "scaled and compared": lambda k, w: w * jax.random.normal(k, (3,)) > 0.3,
+    "a concrete unit, compared": lambda k, w: jax.nn.sigmoid((w + jax.random.logistic(k, (3,))) / 0.5) > 0.5,
+    "a concrete unit, rounded": lambda k, w: jnp.round(jax.nn.sigmoid((w + jax.random.logistic(k, (3,))) / 0.5)),
+    "a concrete share, largest": lambda k, w: jax.nn.one_hot(
+        jnp.argmax(jax.nn.softmax((w + jax.random.gumbel(k, (3,))) / 0.5)), 3
+    ),
+    "levels": lambda k, w: jnp.round(15 * jnp.clip(w + jax.random.normal(k, (3,)), 0.0, 1.0)) / 15,
 }
 """Draws of something learned that are none of hnca's."""
 HARMLESS = {
@@ -68,6 +76,19 @@ HARMLESS = {
         jnp.where(jax.random.bernoulli(k, 0.5, (3,)), w, 0.0) + w
     ),
     "nothing learned": lambda k, w: w * jnp.floor(2 * jax.random.uniform(k, (3,))),
+    "huber": lambda k, w: (lambda at: jnp.where(jnp.abs(at) < 1, at**2, 2 * jnp.abs(at) - 1))(
+        w + jnp.exp(w) * jax.random.normal(k, (3,))
+    ),
+    "at most of length 1": lambda k, w: (lambda at: jnp.where(jnp.sum(at**2) > 1, at / jnp.sqrt(jnp.sum(at**2)), at))(
+        w + w * jax.random.normal(k, (3,))
+    ),
+    "straight through": lambda k, w: (
+        lambda soft: jax.nn.one_hot(jnp.argmax(soft), 3) - jax.lax.stop_gradient(soft) + soft
+    )(jax.nn.softmax(w + jax.random.gumbel(k, (3,)))),
+    "a branch": lambda k, w: (lambda at: jax.lax.cond(at[0] > 0, jnp.sum, lambda at: -jnp.sum(at), at))(
+        w * jax.random.normal(k, (3,))
+    ),
+    "units": lambda k, w: jax.nn.gelu(w * jax.random.normal(k, (3,))) + jax.nn.softplus(w + jax.random.normal(k, (3,))),
     "shuffled": lambda k, w: w[jax.random.choice(k, 3, (2,), replace=False)],
 }
 

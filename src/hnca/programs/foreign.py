@@ -10,7 +10,7 @@ from hnca.programs import primitives
 from hnca.programs.calls import Marks, Reader, reader_of
 from hnca.programs.dependence import depends_on, inputs_that_depend, wanted_for
 from hnca.programs.equations import Program
-from hnca.programs.foreign_inside import SUM, Place, handed_on, is_a_draw, lines_inside, marks_of
+from hnca.programs.foreign_inside import NOISY, Place, handed_on, is_a_draw, lines_inside, marks_of
 from hnca.programs.loop import Loop, loops_of
 
 
@@ -43,12 +43,17 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int], results:
     learned = depends_on(program, set(parameters), through_draws=False, not_through=("stop_gradient",))
     wanted = wanted_for(program, results, observed=False)
     marks, readers = _marks(program, learned), _readers(program)
+    producers = {output: equation for equation in program.equations for output in equation.outputs}
+
+    def origins(value: int) -> list[int]:
+        return [each for each in producers[value].inputs if NOISY in marks[each]] if value in producers else []
+
     found = []
     for equation in program.equations:
         if isinstance(equation, Loop) or wanted.isdisjoint(equation.outputs):
             continue
         operands = [marks[value] for value in equation.inputs]
-        place = Place(equation.inputs, equation.outputs, readers, program.outputs)
+        place = Place(equation.inputs, equation.outputs, readers, program.outputs, origins)
         found += [equation.line] if is_a_draw(equation.original, operands, place) else []
         found += lines_inside(equation.original, operands, equation.line)
     for loop in loops_of(program):
@@ -81,9 +86,11 @@ def _marks(program: Program, learned: set[int]) -> list[Marks]:
     random = depends_on(program, noise, through_draws=False)
     marks = [marks_of(random=value in random, learned=value in learned) for value in range(len(program.avals))]
     for equation in program.equations:
-        if not isinstance(equation, Loop) and SUM in handed_on(equation.original, [marks[i] for i in equation.inputs]):
+        if not isinstance(equation, Loop) and NOISY in handed_on(
+            equation.original, [marks[i] for i in equation.inputs]
+        ):
             for output in equation.outputs:
-                marks[output] |= {SUM}
+                marks[output] |= {NOISY}
     return marks
 
 

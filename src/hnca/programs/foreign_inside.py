@@ -1,6 +1,6 @@
 """Tells draws by `jax.random` of what is learned: noise, something learned, and a step that leaves a discrete value."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,12 +11,30 @@ from hnca.programs import primitives
 from hnca.programs.calls import NONE, Inner, Marks, Reader, Search, found_inside
 
 RANDOM, LEARNED = "random", "learned"
-SUM = "sum"
-"""Of noise and something learned, as `w + noise`, of which a step makes a draw where a comparison would of the two."""
+NOISY = "noisy"
+"""Where noise met what is learned, as in `w + scale * noise`: a step of it makes a draw, as comparing the two does."""
 
+_FUNCTIONS = frozenset(["abs", "clamp", "convert_element_type", "copy", "copy_p", "max", "min", "neg"]) | {
+    "exp",
+    "exp2",
+    "log",
+    "log1p",
+    "expm1",
+    "logistic",
+    "tanh",
+    "erf",
+    "sqrt",
+    "square",
+    "integer_pow",
+    "pow",
+}
+"""What is made number by number, and goes with its argument."""
 _ALONE = (frozenset({RANDOM}), frozenset({LEARNED}), NONE)
-_STRETCHES = primitives.STRUCTURAL | {"neg", "mul", "div", "convert_element_type", "copy", "copy_p"}
-"""What leaves a sum one, if it reads nothing else that is marked."""
+_BOTH = frozenset({RANDOM, LEARNED})
+_MEETING = frozenset(["add", "sub", "add_any", "mul", "div"])
+"""Where noise meets something learned, number by number."""
+_STRETCHES = primitives.STRUCTURAL | _MEETING | _FUNCTIONS
+"""What leaves a noisy value one, whatever else it reads."""
 _STEPS = frozenset(["argmax", "argmin", "floor", "ceil", "round", "sign", "top_k", "approx_top_k"])
 _PASSING = frozenset(["convert_element_type", "broadcast_in_dim", "reshape", "squeeze"])
 """What hands a step on as it is, if it is a float as well."""
@@ -29,16 +47,16 @@ def marks_of(*, random: bool, learned: bool) -> Marks:
 
 def handed_on(equation: Any, operands: Sequence[Marks]) -> Marks:
     """Returns the marks of what an equation of a jaxpr makes, given those of what it reads."""
-    name, marks = equation.primitive.name, NONE.union(*operands) - {SUM}
+    name, marks = equation.primitive.name, NONE.union(*operands) - {NOISY}
     if name == "stop_gradient":
         return marks - {LEARNED}
     if name == "hnca_draw":
         return NONE  # It is credited.
     if name in primitives.RANDOM:
         return marks | {RANDOM}
-    adds = name in ("add", "sub", "add_any") and _meet(operands)
-    stretches = name in _STRETCHES and sum(map(bool, operands)) == 1 and any(SUM in each for each in operands)
-    return marks | {SUM} if adds or stretches else marks
+    meets = name in _MEETING and marks >= _BOTH
+    stretches = name in _STRETCHES and any(NOISY in each for each in operands)
+    return marks | {NOISY} if meets or stretches else marks
 
 
 class Place(NamedTuple):
@@ -49,20 +67,22 @@ class Place(NamedTuple):
         outputs: what it makes.
         readers: the equations that stand beside it, by what they read.
         returned: the results of all of them.
+        origins: returns the noisy values that a value is made of at once.
     """
 
     inputs: Sequence[Any]
     outputs: Sequence[Any]
     readers: Mapping[Any, Sequence[Reader]]
     returned: Container[Any]
+    origins: Callable[[Any], Sequence[Any]]
 
 
 def is_a_draw(equation: Any, operands: Sequence[Marks], place: Place) -> bool:
     """Returns whether an equation is how a discrete value is drawn of something learned.
 
     It is where noise is compared with what is learned, as `jax.random.bernoulli` and `categorical` do, where a step is
-    made of their sum, and where both go into a loop, as for `choice`, `poisson` and `binomial`. It is not where the
-    step only chooses a piece of a function of that sum, such as a leaky rectifier, which has its derivative.
+    made of both, as of their sum, and where both go into a loop, as for `choice`, `poisson` and `binomial`. It is not
+    where the step only chooses a piece of a function of them, such as a leaky rectifier, which has its derivative.
 
     Args:
         equation: of a jaxpr.
@@ -72,15 +92,15 @@ def is_a_draw(equation: Any, operands: Sequence[Marks], place: Place) -> bool:
     name = equation.primitive.name
     if _is_loop_that_draws(equation, operands):
         return True
-    if name in primitives.DRAWN_FROM_BITS and all(SUM not in each for each in operands):
+    if name in primitives.DRAWN_FROM_BITS and all(NOISY not in each for each in operands):
         return _meet(operands)
     stepped, result = _stepped(equation, operands)
     made = place.outputs[result]
     is_used = made in place.readers or made in place.returned
     if not is_used or not _meet([operands[i] for i in stepped]):
         return False
-    sums = [place.inputs[i] for i in stepped if SUM in operands[i]]
-    return not _chooses_a_piece(sums, made, place)
+    noisy = [place.inputs[i] for i in stepped if NOISY in operands[i]]
+    return not _chooses_a_piece(noisy, made, place)
 
 
 def lines_inside(equation: Any, marks: Sequence[Marks], line: str) -> list[str]:
@@ -97,9 +117,9 @@ def lines_inside(equation: Any, marks: Sequence[Marks], line: str) -> list[str]:
 
 
 def _meet(operands: Sequence[Marks]) -> bool:
-    """Returns whether noise meets what is learned, each by itself or in a sum, and not in a product."""
-    apart = all(each in _ALONE or SUM in each for each in operands)
-    return apart and NONE.union(*operands) >= {RANDOM, LEARNED}
+    """Returns whether noise meets what is learned, each by itself or where they have met number by number."""
+    apart = all(each in _ALONE or NOISY in each for each in operands)
+    return apart and NONE.union(*operands) >= _BOTH
 
 
 def _stepped(equation: Any, operands: Sequence[Marks]) -> tuple[Sequence[int], int]:
@@ -117,28 +137,36 @@ def _stepped(equation: Any, operands: Sequence[Marks]) -> tuple[Sequence[int], i
     return (), -1
 
 
-def _chooses_a_piece(sums: Sequence[Any], step: Any, place: Place) -> bool:
-    """Returns whether a step is read beside the very sum that it was made of.
+def _chooses_a_piece(noisy: Sequence[Any], step: Any, place: Place) -> bool:
+    """Returns whether a step is read beside what it was made of, or that was made of.
 
     It counts who reads it as a float, or lets it choose between floats: what is asked of whole numbers on the way, as
     of an index whether it is negative, is followed.
 
     Args:
-        sums: what the step was made of.
+        noisy: what the step was made of.
         step: its result.
         place: where it stands.
     """
-    of_sums = _made_of(sums, place, without=step)
+    beside = _made_of(_come_from(noisy, place), place, without=step)
     found, seen = [step], {step}
     while found:
         for reader in place.readers.get(found.pop(), ()):
-            if any(not isinstance(i, Literal) and i in of_sums for i in reader.inputs):
+            if any(not isinstance(i, Literal) and i in beside for i in reader.inputs):
                 return True
             passes = reader.name in _PASSING or not any(jnp.issubdtype(a.dtype, jnp.inexact) for a in reader.avals)
             new = [each for each in reader.outputs if passes and each not in seen]
             found += new
             seen.update(new)
     return False
+
+
+def _come_from(values: Iterable[Any], place: Place) -> list[Any]:
+    """Returns some values and all noisy ones that they are made of."""
+    found = list(values)
+    for value in found:
+        found += [each for each in place.origins(value) if each not in found]
+    return found
 
 
 def _made_of(values: Iterable[Any], place: Place, without: Any) -> set[Any]:
@@ -167,5 +195,9 @@ def _is_loop_that_draws(equation: Any, operands: Sequence[Marks]) -> bool:
 
 
 def _draws(inner: Inner) -> list[str]:
-    place = Place(inner.equation.invars, inner.equation.outvars, inner.readers, inner.returned)
+    def origins(value: Any) -> list[Any]:
+        atoms = inner.producers[value].invars if value in inner.producers else ()
+        return [each for each in atoms if not isinstance(each, Literal) and NOISY in inner.known.get(each, NONE)]
+
+    place = Place(inner.equation.invars, inner.equation.outvars, inner.readers, inner.returned, origins)
     return [inner.line] if is_a_draw(inner.equation, inner.marks, place) else []
