@@ -25,14 +25,12 @@ class Reader(NamedTuple):
     Attributes:
         inputs: literals among them.
         outputs: what it makes.
-        avals: the shapes and dtypes of that.
-        name: of its primitive.
+        equation: of a jaxpr, where the values may have other names.
     """
 
     inputs: Sequence[Any]
     outputs: Sequence[Any]
-    avals: Sequence[Any]
-    name: str
+    equation: Any
 
 
 class Inner(NamedTuple):
@@ -55,11 +53,6 @@ class Inner(NamedTuple):
     known: Mapping[Any, Marks]
     readers: Mapping[Any, Sequence[Reader]]
     returned: Container[Any]
-
-
-def reader_of(equation: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Reader:
-    """Returns an equation of a jaxpr as a reader, of values that may have other names than in the jaxpr."""
-    return Reader(inputs, outputs, [variable.aval for variable in equation.outvars], equation.primitive.name)
 
 
 def as_read(_: Any, marks: Sequence[Marks]) -> Marks:
@@ -146,7 +139,7 @@ def _read(jaxpr: Any, marks: Sequence[Marks], around: str, search: Search[T]) ->
         inner.append((Inner(equation, operands, line, producers, known, readers, returned), some))
         known.update(zip(equation.outvars, made, strict=True))
         producers.update((variable, equation) for variable in equation.outvars)
-        reader = reader_of(equation, equation.invars, equation.outvars)
+        reader = Reader(equation.invars, equation.outvars, equation)
         for atom in reader.inputs:
             if not isinstance(atom, Literal):
                 readers.setdefault(atom, []).append(reader)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from hnca._warning import warn
 from hnca.programs import primitives
-from hnca.programs.calls import Marks, Reader, reader_of
+from hnca.programs.calls import Marks, Reader
 from hnca.programs.dependence import depends_on, inputs_that_depend, wanted_for
 from hnca.programs.equations import Program
 from hnca.programs.foreign_inside import NOISY, Place, handed_on, is_a_draw, lines_inside, marks_of
@@ -97,7 +97,7 @@ def _marks(program: Program, learned: set[int]) -> list[Marks]:
 def _readers(program: Program) -> dict[int, list[Reader]]:
     readers: dict[int, list[Reader]] = {}
     for equation in program.equations:
-        reader = reader_of(equation.original, equation.inputs, equation.outputs)
+        reader = Reader(equation.inputs, equation.outputs, equation.original)
         for value in equation.inputs:
             readers.setdefault(value, []).append(reader)
     return readers

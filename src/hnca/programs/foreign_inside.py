@@ -154,11 +154,20 @@ def _chooses_a_piece(noisy: Sequence[Any], step: Any, place: Place) -> bool:
         for reader in place.readers.get(found.pop(), ()):
             if any(not isinstance(i, Literal) and i in beside for i in reader.inputs):
                 return True
-            passes = reader.name in _PASSING or not any(jnp.issubdtype(a.dtype, jnp.inexact) for a in reader.avals)
-            new = [each for each in reader.outputs if passes and each not in seen]
+            new = [each for each in reader.outputs if _passes(reader.equation) and each not in seen]
             found += new
             seen.update(new)
     return False
+
+
+def _passes(equation: Any) -> bool:
+    """Returns whether what an equation makes is the step that it reads, or is no float."""
+    called = primitives.ALWAYS_INLINED.get(equation.primitive.name)
+    if called is not None:
+        return all(_passes(inner) for inner in equation.params[called].eqns)
+    return equation.primitive.name in _PASSING or not any(
+        jnp.issubdtype(variable.aval.dtype, jnp.inexact) for variable in equation.outvars
+    )
 
 
 def _come_from(values: Iterable[Any], place: Place) -> list[Any]:
