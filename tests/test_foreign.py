@@ -49,6 +49,10 @@ OTHERWISE = {
     "a concrete share, largest": lambda k, w: jax.nn.one_hot(
         jnp.argmax(jax.nn.softmax((w + jax.random.gumbel(k, (3,))) / 0.5)), 3
     ),
+    "geometric": lambda k, w: jax.random.geometric(k, jax.nn.sigmoid(w)),
+    "where it stands": lambda k, w: jnp.digitize(w + jax.random.normal(k, (3,)), jnp.arange(3.0)),
+    "in a band": lambda k, w: (lambda at: (at > 0) & (at < 1))(w + jax.random.normal(k, (3,))),
+    "by all shares": lambda k, w: jnp.searchsorted(jnp.cumsum(shares(w)), jax.random.uniform(k), method="compare_all"),
     "levels": lambda k, w: jnp.round(15 * jnp.clip(w + jax.random.normal(k, (3,)), 0.0, 1.0)) / 15,
 }
 """Draws of something learned that are none of hnca's."""
@@ -91,6 +95,16 @@ HARMLESS = {
     "units": lambda k, w: jax.nn.gelu(w * jax.random.normal(k, (3,))) + jax.nn.softplus(w + jax.random.normal(k, (3,))),
     "shuffled": lambda k, w: w[jax.random.choice(k, 3, (2,), replace=False)],
 }
+
+
+PIECES = {
+    "interpolated": lambda k, w: jnp.interp(w + w * jax.random.normal(k, (3,)), jnp.arange(3.0), jnp.arange(3.0) ** 2),
+    "interpolated by hand": lambda k, w: (lambda at: (at - jnp.floor(at)) * jnp.arange(3.0)[jnp.floor(at).astype(int)])(
+        w + jax.random.uniform(k, (3,))
+    ),
+    "rectified by a mask": lambda k, w: (lambda at: at * jnp.where(at > 0, 1.0, 0.0))(w + jax.random.normal(k, (3,))),
+}
+"""Of which the step chooses a number, for the noisy value to be multiplied by; written out they are seen to be so."""
 
 
 def _sum(made):
@@ -174,6 +188,11 @@ def not_warned_of(name, way):
 @pytest.mark.parametrize("name", HARMLESS)
 def test_noise_that_has_its_gradient_is_not(name):
     not_warned_of(name, "as it is")
+
+
+@pytest.mark.parametrize("made", PIECES.values(), ids=PIECES)
+def test_nor_is_what_a_noisy_value_is_multiplied_by(made):
+    jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(hnca.bernoulli(k, w)) * jnp.sum(made(KEY, w))), W, KEY)
 
 
 @pytest.mark.parametrize("way", WAYS)

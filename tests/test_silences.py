@@ -1,5 +1,6 @@
 """What would otherwise be learned wrong, or not at all, without a word."""
 
+import itertools
 import warnings
 
 import jax
@@ -101,33 +102,98 @@ def steps(w, c=0.0):
     return jax.lax.scan(lambda c, k: (c + choice(w, k), None), c, jax.random.split(KEY, 3))[0]
 
 
-def by_batch(loss, w):
-    keys = jax.random.split(KEY, 4)
-    return hnca.value_and_grad(loss, in_axes=(None, 0))(w, keys)[0]
+def by_batch(loss):
+    return lambda w: hnca.value_and_grad(loss, in_axes=(None, 0))(w, jax.random.split(KEY, 4))
+
+
+def whole_batch(loss):
+    mean = hnca.value_and_grad(lambda v, x: jnp.mean(loss(v[None] + 0 * x)), in_axes=(None, 0), whole_batch=True)
+    return lambda w: mean(w, jnp.ones((4, 3)))
 
 
 IMPOSSIBLE = {
-    "categories": lambda w: hnca.value_and_grad(choice)(w)[0],
-    "units": lambda w: hnca.value_and_grad(lambda v: jnp.sum(hnca.bernoulli(KEY, v)))(w)[0],
-    "one of several": lambda w: hnca.value_and_grad(lambda v: jnp.sum(choice(jnp.stack([v, 0 * w + 1]))))(w)[0],
-    "steps": lambda w: hnca.value_and_grad(steps)(w)[0],
-    "a loop": lambda w: hnca.value_and_grad(steps, unroll=False)(w)[0],
-    "examples": lambda w: by_batch(choice, w),
-    "a whole batch": lambda w: hnca.value_and_grad(
-        lambda v, x: jnp.mean(choice(v[None] + 0 * x)), in_axes=(None, 0), whole_batch=True
-    )(w, jnp.ones((4, 3)))[0],
+    "categories": hnca.value_and_grad(choice),
+    "units": hnca.value_and_grad(lambda v: jnp.sum(hnca.bernoulli(KEY, v))),
+    "one of several": hnca.value_and_grad(lambda v: jnp.sum(choice(jnp.stack([v, 0 * v + 1])))),
+    "steps": hnca.value_and_grad(steps),
+    "a loop": hnca.value_and_grad(steps, unroll=False),
+    "examples": by_batch(choice),
+    "a whole batch": whole_batch(choice),
 }
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_of_what_cannot_be_drawn_the_value_is_no_number(name):
-    assert jnp.isfinite(IMPOSSIBLE[name](jnp.ones(3)))
-    assert jnp.isnan(IMPOSSIBLE[name](jnp.full(3, jnp.nan)))
+def test_of_what_cannot_be_drawn_neither_value_nor_gradient_is_a_number(name):
+    found = IMPOSSIBLE[name]
+
+    def is_a_number(logits):
+        return jax.tree.map(lambda leaf: bool(jnp.all(jnp.isfinite(leaf))), found(logits))
+
+    assert is_a_number(jnp.ones(3)) == (True, True)
+    assert is_a_number(jnp.full(3, jnp.nan)) == (False, False)
     if name != "units":
-        assert jnp.isfinite(
-            IMPOSSIBLE[name](jnp.array([0.0, -jnp.inf, 1.0]) if name != "one of several" else jnp.ones(3))
-        )
-        assert jnp.isnan(IMPOSSIBLE[name](jnp.full(3, -jnp.inf)))
+        if name != "one of several":
+            assert is_a_number(jnp.array([0.0, -jnp.inf, 1.0])) == (True, True)
+        value, gradient = found(jnp.full(3, -jnp.inf))
+        assert jnp.isnan(value)
+        assert jnp.all(jnp.isnan(gradient))
+
+
+def taken(mark, mask, action):
+    scores = jnp.array([3.0, 8.0, 13.0])
+    return lambda w: mark(scores[hnca.categorical(None, w + jnp.array(mask), given=jnp.asarray(action))])
+
+
+def unit_taken(mark, mask, action):
+    return lambda w: mark(3.0 + 5.0 * hnca.bernoulli(None, w + mask, given=jnp.asarray(action)))
+
+
+def steps_taken(w, actions):
+    def step(total, action):
+        return total + hnca.observed(jnp.ones(3)[hnca.categorical(None, w, given=action)]), None
+
+    return jax.lax.scan(step, 0.0, jnp.asarray(actions))[0]
+
+
+MASKED = [0.0, -float("inf"), 0.0]
+MARKS = {"observed": hnca.observed, "known": lambda value: value}
+
+
+@pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
+def test_nor_are_they_of_what_was_taken_against_a_mask(mark):
+    """As of a stored action that its stored mask forbids."""
+
+    def of(loss, w, possible):
+        value, gradient = hnca.value_and_grad(loss)(w)
+        assert jnp.isfinite(value) == possible
+        assert jnp.all(jnp.isfinite(gradient) if possible else jnp.isnan(gradient))
+
+    for action in range(4):
+        of(taken(mark, MASKED, action), jnp.zeros(3), action in (0, 2))
+        of(taken(mark, [-jnp.inf] * 3, action), jnp.zeros(3), possible=False)
+    for mask, action in itertools.product((0.0, jnp.inf, -jnp.inf), (0.0, 1.0)):
+        of(unit_taken(mark, mask, action), jnp.zeros(()), mask == 0 or (mask > 0) == action)
+
+
+def test_so_it_is_example_by_example_and_in_loops():
+    of_batch = hnca.value_and_grad(lambda w, action: taken(hnca.observed, MASKED, action)(w), in_axes=(None, 0))
+    mask, one = jnp.array(MASKED), jnp.asarray(0)
+    of_data = hnca.value_and_grad(lambda w, x: taken(hnca.observed, mask + x, one)(w), in_axes=(None, 0))
+    shifts = jnp.array([[0.0], [1.0]])
+    for found, possible in [
+        (of_batch(jnp.zeros(3), jnp.array([0, 2, 0])), True),
+        (of_batch(jnp.zeros(3), jnp.array([0, 1, 0])), False),
+        (of_data(jnp.zeros(3), shifts), True),
+        (of_data(jnp.zeros(3), shifts + mask[1]), False),
+        *((_of_steps([0, 2], unroll), True) for unroll in (True, False)),
+        *((_of_steps([0, 1], unroll), False) for unroll in (True, False)),
+    ]:
+        assert all(jnp.all(jnp.isfinite(leaf) if possible else jnp.isnan(leaf)) for leaf in found)
+
+
+def _of_steps(actions, unroll):
+    loss = hnca.value_and_grad(steps_taken, estimator=hnca.REINFORCE(), unroll=unroll)
+    return loss(jnp.array(MASKED), actions)
 
 
 def with_bonus(w, mark, scale=0.01):

@@ -18,8 +18,9 @@ from hnca.programs.equations import Program
 from hnca.programs.foreign import traced_constants, warn_of_foreign_draws
 from hnca.programs.lost_changes import Watched
 from hnca.programs.model import layer_logits, model_of
-from hnca.programs.passes import Pass, can_be_taken, outputs_of_every_example, run_pass
+from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
+from hnca.programs.possible import all_can_be_taken, number_if
 from hnca.programs.probabilities import warn_of_probabilities
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.stopped import warn_of_stopped
@@ -192,7 +193,7 @@ def credited_call(
         _require_whole_values(estimator, plan, found.trace)
         value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
     value = with_gradient_scaled(value, estimator.scale_of_all(state))
-    value *= one_if_possible(plan.program, run.logits, run.values).astype(value.dtype)
+    value = number_if(all_can_be_taken(plan.program, run.logits, run.values), value, run.logits.values())
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)
     aux = compiled.structure.unflatten([value, *outputs[1:]])[1]
     return with_derivative_of_its_kind(value), Credited(held(aux), after)
@@ -204,14 +205,6 @@ def with_gradient_scaled(value: Float[Array, ""], scale: Float[Array, ""] | None
         return value
     fixed = jax.lax.stop_gradient(value)
     return fixed + jax.lax.stop_gradient(scale).astype(value.dtype) * (value - fixed)
-
-
-def one_if_possible(program: Program, logits: Mapping[int, Array], values: Mapping[int, Array]) -> Float[Array, ""]:
-    """Returns 1, or NaN where a draw cannot be what it is: such an episode is not to be learned from unseen."""
-    possible = jnp.ones((), bool)
-    for output, draw in program.draws.items():
-        possible &= can_be_taken(draw, logits[output], values[output])
-    return jnp.where(possible, 1.0, jnp.nan)
 
 
 def held(tree: PyTree) -> PyTree:

@@ -43,17 +43,17 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int], results:
     learned = depends_on(program, set(parameters), through_draws=False, not_through=("stop_gradient",))
     wanted = wanted_for(program, results, observed=False)
     marks, readers = _marks(program, learned), _readers(program)
-    producers = {output: equation for equation in program.equations for output in equation.outputs}
+    producers = {output: equation.inputs for equation in program.equations for output in equation.outputs}
 
-    def origins(value: int) -> list[int]:
-        return [each for each in producers[value].inputs if NOISY in marks[each]] if value in producers else []
+    def is_noisy(value: int) -> bool:
+        return NOISY in marks[value]
 
     found = []
     for equation in program.equations:
         if isinstance(equation, Loop) or wanted.isdisjoint(equation.outputs):
             continue
         operands = [marks[value] for value in equation.inputs]
-        place = Place(equation.inputs, equation.outputs, readers, program.outputs, origins)
+        place = Place(equation.inputs, equation.outputs, readers, program.outputs, producers, is_noisy)
         found += [equation.line] if is_a_draw(equation.original, operands, place) else []
         found += lines_inside(equation.original, operands, equation.line)
     for loop in loops_of(program):

@@ -35,7 +35,10 @@ _MEETING = frozenset(["add", "sub", "add_any", "mul", "div"])
 """Where noise meets something learned, number by number."""
 _STRETCHES = primitives.STRUCTURAL | _MEETING | _FUNCTIONS
 """What leaves a noisy value one, whatever else it reads."""
+_COMPARISONS = frozenset(["lt", "le", "gt", "ge", "lt_to", "le_to"])
 _STEPS = frozenset(["argmax", "argmin", "floor", "ceil", "round", "sign", "top_k", "approx_top_k"])
+_LOOKING_UP = primitives.STRUCTURAL | {"select_n"}
+_INTERPOLATING = frozenset(["sub", "mul", "div"])
 _PASSING = frozenset(["convert_element_type", "broadcast_in_dim", "reshape", "squeeze"])
 """What hands a step on as it is, if it is a float as well."""
 
@@ -67,14 +70,16 @@ class Place(NamedTuple):
         outputs: what it makes.
         readers: the equations that stand beside it, by what they read.
         returned: the results of all of them.
-        origins: returns the noisy values that a value is made of at once.
+        producers: what each value is made of at once, literals among it.
+        is_noisy: returns whether a value is noisy.
     """
 
     inputs: Sequence[Any]
     outputs: Sequence[Any]
     readers: Mapping[Any, Sequence[Reader]]
     returned: Container[Any]
-    origins: Callable[[Any], Sequence[Any]]
+    producers: Mapping[Any, Sequence[Any]]
+    is_noisy: Callable[[Any], bool]
 
 
 def is_a_draw(equation: Any, operands: Sequence[Marks], place: Place) -> bool:
@@ -92,27 +97,29 @@ def is_a_draw(equation: Any, operands: Sequence[Marks], place: Place) -> bool:
     name = equation.primitive.name
     if _is_loop_that_draws(equation, operands):
         return True
-    if name in primitives.DRAWN_FROM_BITS and all(NOISY not in each for each in operands):
+    if name in _COMPARISONS | {"argmax", "argmin"} and all(NOISY not in each for each in operands):
         return _meet(operands)
-    stepped, result = _stepped(equation, operands)
-    made = place.outputs[result]
-    is_used = made in place.readers or made in place.returned
-    if not is_used or not _meet([operands[i] for i in stepped]):
+    stepped, results = _stepped(equation, operands)
+    if not _meet([operands[i] for i in stepped]):
         return False
     noisy = [place.inputs[i] for i in stepped if NOISY in operands[i]]
-    return not _chooses_a_piece(noisy, made, place)
+    used = [made for made in place.outputs[results] if made in place.readers or made in place.returned]
+    return any(not _chooses_a_piece(noisy, made, place) for made in used)
 
 
 def lines_inside(equation: Any, marks: Sequence[Marks], line: str) -> list[str]:
     """Returns the user's lines in which something learned is drawn of, inside of an equation.
 
-    Functions with a derivative of their own are not looked into: it is for them.
+    Functions with a derivative of their own are not looked into: it is for them. Nor are loops of whole numbers that
+    something noisy goes into: they are a step as a whole.
 
     Args:
         equation: of a jaxpr.
         marks: of what it reads.
         line: where it stands, for what has no line of its own.
     """
+    if equation.primitive.name == "scan" and _is_of_whole_numbers(equation) and any(NOISY in each for each in marks):
+        return []
     return found_inside(equation, marks, line, Search(_draws, handed_on, primitives.CUSTOM_DERIVATIVES))
 
 
@@ -122,26 +129,29 @@ def _meet(operands: Sequence[Marks]) -> bool:
     return apart and NONE.union(*operands) >= _BOTH
 
 
-def _stepped(equation: Any, operands: Sequence[Marks]) -> tuple[Sequence[int], int]:
-    """Returns the places of what an equation makes a step of, and the place of the result that has the step."""
+def _stepped(equation: Any, operands: Sequence[Marks]) -> tuple[Sequence[int], slice]:
+    """Returns the places of what an equation makes a step of, and those of the results that have the step."""
     name, params = equation.primitive.name, equation.params
-    if name in ("lt", "le", "gt", "ge"):
-        return (0, 1), 0
+    if name in _COMPARISONS:
+        return (0, 1), slice(1)
     if name in _STEPS:
-        return (0,), len(equation.outvars) - 1  # top_k has the values first, which have a derivative
+        return (0,), slice(len(equation.outvars) - 1, None)  # top_k has the values first, which have a derivative
     if name == "convert_element_type":
         from_floats = jnp.issubdtype(equation.invars[0].aval.dtype, jnp.floating)
-        return ((0,) if from_floats and not jnp.issubdtype(params["new_dtype"], jnp.inexact) else ()), 0
+        return ((0,) if from_floats and not jnp.issubdtype(params["new_dtype"], jnp.inexact) else ()), slice(1)
+    if name == "scan" and _is_of_whole_numbers(equation):
+        return tuple(place for place, marks in enumerate(operands) if marks), slice(None)  # as of searchsorted
     if name == "sort" and len(operands) == 2 and params["num_keys"] == 1 and not operands[1]:
-        return (0,), 1  # the order, as of argsort
-    return (), -1
+        return (0,), slice(1, 2)  # the order, as of argsort
+    return (), slice(0)
 
 
 def _chooses_a_piece(noisy: Sequence[Any], step: Any, place: Place) -> bool:
     """Returns whether a step is read beside what it was made of, or that was made of.
 
     It counts who reads it as a float, or lets it choose between floats: what is asked of whole numbers on the way, as
-    of an index whether it is negative, is followed.
+    of an index whether it is negative, is followed. So it does who takes what a step finds in a table from the noisy
+    value or multiplies the two, as interpolation does.
 
     Args:
         noisy: what the step was made of.
@@ -149,14 +159,18 @@ def _chooses_a_piece(noisy: Sequence[Any], step: Any, place: Place) -> bool:
         place: where it stands.
     """
     beside = _made_of(_come_from(noisy, place), place, without=step)
-    found, seen = [step], {step}
+    found, seen = [(step, False)], {step}
     while found:
-        for reader in place.readers.get(found.pop(), ()):
-            if any(not isinstance(i, Literal) and i in beside for i in reader.inputs):
+        value, looked_up = found.pop()
+        for reader in place.readers.get(value, ()):
+            name = reader.equation.primitive.name
+            others = [each for each in reader.inputs if not isinstance(each, Literal) and each in beside]
+            if any(not looked_up or (name in _INTERPOLATING and place.is_noisy(each)) for each in others):
                 return True
-            new = [each for each in reader.outputs if _passes(reader.equation) and each not in seen]
-            found += new
-            seen.update(new)
+            if _passes(reader.equation) or name in _LOOKING_UP:
+                is_found = looked_up or not _passes(reader.equation)
+                found += [(each, is_found) for each in reader.outputs if each not in seen]
+                seen.update(reader.outputs)
     return False
 
 
@@ -165,26 +179,27 @@ def _passes(equation: Any) -> bool:
     called = primitives.ALWAYS_INLINED.get(equation.primitive.name)
     if called is not None:
         return all(_passes(inner) for inner in equation.params[called].eqns)
-    return equation.primitive.name in _PASSING or not any(
-        jnp.issubdtype(variable.aval.dtype, jnp.inexact) for variable in equation.outvars
-    )
+    return equation.primitive.name in _PASSING or not any(map(_is_inexact, equation.outvars))
 
 
 def _come_from(values: Iterable[Any], place: Place) -> list[Any]:
     """Returns some values and all noisy ones that they are made of."""
     found = list(values)
     for value in found:
-        found += [each for each in place.origins(value) if each not in found]
+        made_of = [each for each in place.producers.get(value, ()) if not isinstance(each, Literal)]
+        found += [each for each in made_of if place.is_noisy(each) and each not in found]
     return found
 
 
 def _made_of(values: Iterable[Any], place: Place, without: Any) -> set[Any]:
-    """Returns some values and what is made of them otherwise than by way of one."""
+    """Returns some values and what floats are made of them otherwise than by way of one."""
     found = list(values)
     made = set(found)
     while found:
         for reader in place.readers.get(found.pop(), ()):
-            new = [each for each in reader.outputs if each not in made and without not in reader.outputs]
+            pairs = zip(reader.outputs, reader.equation.outvars, strict=True)
+            floats = [output for output, variable in pairs if _is_inexact(variable)]
+            new = [each for each in floats if each not in made and without not in reader.outputs]
             found += new
             made.update(new)
     return made
@@ -193,20 +208,31 @@ def _made_of(values: Iterable[Any], place: Place, without: Any) -> set[Any]:
 def _is_loop_that_draws(equation: Any, operands: Sequence[Marks]) -> bool:
     """Returns whether an equation draws from something learned in a loop, as `choice`, `poisson` and `binomial` do.
 
-    One that has a derivative makes floats, and is no `while`.
+    One that has a derivative makes floats, and is no `while`. One of whole numbers in which they do not meet, but have
+    met before, is a step of what is noisy.
     """
     if equation.primitive.name not in primitives.LOOPS:
         return False
-    if equation.primitive.name == "scan" and any(jnp.issubdtype(v.aval.dtype, jnp.floating) for v in equation.outvars):
-        return False
     has_key = any(jnp.issubdtype(atom.aval.dtype, jax.dtypes.prng_key) for atom in equation.invars)
+    if equation.primitive.name == "scan":
+        meet_inside = has_key or any(marks and NOISY not in marks for marks in operands)
+        if not (_is_of_whole_numbers(equation) and meet_inside):
+            return False
     return (has_key or any(RANDOM in marks for marks in operands)) and any(LEARNED in marks for marks in operands)
 
 
-def _draws(inner: Inner) -> list[str]:
-    def origins(value: Any) -> list[Any]:
-        atoms = inner.producers[value].invars if value in inner.producers else ()
-        return [each for each in atoms if not isinstance(each, Literal) and NOISY in inner.known.get(each, NONE)]
+def _is_of_whole_numbers(equation: Any) -> bool:
+    return not any(map(_is_inexact, equation.outvars))
 
-    place = Place(inner.equation.invars, inner.equation.outvars, inner.readers, inner.returned, origins)
+
+def _is_inexact(variable: Any) -> bool:
+    return jnp.issubdtype(variable.aval.dtype, jnp.inexact)
+
+
+def _draws(inner: Inner) -> list[str]:
+    def is_noisy(value: Any) -> bool:
+        return NOISY in inner.known.get(value, NONE)
+
+    producers = {value: equation.invars for value, equation in inner.producers.items()}
+    place = Place(inner.equation.invars, inner.equation.outvars, inner.readers, inner.returned, producers, is_noisy)
     return [inner.line] if is_a_draw(inner.equation, inner.marks, place) else []

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.draws import draw_p
@@ -86,18 +86,6 @@ def _unbatched(array: Array, mapped: bool) -> jax.ShapeDtypeStruct:
 
 def _marks(tree: Pass, mark: bool) -> Pass:
     return jax.tree.map(lambda _: mark, tree)
-
-
-def can_be_taken(draw: Draw, logits: Array, taken: Array) -> Bool[Array, ""]:
-    """Returns whether a draw can take what it is given; or, where it draws itself, whether its logits are some.
-
-    Those of which none is above minus infinity say that no category can be, and NaN says nothing at all.
-    """
-    if draw.given is None:
-        return jnp.all(jnp.max(logits, axis=-1) > -jnp.inf if draw.values is None else ~jnp.isnan(logits))
-    if draw.values is None:
-        return jnp.all((taken >= 0) & (taken < draw.categories))
-    return jnp.all(jnp.isin(taken, jnp.asarray(draw.values, taken.dtype)))
 
 
 class Execution(NamedTuple):

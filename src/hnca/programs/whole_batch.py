@@ -16,7 +16,6 @@ from hnca.programs.crediting import (
     Credited,
     Results,
     held,
-    one_if_possible,
     shape_of,
     traced,
     warn_of_slips,
@@ -27,6 +26,7 @@ from hnca.programs.infinities import finite_logits
 from hnca.programs.model import Model, model_of
 from hnca.programs.passes import Execution, execute, run_pass
 from hnca.programs.plan import Plan
+from hnca.programs.possible import all_can_be_taken, number_if
 from hnca.programs.soft import with_derivative_of_its_kind
 
 
@@ -106,7 +106,7 @@ def credited_whole(
     credits, after = held((found.credits, found.state))
     outputs = [read(program, run.held, atom) for atom in program.outputs]
     total = jnp.asarray(outputs[0])
-    total *= one_if_possible(program, run.logits, run.values).astype(total.dtype)
+    total = number_if(all_can_be_taken(program, run.logits, run.values), total, run.logits.values())
     for output, axis in one.axes.items():
         logits = jnp.moveaxis(run.logits[output], axis, 0)
         credit = credits[one.program.draws[output].name].reshape(logits.shape).astype(logits.dtype)

@@ -30,6 +30,7 @@ from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.loops.terms import terms_of
 from hnca.programs.model import depends_on_none
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
+from hnca.programs.possible import number_if
 from hnca.programs.soft import with_derivative_of_its_kind
 
 
@@ -109,7 +110,7 @@ def credited_loops(
     in_axes = Example(axes, *(0 for _ in range(4)))  # type: ignore[arg-type]
     credits = jax.vmap(credits_of, in_axes=(in_axes,))(example) if flat.batch_shape else credits_of(example)
     total = jnp.mean(outputs[0])
-    total *= jnp.where(jnp.all(record.possible), 1.0, jnp.nan).astype(total.dtype)
+    total = number_if(jnp.all(record.possible), total, record.logits.values())
     for site, credit in credits.items():
         logits = finite_logits(record.logits[site], looped.sites[site].draw.row).astype(credit.dtype)
         product = jnp.sum(held(credit).reshape(logits.shape) * logits) / jnp.asarray(batch, logits.dtype)

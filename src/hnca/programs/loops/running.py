@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool
 
 from hnca.programs.equations import Draw, Program, read
 from hnca.programs.loop import Loop
-from hnca.programs.passes import can_be_taken, drawn
+from hnca.programs.passes import drawn
+from hnca.programs.possible import can_be_taken
 
 Site = tuple[int, ...]
 """Where a draw stands: the first results of the loops around it, from the outermost on, then its own output."""
