@@ -33,6 +33,7 @@ REFUSED = {
     "--decoder-rate none: expected a number\n": ["vae", "--decoder-rate", "none"],
     "hnca: --encoder deep: expected one of linear, nonlinear\n": ["vae", "--encoder", "deep"],
     "hnca: --width: expected a value\n": ["vae", "--width"],
+    "hnca: --decays: expected 2 values\n": ["vae", "--decays", "0.9"],
     "hnca: --epochs: no command, after which options stand; expected bandit,": ["--epochs", "1", "figure", "1"],
     "hnca: Unrecognized options: --epoch, --sedes; like --": ["vae", "--epoch", "1", "--sedes", "2"],
     "hnca: x: expected one of 1, 3, 4, 5, 6\n": ["figure", "x"],

@@ -61,7 +61,7 @@ MISTAKES = {
     "Dense: in_features=.* one size a parent": lambda: hnca.Dense(("a", "b"), 3, 2, key=KEY),
     r"Dense: out_features=0; expected": lambda: hnca.Dense("a", 3, 0, key=KEY),
     r"Dense: in_features=-1; expected": lambda: hnca.Dense("a", -1, 2, key=KEY),
-    r"Dense: parents=\('a', 'a'\); expected every parent once": lambda: hnca.Dense(("a", "a"), (1, 1), 2, key=KEY),
+    r"Dense: parents=\('a', 'a'\); expected every name once": lambda: hnca.Dense(("a", "a"), (1, 1), 2, key=KEY),
     r"Dense: parents=\(\)": lambda: hnca.Dense((), (), 2, key=KEY),
     r"Free: out_features=0": lambda: hnca.Free(0),
     "RunningMean: decay=1": lambda: hnca.RunningMean(1.0),

@@ -60,6 +60,7 @@ def test_what_is_learned_is_kept_in_float32(name, dtype):
             assert jnp.all(jnp.isfinite(leaf))
 
 
+@pytest.mark.filterwarnings("ignore:hnca. the batch has no examples")
 @pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
 def test_of_an_empty_batch_nothing_is_learned(case):
     network, objective, inputs = OBJECTIVES[case.objective](jax.random.key(0))
@@ -71,7 +72,8 @@ def test_of_an_empty_batch_nothing_is_learned(case):
         return estimate.credits, estimate.gradient, estimate.state
 
     before = case.estimator.init(network, objective)
-    shapes = jax.eval_shape(estimated, jax.random.key(1), before)
+    with pytest.warns(UserWarning, match="the batch has no examples"):
+        shapes = jax.eval_shape(estimated, jax.random.key(1), before)
     assert all(0 in credit.shape for credit in shapes[0].values())
     if jax.tree.leaves(before):
         _, gradient, after = jax.jit(estimated)(jax.random.key(1), before)
@@ -79,6 +81,7 @@ def test_of_an_empty_batch_nothing_is_learned(case):
         assert all(jnp.all(leaf == 0) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.filterwarnings("ignore:hnca. the batch has no examples")
 @pytest.mark.parametrize(("batch", "dtype"), [(0, jnp.float32), (2, jnp.float16)])
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.sweep

@@ -15,8 +15,9 @@ import hnca
 NOT_KNOWN = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 
 
-def test_slips_are_told():
-    script = Path(__file__).parent / "slips.py"
+@pytest.mark.parametrize("name", ["slips.py", "described_slips.py"])
+def test_slips_are_told(name):
+    script = Path(__file__).parent / name
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.stdout == ""
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,33 @@
 """The arrays that a network is given, against the shapes it declares."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from hnca._numbers import is_count
+
 Shape = tuple[int, ...]
+
+
+def declared_shapes(inputs: Any) -> dict[str, Shape]:
+    """Returns the shapes of a network's inputs, where a number stands for a vector of that size.
+
+    Args:
+        inputs: by name; what is no mapping, or no shape of sizes of at least 0, is a ValueError.
+    """
+    if not isinstance(inputs, Mapping):
+        raise ValueError(
+            f"Network: inputs={inputs!r}; expected the shape of each by its name, such as {{'image': 784}}."
+        )
+    shapes = {}
+    for name, declared in inputs.items():
+        shape = declared if isinstance(declared, tuple | list) else (declared,)
+        if not all(is_count(size, 0) for size in shape):
+            raise ValueError(f"Network: inputs[{name!r}]={declared!r}; expected a size, or a tuple of sizes.")
+        shapes[name] = tuple(int(size) for size in shape)
+    return shapes
 
 
 def shape_of_batch(inputs: Mapping[str, Array], declared: Mapping[str, Shape], given: Shape | None) -> Shape:

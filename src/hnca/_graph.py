@@ -11,6 +11,9 @@ def check_names(layers: Sequence[str], inputs: Sequence[str]) -> None:
     if not layers:
         raise ValueError("Network: layers={}; expected at least one layer.")
     names = [*layers, *inputs]
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"Network: {name!r} as the name of a layer or input; expected text.")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"Network: the names {twice!r} are given twice; expected every layer and input once.")

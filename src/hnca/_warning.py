@@ -24,3 +24,8 @@ def warn(message: str) -> None:
 
 def _is_between(module: str) -> bool:
     return module.partition(".")[0] in _NOT_THE_USER
+
+
+def warn_of_no_examples() -> None:
+    """Warns of a batch of size 0, of which there is nothing to learn."""
+    warn("hnca: the batch has no examples: their mean is NaN, and the gradient 0, by which nothing is learned.")

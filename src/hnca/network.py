@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from hnca._given import check_given, shape_of_batch
+from hnca._given import check_given, declared_shapes, shape_of_batch
 from hnca._graph import ancestors_of, check_names, check_parents, mediators_of, topological_order
+from hnca._keys import require_one_key
 from hnca.units import Conditional, Layer
 
 Take = Callable[[str, Float[Array, "*logits"]], Array]
@@ -74,12 +75,14 @@ class Network(eqx.Module):
             inputs: for every input its shape for one example; a number stands for a vector of that size.
 
         Raises:
-            ValueError: for what is no layer, a name given twice, a parent that is neither a layer nor an input, a
-                cycle, a parent whose size is not what the child's conditional expects, or an `Apply` that returns
-                another shape than it says. The message names the layers.
+            ValueError: for what is no layer, no name or no shape, a name given twice, a parent that is neither a layer
+                nor an input, a cycle, a parent whose size is not what the child's conditional expects, or an `Apply`
+                that returns another shape than it says. The message names the layers.
         """
+        if not isinstance(layers, Iterable):
+            raise ValueError(f"Network: layers={layers!r}; expected layers by name.")
         pairs = list(layers.items() if isinstance(layers, Mapping) else layers)
-        shapes = {k: (s,) if isinstance(s, int) else tuple(s) for k, s in (inputs or {}).items()}
+        shapes = declared_shapes(inputs or {})
         check_names([name for name, _ in pairs], list(shapes))
         for name, layer in pairs:
             if not isinstance(layer, Layer):
@@ -209,8 +212,10 @@ class Network(eqx.Module):
             batch_shape: needed only when the network has no inputs, and nothing else could tell.
 
         Raises:
-            ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one.
+            ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one, or
+                for what is not one key.
         """
+        require_one_key("Network.sample", "key", key)
         batch_shape = shape_of_batch(inputs, dict(self.inputs), batch_shape)
         return self.forward_pass(self._drawing(key), inputs, batch_shape)
 

@@ -1,16 +1,6 @@
 """What conditionals check when they are built, and how a bias meets the batch."""
 
-from collections.abc import Sequence
-
 from jaxtyping import Array
-
-
-def checked_names(owner: str, parents: str | Sequence[str]) -> tuple[str, ...]:
-    """Returns the parents as a tuple; one named twice is a ValueError."""
-    names = (parents,) if isinstance(parents, str) else tuple(parents)
-    if len(set(names)) != len(names):
-        raise ValueError(f"{owner}: parents={names!r}; expected every parent once.")
-    return names
 
 
 def checked_size(owner: str, argument: str, size: int) -> int:

@@ -6,7 +6,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from hnca.conditionals._checks import checked_names, checked_size
+from hnca._names import checked_names
+from hnca.conditionals._checks import checked_size
 from hnca.conditionals._parametrised import Parametrised, parametrised
 from hnca.units import Conditional
 
@@ -44,7 +45,7 @@ class Apply(Conditional):
             ValueError: if a parent is named twice or the size is under 1.
         """
         self.function = parametrised(function)
-        self.parents = checked_names("Apply", parents)
+        self.parents = checked_names("Apply", "parents", parents)
         self.parent_sizes = (None,) * len(self.parents)
         self.out_features = checked_size("Apply", "out_features", out_features)
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from hnca.conditionals._checks import checked_names, checked_size, over_batch
+from hnca._names import checked_names
+from hnca.conditionals._checks import checked_size, over_batch
 from hnca.units import Conditional
 
 
@@ -79,7 +80,7 @@ class Conv(Conditional):
         height, width, channels = (checked_size("Conv", "in_shape", size) for size in in_shape)
         out_channels = checked_size("Conv", "out_channels", out_channels)
         kernel = _pair("kernel_size", kernel_size, 1)
-        self.parents = checked_names("Conv", parent)
+        self.parents = checked_names("Conv", "parents", parent)
         self.in_shape, self.stride = (height, width, channels), _pair("stride", stride, 1)
         self.dilation = _pair("dilation", dilation, 1)
         vertical, horizontal = _pair("padding", padding, 0)

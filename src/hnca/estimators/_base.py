@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._keys import require_one_key
 from hnca._precision import in_32_bits
+from hnca._warning import warn_of_no_examples
 from hnca.estimators._centring import unless_lost
 from hnca.estimators._cost import Cost, whole_passes
 from hnca.estimators._estimate import Combined as Combined
@@ -131,6 +133,8 @@ class Estimator(eqx.Module):
                 than the trace's batch.
         """
         whole = as_objective(objective)
+        if 0 in trace.batch_shape:
+            warn_of_no_examples()
         for component in whole.components:
             component.check(network, trace)
         found = self.attribute(network, whole, trace, key=key, state=state)
@@ -158,6 +162,7 @@ class Estimator(eqx.Module):
         else:
             require_state(self, jax.eval_shape(lambda: self.init(network, objective)), state)
         network, objective, trace = held_fixed((network, objective, trace))
+        require_one_key(type(self).__name__, "key", key)
         key = None if key is None else jax.random.fold_in(key, OWN_KEYS)
         passes = self.passes(network, trace, key)
         if passes is not None:

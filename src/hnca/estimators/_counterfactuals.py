@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from hnca._numbers import is_count
 from hnca.estimators._choice import Choice, choose, design_of
 from hnca.estimators._curvature import Curvature, learned, no_curvature, with_curvature
 from hnca.estimators._downstream import over_logits
@@ -214,8 +215,7 @@ def first_guesses(
 
 def check_options(owner: str, counterfactuals: object, guess: object, choice: object) -> None:
     """Raises a ValueError unless the options say how many evaluations there may be, which, and what the others are."""
-    is_count = isinstance(counterfactuals, int) and not isinstance(counterfactuals, bool) and counterfactuals >= 1
-    if counterfactuals is not None and not is_count:
+    if counterfactuals is not None and not is_count(counterfactuals, 1):
         raise ValueError(
             f"{owner}: counterfactuals={counterfactuals!r}; expected how many to evaluate an example, an int of at "
             "least 1, or None for all."

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
@@ -98,10 +99,11 @@ def _summary(state: PyTree) -> str:
 def require_temperature(estimator: object, temperature: Temperature) -> None:
     """Raises a ValueError unless the temperature is positive and finite.
 
-    One whose value is not known yet, as it is being traced, is not looked at.
+    Of one whose value is not known yet, as it is being traced, the shape alone is looked at: see `usable_temperature`.
     """
     try:
-        allowed = bool(temperature > 0) and bool(temperature < math.inf)
+        allowed = jnp.shape(temperature) == () and not isinstance(temperature, bool)
+        allowed = allowed and bool(temperature > 0) and bool(temperature < math.inf)
     except jax.errors.TracerBoolConversionError:
         return
     except (TypeError, ValueError):
@@ -110,6 +112,12 @@ def require_temperature(estimator: object, temperature: Temperature) -> None:
         raise ValueError(
             f"{type(estimator).__name__}: temperature={temperature!r}; expected a finite number above 0, such as 0.5."
         )
+
+
+def usable_temperature(temperature: Temperature, dtype: jnp.dtype) -> Float[Array, ""]:
+    """Returns the temperature as an array, NaN for one that `require_temperature` refuses where it is known."""
+    known = jnp.asarray(temperature, dtype)
+    return jnp.where((known > 0) & (known < jnp.inf), known, jnp.asarray(jnp.nan, dtype))
 
 
 def _is_repeatable(objective: Objective) -> bool:

@@ -3,13 +3,12 @@
 import math
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hnca._numbers import is_number
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
-from hnca.estimators._requirements import Temperature, require_temperature
+from hnca.estimators._requirements import Temperature, require_temperature, usable_temperature
 
 
 class GappedStraightThrough(PathwiseEstimator):
@@ -56,6 +55,6 @@ class GappedStraightThrough(PathwiseEstimator):
         point: Float[Array, "*logits"],
         change: Float[Array, "*logits"],
     ) -> Float[Array, "*logits"]:
-        temperature = jnp.asarray(self.temperature, logits.dtype)
+        temperature = usable_temperature(self.temperature, logits.dtype)
         scores = relaxation.scores_apart(logits, point, self.gap)
         return relaxation.along(relaxation.soft(scores / temperature), change) / temperature

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from hnca._numbers import is_count
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
-from hnca.estimators._requirements import Temperature, require_key, require_temperature
+from hnca.estimators._requirements import Temperature, require_key, require_temperature, usable_temperature
 
 
 class GumbelRao(PathwiseEstimator):
@@ -55,7 +55,7 @@ class GumbelRao(PathwiseEstimator):
         point: Float[Array, "*logits"],
         change: Float[Array, "*logits"],
     ) -> Float[Array, "*logits"]:
-        temperature = jnp.asarray(self.temperature, logits.dtype)
+        temperature = usable_temperature(self.temperature, logits.dtype)
 
         def one(key: Key[Array, ""]) -> Float[Array, "*logits"]:
             scores = relaxation.scores_given(relaxation.noise(key, logits), logits, point)

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Key
 from hnca.estimators._base import Passes
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation, finite, relaxation_of
-from hnca.estimators._requirements import Temperature, require_key, require_temperature
+from hnca.estimators._requirements import Temperature, require_key, require_temperature, usable_temperature
 from hnca.network import Network, Trace
 
 
@@ -51,7 +51,7 @@ class GumbelSoftmax(PathwiseEstimator):
         def take(name: str, logits: Float[Array, "*logits"]) -> Array:
             relaxation = relaxation_of(self, network.layers[name])
             scores = finite(logits) + relaxation.noise(keys[name], logits)
-            return relaxation.values(relaxation.soft(scores / jnp.asarray(self.temperature, scores.dtype)))
+            return relaxation.values(relaxation.soft(scores / usable_temperature(self.temperature, scores.dtype)))
 
         return Passes(network.forward_pass(take, inputs, shape), jnp.ones(shape, network.dtype))
 
@@ -63,4 +63,4 @@ class GumbelSoftmax(PathwiseEstimator):
         point: Float[Array, "*logits"],
         change: Float[Array, "*logits"],
     ) -> Float[Array, "*logits"]:
-        return relaxation.along(point, change) / jnp.asarray(self.temperature, change.dtype)
+        return relaxation.along(point, change) / usable_temperature(self.temperature, change.dtype)

@@ -1,11 +1,10 @@
 """Straight-through Gumbel-softmax: discrete values forward, the relaxed ones' derivative back."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
-from hnca.estimators._requirements import Temperature, require_key, require_temperature
+from hnca.estimators._requirements import Temperature, require_key, require_temperature, usable_temperature
 
 
 class StraightThroughGumbelSoftmax(PathwiseEstimator):
@@ -48,5 +47,5 @@ class StraightThroughGumbelSoftmax(PathwiseEstimator):
     ) -> Float[Array, "*logits"]:
         key = require_key(self, key, "the noise of the samples is")
         scores = relaxation.scores_given(relaxation.noise(key, logits), logits, point)
-        temperature = jnp.asarray(self.temperature, scores.dtype)
+        temperature = usable_temperature(self.temperature, scores.dtype)
         return relaxation.along(relaxation.soft(scores / temperature), change) / temperature

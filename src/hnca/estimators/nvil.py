@@ -1,6 +1,7 @@
 """NVIL: REINFORCE with a learned, input-dependent baseline and a running scale, each layer with its own signal."""
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import is_number
+from hnca._numbers import checked_flag, is_number
 from hnca._precision import at_least_float32
 from hnca.baselines import _regression as regression
 from hnca.baselines._regression import Regression
@@ -73,8 +74,9 @@ class NVIL(Estimator):
     def __check_init__(self):
         if not is_number(self.decay) or not 0 <= self.decay < 1:
             raise ValueError(f"NVIL: decay={self.decay!r}; expected a number in [0, 1).")
-        if not is_number(self.learning_rate) or not self.learning_rate > 0:
+        if not is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"NVIL: learning_rate={self.learning_rate!r}; expected a positive number.")
+        checked_flag("NVIL", "normalise", self.normalise)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         dtype = at_least_float32(network.dtype)

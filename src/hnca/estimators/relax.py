@@ -56,6 +56,8 @@ class RELAX(RelaxedControlVariate):
     def __check_init__(self):
         if not is_count(self.hidden_units, 1):
             raise ValueError(f"RELAX: hidden_units={self.hidden_units!r}; expected at least 1.")
+        if not is_count(self.seed):
+            raise ValueError(f"RELAX: seed={self.seed!r}; expected a whole number.")
 
     def initial_surrogates(self, network: Network) -> dict[str, PyTree]:
         keys = network.layer_keys(jax.random.key(self.seed))

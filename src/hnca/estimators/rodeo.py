@@ -106,6 +106,8 @@ class RODEO(IndependentPassesEstimator):
             raise ValueError(f"RODEO: learning_rate={self.learning_rate!r}; expected a number of at least 0.")
         if not is_count(self.hidden_units, 1):
             raise ValueError(f"RODEO: hidden_units={self.hidden_units!r}; expected at least 1.")
+        if not is_count(self.seed):
+            raise ValueError(f"RODEO: seed={self.seed!r}; expected a whole number.")
 
     def init(self, network: Network, objective: Objective | Component) -> RODEOState:
         dtype = at_least_float32(network.dtype)

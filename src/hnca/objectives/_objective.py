@@ -27,6 +27,12 @@ class Objective(eqx.Module):
     def __check_init__(self):
         if not self.components:
             raise ValueError("Objective: components=(); expected at least one component.")
+        for place, component in enumerate(self.components):
+            if not isinstance(component, Component):
+                raise ValueError(
+                    f"Objective: components[{place}] is a {type(component).__name__}; expected a component, such as "
+                    "hnca.Function; give them one after another, not as a list."
+                )
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the sum of the components for every example."""
@@ -66,4 +72,4 @@ class Objective(eqx.Module):
 
 def as_objective(objective: Objective | Component) -> Objective:
     """Returns an objective; a single component stands for the sum of itself."""
-    return Objective(objective) if isinstance(objective, Component) else objective
+    return objective if isinstance(objective, Objective) else Objective(objective)

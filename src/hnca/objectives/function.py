@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._names import checked_names, layer_names
 from hnca.conditionals import Parametrised, parametrised
 from hnca.messages import Changes, changes_by_enumeration, contrast_of_all
 from hnca.network import Network, Trace
@@ -58,17 +59,17 @@ class Function(Component):
             inputs: the inputs of the network that it takes after the layers.
 
         Raises:
-            ValueError: for another `counterfactual`, or no layers.
+            ValueError: for another `counterfactual`, what is no function, no layers, or one named twice.
         """
         if counterfactual not in ("enumerate", "none"):
             raise ValueError(f"Function: counterfactual={counterfactual!r}; expected 'enumerate' or 'none'.")
+        if not callable(function):
+            raise ValueError(f"Function: function={function!r}; expected a function of what the layers drew.")
         self.function = parametrised(function)
-        self.arguments = (of,) if isinstance(of, str) else tuple(of)
-        self.inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        self.arguments = layer_names("Function", "of", of)
+        self.inputs = checked_names("Function", "inputs", inputs)
         self.counterfactual = counterfactual == "enumerate"
         self.repeatable = True
-        if not self.arguments:
-            raise ValueError("Function: of=(); expected at least one layer.")
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         self.check(network, trace)

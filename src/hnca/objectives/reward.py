@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from hnca._names import layer_names
+from hnca._numbers import real_numbers
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 
@@ -36,15 +38,13 @@ class Reward(Component):
             observed: the reward of every example, `[*batch]`; larger is better.
 
         Raises:
-            ValueError: for no arguments, or (outside of `jax.jit`, where values are known) a reward that is NaN or
-                infinite.
+            ValueError: for no arguments, or a reward that is complex or (outside of `jax.jit`, where values are known)
+                NaN or infinite.
         """
-        self.arguments = (arguments,) if isinstance(arguments, str) else tuple(arguments)
+        self.arguments = layer_names("Reward", "arguments", arguments)
         self.counterfactual = False
         self.repeatable = False
-        self.observed = jnp.asarray(observed)
-        if not self.arguments:
-            raise ValueError("Reward: arguments=(); expected at least one layer.")
+        self.observed = real_numbers("Reward", "observed", observed)
         _require_finite(self.observed)
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from hnca._numbers import real_numbers
 from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
@@ -44,7 +45,8 @@ class Weighted(Component):
             weight: see the class.
 
         Raises:
-            ValueError: for something else than a component, or (outside of `jax.jit`) a weight that is NaN or infinite.
+            ValueError: for something else than a component, or a weight that is complex or (outside of `jax.jit`) NaN
+                or infinite.
         """
         if not isinstance(component, Component):
             raise ValueError(
@@ -52,7 +54,7 @@ class Weighted(Component):
                 "each of its `components`)."
             )
         self.component = component
-        self.weight = jnp.asarray(weight)
+        self.weight = real_numbers("Weighted", "weight", weight)
         self.arguments = component.arguments
         self.counterfactual = component.counterfactual
         self.repeatable = component.repeatable
@@ -61,6 +63,7 @@ class Weighted(Component):
 
     def check(self, network: Network, trace: Trace) -> None:
         self.component.check(network, trace)
+        self._require_shape(trace.batch_shape)
 
     def value(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         return self._of_examples(network, trace) * checked_value(self.component, network, trace)
@@ -79,10 +82,15 @@ class Weighted(Component):
 
     def _of_examples(self, network: Network, trace: Trace) -> Float[Array, "*batch"]:
         """Returns the weight of every example in every pass."""
-        batch, shape = trace.batch_shape, self.weight.shape
-        if shape not in ((), batch, batch[1:]):
-            raise ValueError(f"{self}: weight has shape {shape}; expected (), one for all, or {batch}, one an example.")
+        batch = trace.batch_shape
+        if self.weight.shape != batch[1:]:  # of several passes all have the same
+            self._require_shape(batch)
         return jnp.broadcast_to(jax.lax.stop_gradient(self.weight.astype(network.dtype)), batch)
+
+    def _require_shape(self, batch: tuple[int, ...]) -> None:
+        shape = self.weight.shape
+        if shape not in ((), batch):
+            raise ValueError(f"{self}: weight has shape {shape}; expected (), one for all, or {batch}, one an example.")
 
     def __str__(self) -> str:
         weight = self.weight

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from hnca._warning import warn
+from hnca._warning import warn_of_no_examples
 from hnca.estimators import Estimator
 from hnca.programs.crediting import Compiled, Credited, held
 from hnca.programs.first_state import first_state
@@ -18,7 +18,7 @@ def credited_nothing(estimator: Estimator, compiled: Compiled, state: PyTree) ->
         compiled: the call, of a batch of size 0.
         state: of the estimator, returned as it is; None for the first.
     """
-    warn("hnca: the batch has no examples: their mean is NaN, and the gradient 0, by which nothing is learned.")
+    warn_of_no_examples()
     plan, flat = compiled.plan, compiled.flat
     run, marks = run_pass(plan, flat.arrays, flat.mapped)
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)

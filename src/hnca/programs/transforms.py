@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PyTree
 
+from hnca._keys import require_one_key
 from hnca._numbers import is_count
 from hnca._warning import warn
 from hnca.baselines import Baseline
@@ -75,7 +76,7 @@ def credited(
     def call(
         *arguments: Any, estimator_key: Key[Array, ""] | None = None, estimator_state: PyTree = None, **keywords: Any
     ) -> Any:
-        _require_one_key(_name(function), estimator_key)
+        require_one_key(_name(function), "estimator_key", estimator_key)
         if not stateful and estimator_state is None:
             _warn_of_forgotten_state(estimator)
         given = _name(function), function, arguments, keywords, in_axes, has_aux
@@ -249,19 +250,6 @@ def _warn_of_forgotten_state(estimator: Estimator) -> None:
         warn(
             f"hnca: {name}'s baseline learns from call to call, and its state is lost after each: the gradient is as "
             "if it had none. Give stateful=True, and every call the estimator_state that the last one returned."
-        )
-
-
-def _require_one_key(owner: str, key: Any) -> None:
-    """Raises a ValueError for an estimator's key that is no key, or several."""
-    if key is None:
-        return
-    dtype, shape = getattr(key, "dtype", type(key).__name__), jnp.shape(key)
-    is_raw = dtype == jnp.uint32 and len(shape) == 1
-    if not is_raw and (isinstance(dtype, str) or not jnp.issubdtype(dtype, jax.dtypes.prng_key) or shape):
-        raise ValueError(
-            f"{owner}: estimator_key of dtype {dtype} and shape {shape}; expected one key for the whole batch, such as "
-            "jax.random.key(0)."
         )
 
 

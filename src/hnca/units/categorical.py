@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, Num
 
+from hnca._numbers import is_count
 from hnca._precision import in_full_precision
 from hnca.units import _noise
 from hnca.units._base import Conditional, Layer, checked_conditional
@@ -53,8 +54,8 @@ class Categorical(Layer):
 
     def __check_init__(self):
         outputs = self.conditional.out_features
-        if self.categories < 2:
-            raise ValueError(f"Categorical: categories={self.categories!r}; expected at least 2.")
+        if not is_count(self.categories, 2):
+            raise ValueError(f"Categorical: categories={self.categories!r}; expected a whole number of at least 2.")
         if outputs % self.categories:
             raise ValueError(
                 f"Categorical: categories={self.categories!r} does not divide the conditional's {outputs} outputs; "

@@ -53,7 +53,7 @@ def _of_no_choice(found: re.Match[str]) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    return f"{found[1]}: expected a value"
+    return f"{found[1]}: expected {'a value' if found[2] in (None, '1') else f'{found[2]} values'}"
 
 
 def _missing(found: re.Match[str]) -> str:
@@ -70,7 +70,7 @@ _TELLING: dict[str, Callable[[re.Match[str]], str]] = {
     r"Error parsing ([^:]+): (?:Could not find valid parse|no type matching).*? \['(.*?)'\]": _of_no_such_kind,
     r"Error parsing ([^:]+): .*?: '(.*)'$": _of_no_such_kind,
     r"invalid choice '(.*?)' for argument '(.*?)'\. +Expected one of \((.*?),?\)": _of_no_choice,
-    r"Missing value for argument '(.*?)'\.": _without_value,
+    r"Missing value for argument '(.*?)'\.(?: Expected (\d+) values)?": _without_value,
     r"Missing from hnca (\S+): (\S+)": _missing,
 }
 """How each of the parser's messages is told, given what its pattern found."""
