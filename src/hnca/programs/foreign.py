@@ -1,6 +1,7 @@
 """Reports draws by `jax.random` of what depends on parameters, whose gradient would be zero in silence."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,9 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int], results:
     marks, readers = _marks(program, learned), _readers(program)
     producers = {output: equation.inputs for equation in program.equations for output in equation.outputs}
 
+    def made_of(value: int) -> Sequence[Any]:
+        return producers.get(value, ())
+
     def is_noisy(value: int) -> bool:
         return NOISY in marks[value]
 
@@ -53,7 +57,7 @@ def lines_of_foreign_draws(program: Program, parameters: Iterable[int], results:
         if isinstance(equation, Loop) or wanted.isdisjoint(equation.outputs):
             continue
         operands = [marks[value] for value in equation.inputs]
-        place = Place(equation.inputs, equation.outputs, readers, program.outputs, producers, is_noisy)
+        place = Place(equation.inputs, equation.outputs, readers, program.outputs, made_of, is_noisy)
         found += [equation.line] if is_a_draw(equation.original, operands, place) else []
         found += lines_inside(equation.original, operands, equation.line)
     for loop in loops_of(program):
@@ -86,9 +90,8 @@ def _marks(program: Program, learned: set[int]) -> list[Marks]:
     random = depends_on(program, noise, through_draws=False)
     marks = [marks_of(random=value in random, learned=value in learned) for value in range(len(program.avals))]
     for equation in program.equations:
-        if not isinstance(equation, Loop) and NOISY in handed_on(
-            equation.original, [marks[i] for i in equation.inputs]
-        ):
+        operands = [marks[value] for value in equation.inputs]
+        if not isinstance(equation, Loop) and NOISY in handed_on(equation.original, operands):
             for output in equation.outputs:
                 marks[output] |= {NOISY}
     return marks

@@ -70,7 +70,7 @@ class Place(NamedTuple):
         outputs: what it makes.
         readers: the equations that stand beside it, by what they read.
         returned: the results of all of them.
-        producers: what each value is made of at once, literals among it.
+        made_of: returns what a value is made of at once, literals among it.
         is_noisy: returns whether a value is noisy.
     """
 
@@ -78,7 +78,7 @@ class Place(NamedTuple):
     outputs: Sequence[Any]
     readers: Mapping[Any, Sequence[Reader]]
     returned: Container[Any]
-    producers: Mapping[Any, Sequence[Any]]
+    made_of: Callable[[Any], Sequence[Any]]
     is_noisy: Callable[[Any], bool]
 
 
@@ -185,9 +185,12 @@ def _passes(equation: Any) -> bool:
 def _come_from(values: Iterable[Any], place: Place) -> list[Any]:
     """Returns some values and all noisy ones that they are made of."""
     found = list(values)
+    seen = set(found)
     for value in found:
-        made_of = [each for each in place.producers.get(value, ()) if not isinstance(each, Literal)]
-        found += [each for each in made_of if place.is_noisy(each) and each not in found]
+        made_of = [each for each in place.made_of(value) if not isinstance(each, Literal)]
+        new = [each for each in made_of if place.is_noisy(each) and each not in seen]
+        found += new
+        seen.update(new)
     return found
 
 
@@ -230,9 +233,11 @@ def _is_inexact(variable: Any) -> bool:
 
 
 def _draws(inner: Inner) -> list[str]:
+    def made_of(value: Any) -> Sequence[Any]:
+        return inner.producers[value].invars if value in inner.producers else ()
+
     def is_noisy(value: Any) -> bool:
         return NOISY in inner.known.get(value, NONE)
 
-    producers = {value: equation.invars for value, equation in inner.producers.items()}
-    place = Place(inner.equation.invars, inner.equation.outvars, inner.readers, inner.returned, producers, is_noisy)
+    place = Place(inner.equation.invars, inner.equation.outvars, inner.readers, inner.returned, made_of, is_noisy)
     return [inner.line] if is_a_draw(inner.equation, inner.marks, place) else []
