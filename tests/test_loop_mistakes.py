@@ -18,6 +18,15 @@ def test_actions_that_cannot_have_been_taken_are_not_learned_from():
     assert np.isnan(gradient["a"])
 
 
+def test_of_a_drawn_number_of_steps_the_cure_is_told():
+    def loss(p, key):
+        return jax.lax.fori_loop(0, hnca.categorical(key, p), lambda _, total: total * p[0], jnp.ones(()))
+
+    with pytest.raises(ValueError, match="Reverse-mode differentiation does not work") as told:
+        hnca.grad(loss)(jnp.ones(3), jax.random.key(0))
+    assert "write it as a lax.scan of the most there can be" in told.value.__notes__[-1]
+
+
 def test_what_is_observed_is_credited_by_the_score(float64):
     def observed(p, key, x):
         return of_loops(chain)(p, key, x) + hnca.observed(of_loops(chain)(p, jax.random.fold_in(key, 1), x))

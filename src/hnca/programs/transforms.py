@@ -185,7 +185,15 @@ def value_and_grad(
                 whole[place] = eqx.combine(floats, rest)
             return scalar(*whole, **keywords)
 
-        result, gradients = jax.value_and_grad(of_floats, has_aux=has_aux or stateful)(moving)
+        try:
+            result, gradients = jax.value_and_grad(of_floats, has_aux=has_aux or stateful)(moving)
+        except ValueError as error:
+            if str(error).startswith("Reverse-mode differentiation does not work for lax.while_loop"):
+                error.add_note(
+                    "hnca: a loop has what is learned in it and no fixed number of steps, as where that is drawn; write "
+                    "it as a lax.scan of the most there can be, and jnp.where(step < drawn, ...) for those to be taken."
+                )
+            raise
         return result, (gradients[0] if alone else gradients)
 
     return with_init(call, scalar.init)
