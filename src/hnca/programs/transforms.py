@@ -190,8 +190,9 @@ def value_and_grad(
         except ValueError as error:
             if str(error).startswith("Reverse-mode differentiation does not work for lax.while_loop"):
                 error.add_note(
-                    "hnca: a loop has what is learned in it and no fixed number of steps, as where that is drawn; write "
-                    "it as a lax.scan of the most there can be, and jnp.where(step < drawn, ...) for those to be taken."
+                    "hnca: a loop has what is learned in it and no fixed number of steps, as where that is drawn; "
+                    "write it as a lax.scan of the most there can be, and jnp.where(step < drawn, ...) for those to "
+                    "be taken."
                 )
             raise
         return result, (gradients[0] if alone else gradients)
