@@ -6,7 +6,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"_given", "_graph", "_numbers", "_optax", "_precision", "_warning"},
+    {"_graph", "_keys", "_names", "_numbers", "_optax", "_precision", "_warning"},
+    {"_given"},
     {"units"},
     {"conditionals", "baselines"},
     {"network"},
