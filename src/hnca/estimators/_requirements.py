@@ -117,7 +117,7 @@ def require_temperature(estimator: object, temperature: Temperature) -> None:
 def usable_temperature(temperature: Temperature, dtype: jnp.dtype) -> Float[Array, ""]:
     """Returns the temperature as an array, NaN for one that `require_temperature` refuses where it is known."""
     known = jnp.asarray(temperature, dtype)
-    return jnp.where((known > 0) & (known < jnp.inf), known, jnp.asarray(jnp.nan, dtype))
+    return jnp.where((known > 0) & (known < jnp.inf), known, jnp.nan)
 
 
 def _is_repeatable(objective: Objective) -> bool:

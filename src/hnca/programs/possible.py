@@ -60,7 +60,7 @@ def number_if(possible: Bool[Array, ""], value: Float[Array, ""], logits: Iterab
 
 @jax.custom_jvp
 def _number_if(possible: Bool[Array, ""], value: Float[Array, ""], _: list[Array]) -> Float[Array, ""]:
-    return jnp.where(possible, value, jnp.asarray(jnp.nan, value.dtype))
+    return jnp.where(possible, value, jnp.nan)
 
 
 @_number_if.defjvp
