@@ -112,7 +112,7 @@ def test_values_that_are_no_pair_are_refused(values):
 def test_categories_must_divide_the_outputs():
     with pytest.raises(ValueError, match=r"Categorical: categories=4 does not divide the conditional's 6 outputs"):
         hnca.Categorical(hnca.Free(6), categories=4)
-    with pytest.raises(ValueError, match=r"Categorical: categories=1; expected at least 2"):
+    with pytest.raises(ValueError, match=r"Categorical: categories=1; expected a whole number of at least 2"):
         hnca.Categorical(hnca.Free(6), categories=1)
 
 
