@@ -6,28 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from described_slips import KEY, F, network, trace
 
 import hnca
-from hnca import Bernoulli, Categorical, Dense, Free, Function, Network, Weighted
+from hnca import Categorical, Free, Function, Network, Weighted
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
-
-KEY = jax.random.key(0)
-
-
-def squared(h):
-    return jnp.sum(h) ** 2
-
-
-def network():
-    return Network({"h": Bernoulli(Dense("x", 2, 2, key=KEY))}, inputs={"x": 2})
-
-
-def trace(*batch):
-    return network().sample(KEY, {"x": jnp.ones((*batch, 2))})
-
-
-F = Function(squared, of="h")
 
 
 def test_a_weight_of_other_axes_is_refused():

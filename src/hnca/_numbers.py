@@ -19,7 +19,7 @@ def is_count(value: object, least: int | None = None) -> bool:
     return is_whole and (least is None or bool(value >= least))  # type: ignore[operator]
 
 
-def checked_flag(owner: str, argument: str, value: object) -> None:
+def require_flag(owner: str, argument: str, value: object) -> None:
     """Raises a ValueError unless a value is True or False: a text such as `"no"` would count as true."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{owner}: {argument}={value!r}; expected True or False.")

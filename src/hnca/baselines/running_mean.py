@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from hnca._numbers import checked_flag, is_number
+from hnca._numbers import is_number, require_flag
 from hnca.baselines._base import Baseline
 
 
@@ -50,7 +50,7 @@ class RunningMean(Baseline):
     def __check_init__(self):
         if not is_number(self.decay) or not 0 <= self.decay < 1:
             raise ValueError(f"RunningMean: decay={self.decay!r}; expected a number in [0, 1).")
-        checked_flag("RunningMean", "debias", self.debias)
+        require_flag("RunningMean", "debias", self.debias)
 
     def init(self, size: int, dtype: DTypeLike) -> Average | Float[Array, ""]:
         # Two arrays, so that a state can be donated to the next update.

@@ -80,7 +80,7 @@ class Conv(Conditional):
         height, width, channels = (checked_size("Conv", "in_shape", size) for size in in_shape)
         out_channels = checked_size("Conv", "out_channels", out_channels)
         kernel = _pair("kernel_size", kernel_size, 1)
-        self.parents = checked_names("Conv", "parents", parent)
+        self.parents = checked_names("Conv", "parent", parent)
         self.in_shape, self.stride = (height, width, channels), _pair("stride", stride, 1)
         self.dilation = _pair("dilation", dilation, 1)
         vertical, horizontal = _pair("padding", padding, 0)

@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from hnca._names import checked_names
-from hnca._numbers import checked_flag
+from hnca._numbers import require_flag
 from hnca.conditionals._checks import checked_size, over_batch
 from hnca.units import Conditional
 
@@ -58,7 +58,7 @@ class Dense(Conditional):
             ValueError: for no parents, a parent named twice, a number of sizes that is not the number of parents, or
                 a size under 1.
         """
-        checked_flag("Dense", "use_bias", use_bias)
+        require_flag("Dense", "use_bias", use_bias)
         self.parents = checked_names("Dense", "parents", parents)
         self.parent_sizes = (in_features,) if isinstance(in_features, int) else tuple(in_features)
         self.out_features = checked_size("Dense", "out_features", out_features)

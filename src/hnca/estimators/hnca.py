@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import checked_flag
+from hnca._numbers import require_flag
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._centring import centred, first_state, inputs_seen
@@ -104,8 +104,8 @@ class HNCA(Estimator):
         require_instance("HNCA", "baseline", self.baseline, Baseline, "hnca.RunningMean()")
         require_instance("HNCA", "control", self.control, FirstOrder, "hnca.FirstOrder()")
         require_instance("HNCA", "marginalise", self.marginalise, str, "the name of a layer")
-        checked_flag("HNCA", "prune_children", self.prune_children)
-        checked_flag("HNCA", "prune_upstream", self.prune_upstream)
+        require_flag("HNCA", "prune_children", self.prune_children)
+        require_flag("HNCA", "prune_upstream", self.prune_upstream)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         whole = as_objective(objective)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import checked_flag, is_number
+from hnca._numbers import is_number, require_flag
 from hnca._precision import at_least_float32
 from hnca.baselines import _regression as regression
 from hnca.baselines._regression import Regression
@@ -76,7 +76,7 @@ class NVIL(Estimator):
             raise ValueError(f"NVIL: decay={self.decay!r}; expected a number in [0, 1).")
         if not is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"NVIL: learning_rate={self.learning_rate!r}; expected a positive number.")
-        checked_flag("NVIL", "normalise", self.normalise)
+        require_flag("NVIL", "normalise", self.normalise)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
         dtype = at_least_float32(network.dtype)
