@@ -17,6 +17,10 @@ def network():
     return Network({"h": Bernoulli(Dense("x", 2, 2, key=KEY))}, inputs={"x": 2})
 
 
+def generative():
+    return Network({"h": Bernoulli(Free(2)), "x": Bernoulli(Dense("h", 2, 2, key=KEY))})
+
+
 def trace(*batch):
     return network().sample(KEY, {"x": jnp.ones((*batch, 2))})
 
@@ -48,6 +52,17 @@ SLIPS = [
     (lambda: hnca.RODEO(seed="a"), "RODEO: seed='a'; expected a whole number"),
     (lambda: hnca.RELAX(seed=1.5), "RELAX: seed=1.5; expected a whole number"),
     (lambda: Dense(3, 3, 2, key=KEY), "Dense: parents=3; expected a name or several"),
+    (lambda: hnca.Sequential(jnp.tanh), "Sequential: first=.*; expected a conditional"),
+    (lambda: hnca.Sequential(Free(2), [jnp.tanh]), r"Sequential: stage 2 is \[.*; expected a function of a vector"),
+    (lambda: hnca.Linear("h", jnp.ones((2, 3)), jnp.ones(2)), r"Linear: bias of shape \(2,\); expected \(3,\)"),
+    (lambda: hnca.Linear(("g", "h"), jnp.ones((2, 3)), jnp.ones(3)), "Linear: of=.*; expected one layer"),
+    (
+        lambda: hnca.ELBO(network(), generative(), entropy=lambda *_: 0.0),
+        "ELBO: entropy returned a float; expected a component",
+    ),
+    (lambda: hnca.HNCA()(F, network(), trace(3)), "HNCA: network is a Function; expected an hnca.Network"),
+    (lambda: hnca.HNCA()(network(), trace(3), F), "HNCA: trace is a Function; expected what Network.sample"),
+    (lambda: hnca.HNCA()(network(), network(), trace(3)), "objective is a Network; expected an hnca.Objective"),
     (lambda: Network(None), "Network: layers=None; expected layers by name"),
     (
         lambda: Network({"h": Bernoulli(Free(2))}, inputs=["x"]),

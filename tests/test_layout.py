@@ -6,11 +6,12 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "hnca"
 CORE = [
-    {"_graph", "_keys", "_names", "_numbers", "_optax", "_precision", "_warning"},
+    {"_graph", "_keys", "_names", "_options", "_optax", "_precision", "_warning"},
     {"_given"},
     {"units"},
     {"conditionals", "baselines"},
     {"network"},
+    {"_network_arguments"},
     {"messages", "joint_states"},
     {"objectives"},
     {"estimators"},

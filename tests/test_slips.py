@@ -15,7 +15,7 @@ import hnca
 NOT_KNOWN = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 
 
-@pytest.mark.parametrize("name", ["slips.py", "described_slips.py"])
+@pytest.mark.parametrize("name", ["slips.py", "described_slips.py", "odd_values.py"])
 def test_slips_are_told(name):
     script = Path(__file__).parent / name
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)

@@ -1,14 +1,25 @@
 """The arrays that a network is given, against the shapes it declares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from hnca._numbers import is_count
+from hnca._options import is_count
 
 Shape = tuple[int, ...]
+
+
+def pairs_of(argument: str, given: Any) -> list[tuple[Any, Any]]:
+    """Returns what a network is given by name as pairs; what is neither a mapping nor pairs is a ValueError."""
+    try:
+        pairs = [tuple(pair) for pair in (given.items() if isinstance(given, Mapping) else given)]
+    except TypeError:
+        pairs = [()]
+    if not all(len(pair) == 2 for pair in pairs):
+        raise ValueError(f"Network: {argument}={given!r}; expected {argument} by name.")
+    return pairs
 
 
 def declared_shapes(inputs: Any) -> dict[str, Shape]:
@@ -30,7 +41,24 @@ def declared_shapes(inputs: Any) -> dict[str, Shape]:
     return shapes
 
 
-def shape_of_batch(inputs: Mapping[str, Array], declared: Mapping[str, Shape], given: Shape | None) -> Shape:
+def require_by_name(owner: str, argument: str, given: object) -> None:
+    """Raises a ValueError for arrays that are not given by name."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{owner}: {argument} is a {type(given).__name__}; expected arrays by name.")
+
+
+def checked_batch(owner: str, shape: object) -> Shape:
+    """Returns the batch axes as a tuple; what is no sequence of sizes is a ValueError."""
+    if (
+        not isinstance(shape, Sequence)
+        or isinstance(shape, str | bytes)
+        or not all(is_count(size, 0) for size in shape)
+    ):
+        raise ValueError(f"{owner}: batch_shape={shape!r}; expected the leading axes, such as (50,), or () for none.")
+    return tuple(int(size) for size in shape)
+
+
+def shape_of_batch(inputs: Mapping[str, Array], declared: Mapping[str, Shape], given: Sequence[int] | None) -> Shape:
     """Returns the leading axes that all inputs share.
 
     Args:
@@ -39,8 +67,11 @@ def shape_of_batch(inputs: Mapping[str, Array], declared: Mapping[str, Shape], g
         given: the batch axes, where the caller says so; needed only where there are no inputs.
 
     Raises:
-        ValueError: for an input that is missing, not declared, or of another shape, or for batches that differ.
+        ValueError: for what is no mapping or no shape, an input that is missing, not declared, or of another shape, or
+            for batches that differ.
     """
+    require_by_name("Network.sample", "inputs", inputs)
+    given = None if given is None else checked_batch("Network.sample", given)
     if set(inputs) != set(declared):
         raise ValueError(f"Network.sample: inputs={sorted(inputs)!r}; expected {sorted(declared)!r}.")
     shapes = set() if given is None else {given}

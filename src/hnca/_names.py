@@ -3,6 +3,13 @@
 from collections.abc import Sequence
 
 
+def checked_name(owner: str, argument: str, name: object) -> str:
+    """Returns the name; what is no text is a ValueError."""
+    if not isinstance(name, str):
+        raise ValueError(f"{owner}: {argument}={name!r}; expected a name.")
+    return name
+
+
 def layer_names(owner: str, argument: str, names: str | Sequence[str]) -> tuple[str, ...]:
     """Returns one name or several as a tuple; none, one twice, or what is no name is a ValueError."""
     found = checked_names(owner, argument, names)

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from hnca._given import check_given, declared_shapes, shape_of_batch
+from hnca._given import check_given, checked_batch, declared_shapes, pairs_of, require_by_name, shape_of_batch
 from hnca._graph import ancestors_of, check_names, check_parents, mediators_of, topological_order
-from hnca._keys import require_one_key
+from hnca._keys import required_key
 from hnca.units import Conditional, Layer
 
 Take = Callable[[str, Float[Array, "*logits"]], Array]
@@ -79,10 +79,8 @@ class Network(eqx.Module):
                 nor an input, a cycle, a parent whose size is not what the child's conditional expects, or an `Apply`
                 that returns another shape than it says. The message names the layers.
         """
-        if not isinstance(layers, Iterable):
-            raise ValueError(f"Network: layers={layers!r}; expected layers by name.")
-        pairs = list(layers.items() if isinstance(layers, Mapping) else layers)
-        shapes = declared_shapes(inputs or {})
+        pairs = pairs_of("layers", layers)
+        shapes = declared_shapes({} if inputs is None else inputs)
         check_names([name for name, _ in pairs], list(shapes))
         for name, layer in pairs:
             if not isinstance(layer, Layer):
@@ -202,7 +200,7 @@ class Network(eqx.Module):
         return layer.logits(tuple(features), batch_shape)
 
     def sample(
-        self, key: Key[Array, ""], inputs: Mapping[str, Array], batch_shape: tuple[int, ...] | None = None
+        self, key: Key[Array, ""], inputs: Mapping[str, Array], batch_shape: Sequence[int] | None = None
     ) -> Trace:
         """Draws every layer given its parents, from the inputs on (ancestral sampling).
 
@@ -215,7 +213,7 @@ class Network(eqx.Module):
             ValueError: for an input that is missing, not known, or whose trailing shape is not the declared one, or
                 for what is not one key.
         """
-        require_one_key("Network.sample", "key", key)
+        required_key("Network.sample", key)
         batch_shape = shape_of_batch(inputs, dict(self.inputs), batch_shape)
         return self.forward_pass(self._drawing(key), inputs, batch_shape)
 
@@ -267,7 +265,7 @@ class Network(eqx.Module):
         keys = self.layer_keys(key)
         return lambda name, logits: self.layers[name].sample(keys[name], logits)
 
-    def evaluate(self, values: Mapping[str, Array], batch_shape: tuple[int, ...]) -> Trace:
+    def evaluate(self, values: Mapping[str, Array], batch_shape: Sequence[int]) -> Trace:
         """Returns the trace of a pass that took these values: inputs' and layers' values given, logits computed.
 
         Differentiable in the parameters at fixed values; what a network without samples of its own calls.
@@ -279,6 +277,8 @@ class Network(eqx.Module):
         Raises:
             ValueError: for an input or layer whose values are missing or of another shape.
         """
+        require_by_name("Network.evaluate", "values", values)
+        batch_shape = checked_batch("Network.evaluate", batch_shape)
         for name, shape in self.inputs:
             check_given(values, f"input {name!r}", name, batch_shape, shape)
         for name, layer in self.layers.items():

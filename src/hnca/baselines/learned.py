@@ -9,7 +9,7 @@ import optax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from hnca._numbers import is_number
+from hnca._options import is_number
 from hnca.baselines import _regression as regression
 from hnca.baselines._base import Baseline
 from hnca.baselines._regression import Regression

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from hnca._numbers import is_number, require_flag
+from hnca._options import is_number, require_flag
 from hnca.baselines._base import Baseline
 
 

@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from hnca._names import checked_names
+from hnca._options import require_function
 from hnca.conditionals._checks import checked_size
 from hnca.conditionals._parametrised import Parametrised, parametrised
 from hnca.units import Conditional
@@ -42,8 +43,9 @@ class Apply(Conditional):
             out_features: how many logits the function returns; checked when the network is built.
 
         Raises:
-            ValueError: if a parent is named twice or the size is under 1.
+            ValueError: if a parent is named twice, the size is under 1, or the function is none.
         """
+        require_function("Apply", "function", function, "the parents")
         self.function = parametrised(function)
         self.parents = checked_names("Apply", "parents", parents)
         self.parent_sizes = (None,) * len(self.parents)

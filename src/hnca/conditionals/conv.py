@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from hnca._names import checked_names
-from hnca.conditionals._checks import checked_size, over_batch
+from hnca._keys import required_key
+from hnca._names import checked_name
+from hnca._options import is_count
+from hnca.conditionals._checks import checked_size, checked_sizes, dtype_of_parameters, over_batch
 from hnca.units import Conditional
 
 
@@ -73,14 +76,16 @@ class Conv(Conditional):
             dtype: of the parameters; by default JAX's default float.
 
         Raises:
-            ValueError: for a shape that is not three sizes, a size under 1, or a kernel that is larger than the map.
+            ValueError: for a shape that is not three sizes, a size under 1, a kernel that is larger than
+                the map, what is no key, or a dtype that is no float's.
         """
-        if len(in_shape) != 3:
-            raise ValueError(f"Conv: in_shape={tuple(in_shape)!r}; expected (height, width, channels).")
-        height, width, channels = (checked_size("Conv", "in_shape", size) for size in in_shape)
+        shape = checked_sizes("Conv", "in_shape", in_shape)
+        if len(shape) != 3:
+            raise ValueError(f"Conv: in_shape={in_shape!r}; expected (height, width, channels).")
+        height, width, channels = shape
         out_channels = checked_size("Conv", "out_channels", out_channels)
         kernel = _pair("kernel_size", kernel_size, 1)
-        self.parents = checked_names("Conv", "parent", parent)
+        self.parents = (checked_name("Conv", "parent", parent),)
         self.in_shape, self.stride = (height, width, channels), _pair("stride", stride, 1)
         self.dilation = _pair("dilation", dilation, 1)
         vertical, horizontal = _pair("padding", padding, 0)
@@ -95,9 +100,11 @@ class Conv(Conditional):
         sizes = [room // step + 1 for room, step in zip(rooms, self.stride, strict=True)]
         self.out_shape = (sizes[0], sizes[1], out_channels)
         self.parent_sizes, self.out_features = (math.prod(self.in_shape),), math.prod(self.out_shape)
-        dtype = jnp.result_type(float) if dtype is None else dtype
+        dtype = dtype_of_parameters("Conv", dtype)
         bound = (6 / (math.prod(kernel) * (channels + out_channels))) ** 0.5
-        self.weight = jax.random.uniform(key, (*kernel, channels, out_channels), dtype, -bound, bound)
+        self.weight = jax.random.uniform(
+            required_key("Conv", key, "that draws the weights"), (*kernel, channels, out_channels), dtype, -bound, bound
+        )
         self.bias = jnp.zeros(out_channels, dtype)
 
     def __call__(
@@ -132,7 +139,7 @@ class Conv(Conditional):
 
 
 def _pair(argument: str, value: int | Sequence[int], least: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or min(pair) < least:
+    sizes = tuple(value) if isinstance(value, tuple | list | np.ndarray) else (value,)
+    if len(sizes) not in (1, 2) or not all(is_count(size, least) for size in sizes):
         raise ValueError(f"Conv: {argument}={value!r}; expected one or two whole numbers of at least {least}.")
-    return pair[0], pair[1]
+    return int(sizes[0]), int(sizes[-1])

@@ -8,9 +8,15 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
+from hnca._keys import required_key
 from hnca._names import checked_names
-from hnca._numbers import require_flag
-from hnca.conditionals._checks import checked_size, over_batch
+from hnca._options import require_flag
+from hnca.conditionals._checks import (
+    checked_size,
+    checked_sizes,
+    dtype_of_parameters,
+    over_batch,
+)
 from hnca.units import Conditional
 
 
@@ -55,12 +61,12 @@ class Dense(Conditional):
             dtype: of the parameters; by default JAX's default float.
 
         Raises:
-            ValueError: for no parents, a parent named twice, a number of sizes that is not the number of parents, or
-                a size under 1.
+            ValueError: for no parents, a parent named twice, a number of sizes that is not the number of parents, a
+                size under 1, what is no key, or a dtype that is no float's.
         """
         require_flag("Dense", "use_bias", use_bias)
         self.parents = checked_names("Dense", "parents", parents)
-        self.parent_sizes = (in_features,) if isinstance(in_features, int) else tuple(in_features)
+        self.parent_sizes = checked_sizes("Dense", "in_features", in_features)
         self.out_features = checked_size("Dense", "out_features", out_features)
         if not self.parents:
             raise ValueError("Dense: parents=(); expected at least one name (a layer without parents is `Free`).")
@@ -68,16 +74,14 @@ class Dense(Conditional):
             raise ValueError(
                 f"Dense: in_features={in_features!r} for parents={self.parents!r}; expected one size a parent."
             )
-        for size in self.parent_sizes:
-            checked_size("Dense", "in_features", size)
-        dtype = jnp.result_type(float) if dtype is None else dtype
-        bound = (6 / (sum(self.parent_sizes) + out_features)) ** 0.5
-        keys = jax.random.split(key, len(self.parents))
+        dtype = dtype_of_parameters("Dense", dtype)
+        bound = (6 / (sum(self.parent_sizes) + self.out_features)) ** 0.5
+        keys = jax.random.split(required_key("Dense", key, "that draws the weights"), len(self.parents))
         self.weights = tuple(
-            jax.random.uniform(k, (size, out_features), dtype, -bound, bound)
+            jax.random.uniform(k, (size, self.out_features), dtype, -bound, bound)
             for k, size in zip(keys, self.parent_sizes, strict=True)
         )
-        self.bias = jnp.zeros(out_features, dtype) if use_bias else None
+        self.bias = jnp.zeros(self.out_features, dtype) if use_bias else None
 
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]

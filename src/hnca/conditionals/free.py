@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from hnca.conditionals._checks import checked_size
+from hnca.conditionals._checks import checked_size, dtype_of_parameters
 from hnca.units import Conditional
 
 
@@ -27,11 +27,11 @@ class Free(Conditional):
             dtype: of the bias; by default JAX's default float.
 
         Raises:
-            ValueError: for a size under 1.
+            ValueError: for a size under 1, or a dtype that is no float's.
         """
         self.parents, self.parent_sizes = (), ()
         self.out_features = checked_size("Free", "out_features", out_features)
-        self.bias = jnp.zeros(out_features, jnp.result_type(float) if dtype is None else dtype)
+        self.bias = jnp.zeros(self.out_features, dtype_of_parameters("Free", dtype))
 
     def __call__(
         self, features: tuple[Array, ...], batch_shape: tuple[int, ...]

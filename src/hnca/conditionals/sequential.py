@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from hnca.conditionals._parametrised import Parametrised, parametrised
 from hnca.units import Conditional
+from hnca.units._base import checked_conditional
 
 PREVIOUS = "previous"
 """What a stage of a `Sequential` calls the stage before it."""
@@ -57,11 +58,12 @@ class Sequential(Conditional):
             rest: conditionals of `"previous"`, or functions of a vector.
 
         Raises:
-            ValueError: for a later conditional with other parents, or a stage that cannot be applied to what the
-                stage before it returns, or does not return a vector. The message names the stage, from 1.
+            ValueError: for a first stage that is no conditional, a later conditional with other parents, or a stage
+                that is none, cannot be applied to what the stage before it returns, or does not return a vector. The
+                message names the stage, from 1.
         """
-        self.first = first
-        self.rest = tuple(s if isinstance(s, Conditional) else parametrised(s) for s in rest)
+        self.first = checked_conditional("Sequential", first, "first")
+        self.rest = tuple(_checked_stage(place, stage) for place, stage in enumerate(rest, start=2))
         self.parents, self.parent_sizes = first.parents, first.parent_sizes
         size = first.out_features
         for place, stage in enumerate(self.rest, start=2):
@@ -109,6 +111,18 @@ def apply_stage(stage: Stage, hidden: Array, batch_shape: tuple[int, ...]) -> Ar
     for _ in batch_shape:
         function = jax.vmap(function)
     return function(hidden)
+
+
+def _checked_stage(place: int, stage: object) -> Stage:
+    """Returns a conditional as it is and a function as a `Parametrised`."""
+    if isinstance(stage, Conditional):
+        return stage
+    if not callable(stage):
+        raise ValueError(
+            f"Sequential: stage {place} is {stage!r}; expected a function of a vector, or a conditional of "
+            f"{PREVIOUS!r}; give them one after another, not as a list."
+        )
+    return parametrised(stage)
 
 
 def _checked_size(place: int, stage: Stage, size: int) -> int:

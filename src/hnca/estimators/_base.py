@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._keys import require_one_key
+from hnca._keys import require_one_key, required_key
+from hnca._network_arguments import require_network, require_pass
 from hnca._precision import in_32_bits
 from hnca._warning import warn_of_no_examples
 from hnca.estimators._centring import unless_lost
@@ -129,9 +130,10 @@ class Estimator(eqx.Module):
             state: the state an earlier call returned; None begins with `init`.
 
         Raises:
-            ValueError: if the objective names layers that the network has not, or its values have another shape
-                than the trace's batch.
+            ValueError: for what is no network, no pass or no objective; if the objective names layers that the network
+                has not, or its values have another shape than the trace's batch.
         """
+        require_pass(type(self).__name__, network, trace)
         whole = as_objective(objective)
         if 0 in trace.batch_shape:
             warn_of_no_examples()
@@ -190,8 +192,14 @@ def estimate(
     """Samples the network and returns the objective's mean and the estimate of its gradient.
 
     For objectives whose value needs no environment. `key` is split into one for the sample and one for the estimator.
+
+    Raises:
+        ValueError: for what is no estimator, no network or no key; else as `Network.sample` and the estimator.
     """
-    sample_key, estimator_key = jax.random.split(key)
+    if not isinstance(estimator, Estimator):
+        raise ValueError(f"estimate: estimator is a {type(estimator).__name__}; expected one such as hnca.HNCA().")
+    require_network("estimate", network)
+    sample_key, estimator_key = jax.random.split(required_key("estimate", key))
     trace = network.sample(sample_key, inputs, batch_shape)
     found = estimator(network, objective, trace, key=estimator_key, state=state)
     return jnp.mean(found.value), found

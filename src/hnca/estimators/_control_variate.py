@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import is_number
+from hnca._options import is_number
 from hnca._precision import at_least_float32
 from hnca.estimators._adaptation import AdaptationState, adapted, mean_square
 from hnca.estimators._base import Credits, Estimator

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import is_count
+from hnca._options import is_count, require_one_of
 from hnca.estimators._choice import Choice, choose, design_of
 from hnca.estimators._curvature import Curvature, learned, no_curvature, with_curvature
 from hnca.estimators._downstream import over_logits
@@ -220,7 +220,5 @@ def check_options(owner: str, counterfactuals: object, guess: object, choice: ob
             f"{owner}: counterfactuals={counterfactuals!r}; expected how many to evaluate an example, an int of at "
             "least 1, or None for all."
         )
-    if guess not in get_args(Guess):
-        raise ValueError(f"{owner}: guess={guess!r}; expected one of {get_args(Guess)!r}.")
-    if choice not in get_args(Chosen):
-        raise ValueError(f"{owner}: choice={choice!r}; expected one of {get_args(Chosen)!r}.")
+    require_one_of(owner, "guess", guess, get_args(Guess))
+    require_one_of(owner, "choice", choice, get_args(Chosen))

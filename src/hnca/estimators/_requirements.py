@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import is_count
+from hnca._options import is_count
 from hnca.network import Network
 from hnca.objectives import Objective, roles
 from hnca.units import Bernoulli, Layer
@@ -102,7 +102,7 @@ def require_temperature(estimator: object, temperature: Temperature) -> None:
     Of one whose value is not known yet, as it is being traced, the shape alone is looked at: see `usable_temperature`.
     """
     try:
-        allowed = jnp.shape(temperature) == () and not isinstance(temperature, bool)
+        allowed = jnp.shape(temperature) == () and not isinstance(temperature, bool | np.bool_)
         allowed = allowed and bool(temperature > 0) and bool(temperature < math.inf)
     except jax.errors.TracerBoolConversionError:
         return

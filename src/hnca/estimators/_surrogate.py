@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._network_arguments import require_pass
+from hnca._options import real_numbers
 from hnca._precision import in_32_bits
 from hnca.estimators._estimate import Combined, Credits, Estimate, weighted_values
 from hnca.network import Network, Trace
@@ -46,6 +48,7 @@ def surrogate(
         ValueError: if there is not one credit a layer, of the shape of its logits in the trace, or if the trace has
             another batch than the estimate.
     """
+    require_pass("surrogate", network, trace)
     objective, weights = as_objective(objective), None
     if isinstance(credits, Estimate):
         trace, weights, credits = _trace_of(network, trace, credits), credits.weights, credits.credits
@@ -93,11 +96,22 @@ def direct_credits(
         objective: the objective.
         trace: the forward pass, or passes, as in `Estimate.trace`.
         weights: as in `Estimate.weights`.
+
+    Raises:
+        ValueError: for what is no network, no pass or no objective, or weights of another shape.
     """
+    require_pass("direct_credits", network, trace)
+    whole = as_objective(objective)
+    if weights is not None:
+        weights = real_numbers("direct_credits", "weights", weights)
+        if weights.shape != trace.batch_shape:
+            raise ValueError(
+                f"direct_credits: weights of shape {weights.shape}; expected the trace's batch, {trace.batch_shape}."
+            )
 
     def total(logits: Mapping[str, Array]) -> Float[Array, ""]:
         held = Trace(trace.values, dict(logits), trace.batch_shape)
-        value = as_objective(objective).value(network, held)
+        value = whole.value(network, held)
         return jnp.sum(weighted_values(value, weights))
 
     return in_32_bits(jax.grad(total)(trace.logits))
@@ -135,6 +149,8 @@ def _trace_of(network: Network, given: Trace, estimate: Estimate) -> Trace:
 
 
 def _check_credits(network: Network, trace: Trace, credits: Mapping[str, Array]) -> None:
+    if not isinstance(credits, Mapping):
+        raise ValueError(f"surrogate: credits is a {type(credits).__name__}; expected an estimate or credits by layer.")
     if set(credits) != set(network.layers):
         raise ValueError(
             f"surrogate: credits of {sorted(credits)!r}; expected one a layer, {sorted(network.layers)!r} (zeros for a "

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from hnca._numbers import is_count
+from hnca._options import is_count
 from hnca._precision import at_least_float32
 from hnca.estimators._alternatives import (
     Cells,

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hnca._numbers import is_number
+from hnca._options import is_number
 from hnca._precision import at_least_float32
 from hnca.estimators._base import Credits
 from hnca.estimators._downstream import downstream_values, over_logits

@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 from jaxtyping import Array, Float, Key
 
-from hnca._numbers import is_number
+from hnca._options import is_number
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
 from hnca.estimators._requirements import Temperature, require_temperature, usable_temperature

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hnca._numbers import is_count
+from hnca._options import is_count
 from hnca.estimators._pathwise import PathwiseEstimator
 from hnca.estimators._relaxation import Relaxation
 from hnca.estimators._requirements import Temperature, require_key, require_temperature, usable_temperature

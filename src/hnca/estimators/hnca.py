@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import require_flag
+from hnca._options import require_flag
 from hnca.baselines import Baseline
 from hnca.estimators._base import Credits, Estimator, Passes
 from hnca.estimators._centring import centred, first_state, inputs_seen

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._numbers import is_number, require_flag
+from hnca._options import is_number, require_flag
 from hnca._precision import at_least_float32
 from hnca.baselines import _regression as regression
 from hnca.baselines._regression import Regression

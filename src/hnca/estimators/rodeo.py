@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from hnca._numbers import is_count, is_number
+from hnca._options import is_count, is_number
 from hnca._precision import at_least_float32, in_full_precision
 from hnca.estimators._adaptation import AdaptationState, adapted, hidden_layer, hidden_of, mean_square
 from hnca.estimators._base import Credits

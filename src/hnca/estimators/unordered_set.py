@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hnca._numbers import is_count
+from hnca._options import is_count
 from hnca.estimators._cost import Cost
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._resampling import ResamplingEstimator

@@ -5,6 +5,7 @@ from typing import cast
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._network_arguments import layer_of, require_pass
 from hnca._precision import in_full_precision
 from hnca.conditionals import Conv, Dense
 from hnca.messages.bernoulli_pair import bernoulli_message
@@ -32,9 +33,15 @@ def message(network: Network, trace: Trace, child: str, parent: str) -> Float[Ar
         child: name of the layer that sends the message.
         parent: name of the layer that it is for.
 
+    Raises:
+        ValueError: for what is no network, no pass, or no name of a layer.
+
     Source: Young 2022, Eq 2 and Algorithms 1 and 2.
     """
-    return likelihood_contrast(network.layers[child], trace.logits[child], trace[child], network, trace, parent)
+    require_pass("message", network, trace)
+    layer = layer_of("message", network, child, "child")
+    layer_of("message", network, parent, "parent")
+    return likelihood_contrast(layer, trace.logits[child], trace[child], network, trace, parent)
 
 
 @in_full_precision

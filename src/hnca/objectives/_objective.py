@@ -71,5 +71,8 @@ class Objective(eqx.Module):
 
 
 def as_objective(objective: Objective | Component) -> Objective:
-    """Returns an objective; a single component stands for the sum of itself."""
+    """Returns an objective; a single component stands for the sum of itself, and anything else is a ValueError."""
+    if not isinstance(objective, Objective | Component):
+        kind = type(objective).__name__
+        raise ValueError(f"objective is a {kind}; expected an hnca.Objective, or a component such as hnca.Function.")
     return objective if isinstance(objective, Objective) else Objective(objective)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from hnca._network_arguments import require_network
+from hnca._options import require_function
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._checked import checked_value
@@ -48,14 +50,21 @@ class ELBO(Objective):
             entropy: the component for the entropy of a layer of the encoder: `Entropy` or `SampledEntropy`.
 
         Raises:
-            ValueError: if the decoder has no layer for an observed input, no prior for a layer of the encoder, or a
-                layer that the encoder knows nothing of, or one of another number of units or of another family than its
-                namesake; or if a layer has an embedding. The message names the layer.
+            ValueError: for what is no network or no function; if the decoder has no layer for an observed input, no
+                prior for a layer of the encoder, or a layer that the encoder knows nothing of, or one of another number
+                of units or of another family than its namesake; or if a layer has an embedding. The message names the
+                layer.
         """
+        require_network("ELBO", encoder, "encoder")
+        require_network("ELBO", decoder, "decoder")
+        require_function("ELBO", "entropy", entropy, "a network and a layer's name, such as hnca.Entropy")
         inputs = tuple(name for name, _ in encoder.inputs)
         _check(encoder, decoder, inputs)
         generated = [LogProb(decoder.layers[name], name, inputs=inputs) for name in decoder.order]
         entropies = [entropy(encoder, name) for name in encoder.order]
+        for found in entropies:
+            if not isinstance(found, Component):
+                raise ValueError(f"ELBO: entropy returned a {type(found).__name__}; expected a component.")
         super().__init__(*generated, *entropies)
         self.decoder_inputs = decoder.inputs
 

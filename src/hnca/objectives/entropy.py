@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._network_arguments import layer_of
 from hnca.messages import Changes, entropy_contrast, is_reevaluated, reevaluation
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
@@ -28,12 +29,11 @@ class Entropy(Component):
             layer: its name.
 
         Raises:
-            ValueError: if the network has no such layer.
+            ValueError: if the network is none, or has no such layer.
         """
-        if layer not in network.layers:
-            raise ValueError(f"Entropy: layer={layer!r}; expected one of {sorted(network.layers)!r}.")
+        parents = layer_of("Entropy", network, layer).conditional.parents
         self.layer = layer
-        self.arguments = tuple(p for p in network.layers[layer].conditional.parents if p in network.layers)
+        self.arguments = tuple(p for p in parents if p in network.layers)
         self.counterfactual = True
         self.repeatable = True
 

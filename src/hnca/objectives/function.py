@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca._names import checked_names, layer_names
+from hnca._options import require_function, require_one_of
 from hnca.conditionals import Parametrised, parametrised
 from hnca.messages import Changes, changes_by_enumeration, contrast_of_all
 from hnca.network import Network, Trace
@@ -61,10 +62,8 @@ class Function(Component):
         Raises:
             ValueError: for another `counterfactual`, what is no function, no layers, or one named twice.
         """
-        if counterfactual not in ("enumerate", "none"):
-            raise ValueError(f"Function: counterfactual={counterfactual!r}; expected 'enumerate' or 'none'.")
-        if not callable(function):
-            raise ValueError(f"Function: function={function!r}; expected a function of what the layers drew.")
+        require_one_of("Function", "counterfactual", counterfactual, ("enumerate", "none"))
+        require_function("Function", "function", function, "what the layers drew")
         self.function = parametrised(function)
         self.arguments = layer_names("Function", "of", of)
         self.inputs = checked_names("Function", "inputs", inputs)

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._names import layer_names
+from hnca._options import floats_of_rank, require_function
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 
@@ -42,9 +44,22 @@ class Linear(Component):
         weight: `[features, outputs]`.
         bias: `[outputs]`.
         activation: any elementwise function; by default the identity.
+
+        Raises:
+            ValueError: for what is no layer's name, no floats of these shapes, or no function.
         """
-        self.weight, self.bias, self.activation = weight, bias, activation
-        self.arguments = (of,)
+        require_function("Linear", "activation", activation, "the sums")
+        self.arguments = layer_names("Linear", "of", of)
+        if len(self.arguments) > 1:
+            raise ValueError(f"Linear: of={of!r}; expected one layer.")
+        self.weight = floats_of_rank("Linear", "weight", weight, 2, "[features, outputs]")
+        self.bias = floats_of_rank("Linear", "bias", bias, 1, "[outputs]")
+        if self.weight.shape[1:] != self.bias.shape:
+            raise ValueError(
+                f"Linear: bias of shape {self.bias.shape}; expected {self.weight.shape[1:]}, a number for every column "
+                f"of weight, {self.weight.shape}."
+            )
+        self.activation = activation
         self.counterfactual = True
         self.repeatable = True
 

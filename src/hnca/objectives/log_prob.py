@@ -1,9 +1,12 @@
 """The log-probability that a layer outside the network gives to values in the trace: a decoder's term."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._names import checked_name, checked_names
 from hnca.messages import Changes, is_reevaluated, likelihood_changes, likelihood_contrast
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
@@ -40,16 +43,21 @@ class LogProb(Component):
     counterfactual: bool = eqx.field(static=True)
     repeatable: bool = eqx.field(static=True)
 
-    def __init__(self, layer: Layer, value: str, *, inputs: tuple[str, ...] = ()):
+    def __init__(self, layer: Layer, value: str, *, inputs: str | Sequence[str] = ()):
         """Args:
             layer: whose conditional names its parents.
             value: the layer or input that is scored.
             inputs: which of the names are inputs of the network and no layers.
 
         Raises:
-            ValueError: if the layer scores one of its own parents, or has an embedding: what reads a scored value sees
-                it as the network's own layer shows it, so that the embedding would never be used or learned.
+            ValueError: for what is no layer or no name; if the layer scores one of its own parents, or has an
+                embedding: what reads a scored value sees it as the network's own layer shows it, so that the embedding
+                would never be used or learned.
         """
+        if not isinstance(layer, Layer):
+            raise ValueError(f"LogProb: layer={layer!r}; expected a layer, such as hnca.Bernoulli(conditional).")
+        checked_name("LogProb", "value", value)
+        inputs = checked_names("LogProb", "inputs", inputs)
         if isinstance(layer, Categorical) and layer.embedding is not None:
             raise ValueError(
                 f"LogProb: the layer that scores {value!r} has an embedding, which nothing would read; expected none "

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from hnca._names import layer_names
-from hnca._numbers import real_numbers
+from hnca._options import real_numbers
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 

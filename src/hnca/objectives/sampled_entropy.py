@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca._network_arguments import layer_of
 from hnca.messages import Changes, is_reevaluated, message, message_changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
@@ -32,12 +33,11 @@ class SampledEntropy(Component):
             layer: its name.
 
         Raises:
-            ValueError: if the network has no such layer.
+            ValueError: if the network is none, or has no such layer.
         """
-        if layer not in network.layers:
-            raise ValueError(f"SampledEntropy: layer={layer!r}; expected one of {sorted(network.layers)!r}.")
+        parents = layer_of("SampledEntropy", network, layer).conditional.parents
         self.layer = layer
-        self.arguments = (layer, *(p for p in network.layers[layer].conditional.parents if p in network.layers))
+        self.arguments = (layer, *(p for p in parents if p in network.layers))
         self.counterfactual = True
         self.repeatable = True
 

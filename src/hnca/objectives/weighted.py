@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from hnca._numbers import real_numbers
+from hnca._options import real_numbers
 from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component

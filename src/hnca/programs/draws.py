@@ -12,6 +12,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int, Key, Num, UInt32
 
+from hnca._options import as_array
 from hnca.conditionals import Free
 from hnca.units import Bernoulli, Categorical, Layer
 
@@ -89,7 +90,7 @@ def categorical(
         ValueError: for logits that are no floats or have no axis of at least two categories, a key that is none or
             more than one, or a name that is no text; under plain `jax.grad`.
     """
-    logits = jnp.asarray(logits)
+    logits = as_array("categorical", "logits", logits)
     shape = logits.shape
     if not shape or shape[-1] < 2:
         raise ValueError(
@@ -129,12 +130,12 @@ def _draw(
 ) -> Array:
     if not (name is None or (isinstance(name, str) and name)):
         raise ValueError(f"{owner}: name={name!r}; expected a text, such as 'gate', or None.")
-    logits = jnp.asarray(logits)
+    logits = as_array(owner, "logits", logits)
     if not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(f"{owner}: logits of dtype {logits.dtype}; expected floats.")
     settings = {"values": values, "name": name, "shared": False}
     if given is not None:
-        given, shape = jnp.asarray(given), logits.shape[:-1] if values is None else logits.shape
+        given, shape = as_array(owner, "given", given), logits.shape[:-1] if values is None else logits.shape
         if given.shape != shape or (values is None and not jnp.issubdtype(given.dtype, jnp.integer)):
             raise ValueError(
                 f"{owner}: given of shape {given.shape} and dtype {given.dtype}; expected {shape} for logits of shape "
@@ -144,7 +145,7 @@ def _draw(
         return draw_p.bind(jax.random.key(0), logits, jax.lax.stop_gradient(taken), **settings)
     if key is None:
         raise ValueError(f"{owner}: key=None; expected a key, or the values taken as `given`.")
-    key = jnp.asarray(key)
+    key = as_array(owner, "key", key, "a key, such as jax.random.key(0)")
     if key.dtype == jnp.uint32 and key.ndim:
         key = jax.random.wrap_key_data(key)
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
+from hnca._options import as_array, require_flag
 from hnca.conditionals import Free
 from hnca.programs.equations import Program
 from hnca.units import Bernoulli
@@ -36,8 +37,10 @@ def log_prob(
             categories that there are not, which are NaN inside, or states below 0 or above 1; in a program also for a
             draw of other `values` than are said.
     """
-    logits, value = jnp.asarray(logits), jnp.asarray(value)
+    logits, value = as_array("log_prob", "logits", logits), as_array("log_prob", "value", value)
     _require_floats("log_prob", logits)
+    if categorical is not None:
+        require_flag("log_prob", "categorical", categorical)
     if categorical is not None and bool(categorical) == (logits.shape == value.shape):
         raise ValueError(
             f"log_prob: categorical={categorical} for logits of shape {logits.shape} and value of shape {value.shape}; "
@@ -104,7 +107,8 @@ def entropy(logits: Float[Array, "*logits"], *, categorical: bool = False) -> Fl
         ValueError: for logits that are no floats, or a scalar of categorical units; in a program also for the logits of
             a draw of the other kind.
     """
-    logits = jnp.asarray(logits)
+    require_flag("entropy", "categorical", categorical)
+    logits = as_array("entropy", "logits", logits)
     _require_floats("entropy", logits)
     if not categorical:
         return _bernoulli_entropy(logits)

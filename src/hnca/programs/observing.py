@@ -6,6 +6,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Num
 
+from hnca._options import as_array
+
 observed_p = Primitive("hnca_observed")
 
 
@@ -17,13 +19,13 @@ def observed(value: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
     so a reward for each of several units is for draws, or examples, of their own.
 
     Raises:
-        ValueError: for a dictionary, list or tuple of values.
+        ValueError: for a dictionary, list or tuple of values, or what is no number.
     """
     if isinstance(value, dict | list | tuple):
         raise ValueError(
             f"hnca.observed: a {type(value).__name__}; expected one array, such as a reward; of several, each."
         )
-    return observed_p.bind(jnp.asarray(value))
+    return observed_p.bind(as_array("hnca.observed", "value", value))
 
 
 observed_p.def_impl(lambda value: value)
@@ -42,8 +44,19 @@ def log_weight(log_p: Float[Array, ""], log_q: Float[Array, ""]) -> Float[Array,
     Args:
         log_p: the joint log-probability of the example and of all that was drawn for it.
         log_q: the log-probability of all that was drawn, given the example: of every draw of the program.
+
+    Raises:
+        ValueError: for what is no float, or has axes.
     """
-    return log_weight_p.bind(jnp.asarray(log_p), jnp.asarray(log_q))
+    found = {name: as_array("log_weight", name, value) for name, value in (("log_p", log_p), ("log_q", log_q))}
+    for name, array in found.items():
+        if array.shape or not jnp.issubdtype(array.dtype, jnp.floating):
+            raise ValueError(
+                f"log_weight: {name} of {array.dtype} and shape {array.shape}; expected a float, summed over all that "
+                "was drawn for the example."
+            )
+    dtype = jnp.promote_types(*(array.dtype for array in found.values()))
+    return log_weight_p.bind(*(array.astype(dtype) for array in found.values()))
 
 
 log_weight_p.def_impl(lambda log_p, log_q: log_p - log_q)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from hnca._keys import require_one_key
-from hnca._numbers import is_count
+from hnca._options import is_count
 from hnca._warning import warn
 from hnca.baselines import Baseline
 from hnca.estimators import HNCA, NVIL, Estimator

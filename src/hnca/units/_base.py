@@ -79,13 +79,13 @@ class Conditional(eqx.Module):
         raise ValueError(f"{type(self).__name__}: a unit may read several units of {parent!r}.")
 
 
-def checked_conditional(family: str, conditional: object) -> Conditional:
-    """Returns the conditional; anything else, such as a bare Equinox module, is a ValueError that names the family."""
+def checked_conditional(owner: str, conditional: object, argument: str = "conditional") -> Conditional:
+    """Returns the conditional; anything else, such as a bare Equinox module, is a ValueError that names the owner."""
     if isinstance(conditional, Conditional):
         return conditional
     name = conditional.__name__ if isinstance(conditional, type) else type(conditional).__name__
     raise ValueError(
-        f"{family}: conditional={name}; expected a conditional, such as hnca.Dense. A module or a function of "
+        f"{owner}: {argument}={name}; expected a conditional, such as hnca.Dense. A module or a function of "
         "the parents goes into one: hnca.Apply(function, parents, out_features)."
     )
 

@@ -34,14 +34,15 @@ class Bernoulli(Layer):
 
     def __init__(self, conditional: Conditional, values: Sequence[int | float] = (0, 1)):
         self.conditional = checked_conditional("Bernoulli", conditional)
-        self.values = tuple(float(value) for value in values)
+        try:
+            self.values = tuple(float(value) for value in values)
+        except (TypeError, ValueError):
+            raise ValueError(_expected(values)) from None
 
     def __check_init__(self):
         ascending = len(self.values) == 2 and -float("inf") < self.values[0] < self.values[1] < float("inf")
         if not ascending:
-            raise ValueError(
-                f"Bernoulli: values={self.values!r}; expected two finite numbers, the lower first, such as (0, 1)."
-            )
+            raise ValueError(_expected(self.values))
 
     @property
     def units(self) -> int:
@@ -167,3 +168,7 @@ def bernoulli_entropy(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     finite = jnp.where(jnp.isinf(logits), -1e4, logits)
     below = jnp.where(finite > 0, -finite, finite)
     return jax.nn.softplus(below) - below * jax.nn.sigmoid(below)
+
+
+def _expected(values: object) -> str:
+    return f"Bernoulli: values={values!r}; expected two finite numbers, the lower first, such as (0, 1)."

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, Num
 
-from hnca._numbers import is_count
+from hnca._options import floats_of_rank, is_count
 from hnca._precision import in_full_precision
 from hnca.units import _noise
 from hnca.units._base import Conditional, Layer, checked_conditional
@@ -49,6 +49,8 @@ class Categorical(Layer):
     ):
         conditional = checked_conditional("Categorical", conditional)
         self.conditional = conditional
+        if embedding is not None:
+            embedding = floats_of_rank("Categorical", "embedding", embedding, 2, "[categories, size]")
         self.embedding = embedding
         self.categories = conditional.out_features if categories is None else categories
 
@@ -61,7 +63,7 @@ class Categorical(Layer):
                 f"Categorical: categories={self.categories!r} does not divide the conditional's {outputs} outputs; "
                 "expected units * categories outputs."
             )
-        if self.embedding is not None and (self.embedding.ndim != 2 or len(self.embedding) != self.categories):
+        if self.embedding is not None and len(self.embedding) != self.categories:
             raise ValueError(
                 f"Categorical: embedding of shape {self.embedding.shape}; expected ({self.categories}, size), a row a "
                 "category."
