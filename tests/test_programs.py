@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,49 +130,6 @@ def test_estimators_with_draws_of_their_own_are_unbiased(name):
     truth = sum(float(jnp.sum(leaf)) for leaf in jax.tree.leaves(truth))
     error = float(jnp.std(found)) / len(found) ** 0.5
     assert abs(float(jnp.mean(found)) - truth) < 4.5 * error
-
-
-@pytest.mark.parametrize("estimator", [hnca.VIMCO(3), hnca.ReweightedWakeSleep(3)], ids=["VIMCO", "RWS"])
-def test_bounds_take_a_program_that_says_what_its_weight_is(estimator, float64):
-    p, x = programs.parameters(), programs.example()
-
-    def loss(p, key, x):
-        logits = x @ p["in"]
-        h = hnca.bernoulli(key, logits)
-        log_p = jnp.sum(hnca.log_prob(h @ p["back"], x)) + jnp.sum(hnca.log_prob(p["bias"], h))
-        return hnca.log_weight(log_p, jnp.sum(hnca.log_prob(logits, h)))
-
-    k1, k2 = jax.random.key(1), jax.random.key(2)
-    value, gradient = jax.jit(hnca.value_and_grad(loss, estimator=estimator))(p, k1, x, estimator_key=k2)
-    expected_value, expected = bound_of_described_network(estimator, p, k1, k2, x)
-    np.testing.assert_allclose(value, expected_value, rtol=1e-12)
-    for name, truth in expected.items():
-        np.testing.assert_allclose(gradient[name], truth, atol=1e-10)
-    with pytest.raises(ValueError, match=r"hnca\.log_weight"):
-        hnca.grad(loss_of("elbo_plain"), estimator=estimator)(p, k1, x, estimator_key=k2)
-    incomplete = lambda p: hnca.log_weight(jnp.sum(hnca.bernoulli(k1, p)), jnp.sum(p))  # noqa: E731
-    with pytest.raises(ValueError, match="log_q does not depend on draw 'bernoulli_0'"):
-        hnca.grad(incomplete, estimator=estimator)(p["bias"], estimator_key=k2)
-
-
-def bound_of_described_network(estimator, p, key, estimator_key, x):
-    def dense(parent, weight):
-        shell = hnca.Dense(parent, *weight.shape, key=KEY, use_bias=False)
-        return eqx.tree_at(lambda layer: layer.weights, shell, (weight,))
-
-    prior = eqx.tree_at(lambda free: free.bias, hnca.Free(3), p["bias"])
-    encoder = hnca.Network({"h": hnca.Bernoulli(dense("x", p["in"]))}, {"x": 4})
-    decoder = hnca.Network({"h": hnca.Bernoulli(prior), "x": hnca.Bernoulli(dense("h", p["back"]))})
-    taken = hnca.bernoulli(key, x @ p["in"])
-    trace = encoder.evaluate({"x": x, "h": taken}, ())
-    objective = hnca.ELBO(encoder, decoder, hnca.SampledEntropy)
-    found = estimator(encoder, objective, trace, key=estimator_key)
-    of_decoder = found.objective_gradient.decoder.layers
-    return jnp.mean(found.value), {
-        "in": found.gradient.layers["h"].conditional.weights[0],
-        "back": of_decoder["x"].conditional.weights[0],
-        "bias": of_decoder["h"].conditional.bias,
-    }
 
 
 def whole_batch_loss(p, key, x):

@@ -111,6 +111,25 @@ def trained_nvil(of_root=0.0, updates=300):
     return estimator, network, reward, trace, state
 
 
+def with_embedding(*readers):
+    key, dense = jax.random.key(0), hnca.Dense("x", 2, 6, key=jax.random.key(1))
+    layers = {"c": hnca.Categorical(dense, 3, embedding=jax.random.normal(key, (3, 2)))}
+    return hnca.Network(layers | {n: hnca.Bernoulli(hnca.Dense("c", 4, 2, key=key)) for n in readers}, {"x": 2})
+
+
+def test_one_scale_for_an_embedding_or_none():
+    """By each reader its gradient has another scale: with two it would point elsewhere."""
+    of_c, of_g = (hnca.Function(jnp.sum, of=name) for name in ("c", "g"))
+    two, one, none = with_embedding("g", "h"), with_embedding("g"), with_embedding()
+    entropies = [hnca.Entropy(one, "c"), hnca.Entropy(one, "g"), hnca.Weighted(hnca.SampledEntropy(one, "g"), 0.5)]
+    for network, terms in [(two, [of_g]), (one, [of_g, of_c]), (none, [of_c, of_c])]:
+        with pytest.raises(ValueError, match=r"NVIL: the embedding of layer 'c' is read by .*; expected normalise"):
+            hnca.NVIL().init(network, hnca.Objective(*terms))
+        hnca.NVIL(normalise=False).init(network, hnca.Objective(*terms))
+    for network, terms in [(one, [of_g, *entropies]), (none, [of_c])]:
+        hnca.NVIL().init(network, hnca.Objective(*terms))
+
+
 def test_nvil_learns_what_an_input_is_worth():
     """Rewards that depend on the input alone leave nothing to credit."""
     estimator, network, reward, trace, state = trained_nvil()

@@ -32,8 +32,8 @@ class BoundEstimator(IndependentPassesEstimator):
             raise ValueError(
                 f"{type(self).__name__}: estimates the bound log 1/K sum w, so the objective's value has to be the log "
                 "weight log p - log q; expected hnca.ELBO(encoder, decoder, hnca.SampledEntropy), hnca.LogProb of "
-                "observed inputs with the network as the proposal, or a program that returns hnca.log_weight, and not "
-                f"the sum of {kinds}."
+                "observed inputs with the network as the proposal, or a program that returns hnca.log_weight as it is "
+                f"(the gradient points uphill: negate that for a loss), and not the sum of {kinds}."
             )
 
 

@@ -17,7 +17,8 @@ from hnca.estimators._base import Credits, Estimator, direct_credits
 from hnca.estimators._centring import input_size, inputs_seen
 from hnca.estimators._downstream import downstream_values, scored
 from hnca.network import Network, Trace
-from hnca.objectives import Component, Objective
+from hnca.objectives import Component, Entropy, Objective, Reward, SampledEntropy, Weighted, as_objective
+from hnca.units import Categorical
 
 
 class Signal(NamedTuple):
@@ -49,7 +50,8 @@ class NVIL(Estimator):
 
     **Bias.** None in direction, layer by layer, and of a program as a whole: `C`, `c` and `v` come from batches before
     (in the paper `c` and `v` have seen this one). With `normalise` the layer's gradient, or all of a program's, is
-    divided by a number of at least 1, a learning rate of its own; without it, it is unbiased.
+    divided by a number of at least 1, a learning rate of its own; without it, it is unbiased. What made the network's
+    inputs gets, by `hnca.surrogate`, the parts of all layers, each at its scale.
     **Cost.** One forward pass, one evaluation of the objective, and for each layer a small network on what it sees.
     Learns from rewards that are observed once, too.
 
@@ -62,7 +64,8 @@ class NVIL(Estimator):
     2.3 to 2.5 and Algorithm 1.
 
     Attributes:
-        normalise: whether to divide by the running standard deviation where it is above 1.
+        normalise: whether to divide by the running standard deviation where it is above 1. An embedding that several
+            layers or components read has no one scale then, and is a ValueError.
         decay: of the running means, in [0, 1).
         learning_rate: of the baselines.
     """
@@ -79,6 +82,8 @@ class NVIL(Estimator):
         require_flag("NVIL", "normalise", self.normalise)
 
     def init(self, network: Network, objective: Objective | Component) -> PyTree:
+        if self.normalise:
+            _require_one_scale(network, as_objective(objective))
         dtype = at_least_float32(network.dtype)
         sizes = {name: input_size(network) + _parent_size(network, name) for name in network.order}
 
@@ -133,6 +138,29 @@ class NVIL(Estimator):
     @property
     def _adam(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
+
+
+def _require_one_scale(network: Network, objective: Objective) -> None:
+    """Raises a ValueError for an embedding whose derivative comes by several layers, each of which has another scale.
+
+    By a layer that reads it, it comes at that layer's scale, and by a component at its own.
+    """
+    for name, layer in network.layers.items():
+        if isinstance(layer, Categorical) and layer.embedding is not None:
+            components = [c for c in objective.components if name in c.arguments and _reads_features(c)]
+            readers = [*network.children(name), *map(str, components)]
+            if len(readers) > 1:
+                raise ValueError(
+                    f"NVIL: the embedding of layer {name!r} is read by {', '.join(readers)}, each of which has a scale "
+                    "of its own, so that its gradient would point elsewhere; expected normalise=False, or one reader."
+                )
+
+
+def _reads_features(component: Component) -> bool:
+    """Returns whether a component reads what its arguments show, and not the logits of a layer alone, or nothing."""
+    while isinstance(component, Weighted):
+        component = component.component
+    return not isinstance(component, Entropy | SampledEntropy | Reward)
 
 
 def _parent_layers(network: Network, name: str) -> list[str]:

@@ -29,7 +29,7 @@ class VIMCO(BoundEstimator):
     **Formula.** With `s` the score, the credit on a layer's logits in pass k is `s(x_k) K (L - L_k)`, and the gradient
     the mean of the passes'. `L` is the log of the mean weight, and `L_k` the same with `w_k` replaced by the geometric
     mean of the other weights (and is 0 where that would be minus infinity, all others being 0). In the direct part pass
-    k has the weight `K w_k / sum_j w_j`.
+    k has the weight `K w_k / sum_j w_j`. A program's noise of `jax.random` is the same in all passes, and warned of.
 
     **Bias.** None, for the gradient of the bound: `L_k` does not depend on `x_k`. **Cost.** `samples` forward passes
     and evaluations of the objective, whatever the depth. Needs an objective that can be evaluated more than once.

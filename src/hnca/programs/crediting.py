@@ -22,6 +22,7 @@ from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.possible import all_can_be_taken, number_if
 from hnca.programs.probabilities import warn_of_probabilities
+from hnca.programs.shared_noise import warn_of_shared_noise
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.stopped import warn_of_stopped
 from hnca.programs.tracing import trace_program
@@ -181,6 +182,7 @@ def credited_call(
     """
     plan, flat = compiled.plan, compiled.flat
     warn_of_long_loops(plan)
+    warn_of_shared_noise(estimator, plan.program)
     run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
     most = most_of(estimator, plan)
     example = seen(plan.program, flat, plan.dtype)

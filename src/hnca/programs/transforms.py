@@ -140,6 +140,7 @@ def value_and_grad(
         function: of one example, returning a float (and, with `has_aux`, something else beside it).
         argnums: which positional arguments to differentiate by. Leaves of them that are no floats get None.
         has_aux: whether `function` returns a pair of the value and something that is handed through, of every example.
+            Of an estimator that makes several passes the value is their mean, and this of the first.
         in_axes: which axis of each positional argument is the batch, as for `jax.vmap`; None for an argument that all
             examples share, or, alone, for no batch at all. Keyword arguments are shared.
         estimator: how credits are estimated; by default `hnca.HNCA()`.
