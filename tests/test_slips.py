@@ -50,3 +50,18 @@ def test_what_is_drawn_is_not_known_to_python(use):
     with pytest.raises((TypeError, *NOT_KNOWN)) as caught:
         hnca.grad(lambda p, key: use(hnca.bernoulli(key, p)) * jnp.sum(p))(LOGITS, KEY)
     assert any("choose by jnp.where" in note for note in caught.value.__notes__)
+
+
+CREDITED = {
+    "credited": hnca.credited(loss),
+    "grad": hnca.grad(loss),
+    "value_and_grad": hnca.value_and_grad(loss),
+}
+
+
+@pytest.mark.parametrize("name", CREDITED)
+def test_what_is_credited_is_not_credited_again(name):
+    for again in (hnca.credited, hnca.grad, hnca.value_and_grad, hnca.explain):
+        with pytest.raises(ValueError, match=rf"hnca\.{again.__name__}: given what hnca has credited already"):
+            again(CREDITED[name])
+    jax.eval_shape(jax.grad(hnca.credited(loss)), LOGITS, KEY)

@@ -53,6 +53,14 @@ def as_array(owner: str, argument: str, value: Any, expected: str = "real number
         raise ValueError(f"{owner}: {argument}={value!r}; expected {expected}.") from None
 
 
+def known_numbers(array: Any) -> np.ndarray | None:
+    """Returns the numbers of an array, or None while they are being traced.
+
+    Numpy's: under `jax.jit` what jax.numpy makes of an array that is known is not known.
+    """
+    return None if isinstance(array, jax.core.Tracer) else np.asarray(array)
+
+
 def real_numbers(owner: str, argument: str, value: Any) -> Shaped[Array, "..."]:
     """Returns an array of real numbers or truth values; whatever else is a ValueError that names the argument."""
     array = as_array(owner, argument, value)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,7 +93,8 @@ def require_state(estimator: object, expected: PyTree, state: PyTree) -> None:
 
 
 def _summary(state: PyTree) -> str:
-    text = str(jax.tree.map(lambda leaf: "x".join(map(str, np.shape(leaf))) or "[]", state))
+    """Returns a state with its arrays as dtypes and shapes, as `f32[3]`."""
+    text = " ".join(eqx.tree_pformat(state, struct_as_array=True).split())
     return text if len(text) < 300 else f"{text[:300]}..."
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
+from hnca._options import known_numbers
 from hnca._warning import warn
 
 
@@ -27,13 +28,13 @@ def refuse_batch(owner: str, name: str, constants: Sequence[Array], values: Arra
         f"as an argument, inputs=({name!r},)."
     )
     for skipped in range(min(axes, 2)):
-        batch = values if skipped == 0 else values[0]
         for constant in constants:
             if constant is values:
                 raise ValueError(message)
             if jnp.shape(constant) != values.shape[skipped:] or jnp.ndim(constant) < 2:
                 continue
-            if isinstance(constant, jax.core.Tracer) or isinstance(values, jax.core.Tracer):
+            numbers, known = known_numbers(constant), known_numbers(values)
+            if numbers is None or known is None:
                 warn(f"{message} (If it only has that shape, pay no heed.)")
-            elif bool(jnp.all(jnp.asarray(constant) == batch)):
+            elif np.all(numbers == (known if skipped == 0 else known[0])):
                 raise ValueError(message)

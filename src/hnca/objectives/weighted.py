@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from hnca._options import real_numbers
+from hnca._options import known_numbers, real_numbers
 from hnca.messages import Changes
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
@@ -58,7 +58,8 @@ class Weighted(Component):
         self.arguments = component.arguments
         self.counterfactual = component.counterfactual
         self.repeatable = component.repeatable
-        if not isinstance(self.weight, jax.core.Tracer) and not bool(jnp.all(jnp.isfinite(self.weight))):
+        known = known_numbers(self.weight)
+        if known is not None and not np.all(np.isfinite(known)):
             raise ValueError("Weighted: weight has values that are NaN or infinite; expected finite numbers.")
 
     def check(self, network: Network, trace: Trace) -> None:

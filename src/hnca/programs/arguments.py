@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from hnca.programs.signature import is_credited
+
 InAxes = int | None | Sequence[Any]
 
 _NUMBER = bool | int | float | complex | np.generic
@@ -98,6 +100,11 @@ def require_function(owner: str, function: object) -> None:
     if not callable(function):
         raise ValueError(
             f"hnca.{owner}: {type(function).__name__} given; expected a function, as loss, and not loss(params)."
+        )
+    if is_credited(function):
+        raise ValueError(
+            f"hnca.{owner}: given what hnca has credited already; expected the function with the draws itself (of "
+            "hnca.credited(loss) take jax.value_and_grad, or hnca.value_and_grad of loss)."
         )
 
 

@@ -18,10 +18,12 @@ from hnca.programs.equations import Program
 from hnca.programs.foreign import traced_constants, warn_of_foreign_draws
 from hnca.programs.lost_changes import Watched
 from hnca.programs.model import layer_logits, model_of
+from hnca.programs.one_key_for_all import warn_of_one_key_for_all
 from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.possible import all_can_be_taken, number_if
 from hnca.programs.probabilities import warn_of_probabilities
+from hnca.programs.scores_by_hand import warn_of_scores_by_hand
 from hnca.programs.shared_noise import warn_of_shared_noise
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.stopped import warn_of_stopped
@@ -100,8 +102,10 @@ def warn_of_slips(program: Program, flat: Flat) -> None:
 
     These are probabilities that a draw takes for its logits, and gradients that are stopped behind draws.
     """
+    warn_of_one_key_for_all(flat)
     warn_of_probabilities(program)
     warn_of_stopped(program)
+    warn_of_scores_by_hand(program)
     shared = [
         number
         for number, mark in zip(program.inputs, flat.mapped, strict=True)

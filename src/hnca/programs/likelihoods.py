@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Num
 
-from hnca._options import as_array, require_flag
+from hnca._options import as_array, known_numbers, require_flag
 from hnca.conditionals import Free
 from hnca.programs.equations import Program
 from hnca.units import Bernoulli
@@ -33,9 +34,9 @@ def log_prob(
             checked, what the shapes say.
 
     Raises:
-        ValueError: for logits that are no floats, values that do not ascend, other shapes, or (outside of `jax.jit`)
-            categories that there are not, which are NaN inside, or states below 0 or above 1; in a program also for a
-            draw of other `values` than are said.
+        ValueError: for logits that are no floats, values that do not ascend, other shapes, or (where values are known)
+            categories that there are not, which are NaN otherwise, or states below 0 or above 1; in a program also for
+            a draw of other `values` than are said.
     """
     logits, value = as_array("log_prob", "logits", logits), as_array("log_prob", "value", value)
     _require_floats("log_prob", logits)
@@ -49,13 +50,14 @@ def log_prob(
     if logits.shape == value.shape:
         with jax.ensure_compile_time_eval():
             low, high = Bernoulli(Free(1), values).values
-        state = value.astype(logits.dtype)
-        if (low, high) != (0, 1):
-            state = (state - jnp.asarray(low, logits.dtype)) / jnp.asarray(high - low, logits.dtype)
-        if not isinstance(state, jax.core.Tracer) and bool(jnp.any((state < 0) | (state > 1))):
+        known = known_numbers(value)
+        if known is not None and np.any((known < low) | (known > high)):
             raise ValueError(
                 f"log_prob: value has numbers outside of {low} to {high}; expected `values` to say others."
             )
+        state = value.astype(logits.dtype)
+        if (low, high) != (0, 1):
+            state = (state - jnp.asarray(low, logits.dtype)) / jnp.asarray(high - low, logits.dtype)
         return _bernoulli_log_prob(logits, state)
     if logits.shape[:-1] != value.shape or not jnp.issubdtype(value.dtype, jnp.integer):
         raise ValueError(
@@ -63,7 +65,8 @@ def log_prob(
             "expected the same shape (Bernoulli), or integers without the last axis (categorical)."
         )
     count = logits.shape[-1]
-    if not isinstance(value, jax.core.Tracer) and bool(jnp.any((value < 0) | (value >= count))):
+    known = known_numbers(value)
+    if known is not None and np.any((known < 0) | (known >= count)):
         raise ValueError(f"log_prob: value has categories outside of 0 to {count - 1}.")
     inside = jnp.where((value >= 0) & (value < count), value, count)
     taken = jnp.take_along_axis(logits, inside[..., None], axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]

@@ -1,9 +1,12 @@
 """Where in the user's text an equation stands."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from jax.extend import source_info_util
 
+_LIBRARY = f"{Path(__file__).parent.parent}{os.sep}"
 _FRAMES = 32
 """How far out the user's line is looked for."""
 
@@ -17,5 +20,10 @@ def line_of(source: Any) -> str:
     return next((line for line in lines if not _is_installed(line)), innermost)
 
 
+def is_of_this_library(source: Any) -> bool:
+    """Returns whether an equation was made by this library itself, as by a gradient that is taken inside of another."""
+    return source_info_util.summarize(source).startswith(_LIBRARY)
+
+
 def _is_installed(line: str) -> bool:
-    return "site-packages" in line or "dist-packages" in line
+    return "site-packages" in line or "dist-packages" in line or line.startswith(_LIBRARY)

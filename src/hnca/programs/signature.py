@@ -7,6 +7,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import PyTree
 
+_CREDITED = "_credited_by_hnca"
+
+
+def is_credited(function: object) -> bool:
+    """Returns whether a function is what this library made of one, whose draws have been credited."""
+    return _CREDITED in getattr(function, "__dict__", {})
+
 
 @runtime_checkable
 class Stateful(Protocol):
@@ -33,6 +40,7 @@ class Stateful(Protocol):
 def with_init(call: Callable[..., Any], init: Callable[..., PyTree]) -> Stateful:
     """Returns the function with `init` as its attribute."""
     call.init = init  # type: ignore[attr-defined]
+    vars(call)[_CREDITED] = True
     return call  # type: ignore[return-value]
 
 

@@ -11,6 +11,7 @@ from hnca.programs.calls import NONE, Inner, Marks, Search, found_inside
 from hnca.programs.dependence import depends_on, drawn_in, drawn_inside, wanted_for
 from hnca.programs.equations import Program
 from hnca.programs.key_numbers import settings_of
+from hnca.programs.lines import is_of_this_library
 from hnca.programs.loop import Loop, loops_of
 
 T = TypeVar("T")
@@ -64,6 +65,8 @@ def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Itera
             yield from found_inside(equation.original, marks, equation.line, Search(_stopped_inside))
         if equation.name != "stop_gradient" or equation.outputs[0] in stops_credit:
             continue
+        if is_of_this_library(equation.original.source_info):
+            continue  # of a gradient inside of this one
         (source,) = equation.inputs
         if source in drawn and not _is_extreme(source, made_by) and not _is_scored(program, source):
             yield equation.line
@@ -86,6 +89,8 @@ def _stopped_inside(inner: Inner) -> list[str]:
         return producer.primitive.name, [a for a in variables if "drawn" in inner.known.get(a, NONE)]
 
     if inner.equation.primitive.name != "stop_gradient" or inner.marks[0] != {"drawn"}:
+        return []
+    if is_of_this_library(inner.equation.source_info):
         return []
     return [] if _is_extreme(inner.equation.invars[0], made_by) else [inner.line]
 

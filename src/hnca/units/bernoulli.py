@@ -1,6 +1,7 @@
 """Units with two values."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, Num
 
+from hnca._options import known_numbers
 from hnca.units import _noise
 from hnca.units._base import Conditional, Layer, checked_conditional
 
@@ -35,7 +37,7 @@ class Bernoulli(Layer):
     def __init__(self, conditional: Conditional, values: Sequence[int | float] = (0, 1)):
         self.conditional = checked_conditional("Bernoulli", conditional)
         try:
-            self.values = tuple(float(value) for value in values)
+            self.values = tuple(float(value) for value in _numbers_of(values))
         except (TypeError, ValueError):
             raise ValueError(_expected(values)) from None
 
@@ -168,6 +170,12 @@ def bernoulli_entropy(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     finite = jnp.where(jnp.isinf(logits), -1e4, logits)
     below = jnp.where(finite > 0, -finite, finite)
     return jax.nn.softplus(below) - below * jax.nn.sigmoid(below)
+
+
+def _numbers_of(values: object) -> Any:
+    """Returns a JAX array's numbers, which are known under `jax.jit` too where the array is, and others as they are."""
+    found = known_numbers(values) if isinstance(values, jax.Array) else values
+    return values if found is None else found
 
 
 def _expected(values: object) -> str:

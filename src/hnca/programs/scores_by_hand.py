@@ -1,0 +1,70 @@
+"""Warns of a score that is written by hand beside a draw that is credited: a policy gradient, a ratio, a likelihood."""
+
+from collections.abc import Iterable, Iterator
+
+from hnca._warning import warn
+from hnca.programs.dependence import depends_on, wanted_for
+from hnca.programs.equations import Draw, Program
+from hnca.programs.forms import forms_of
+from hnca.programs.inside import observes
+from hnca.programs.loop import Loop, loops_of
+
+_SUMS = frozenset(["add", "add_any", "sub", "concatenate", "hnca_log_weight"])
+
+
+def warn_of_scores_by_hand(program: Program) -> None:
+    """Warns of draws that reach the result by way of their own logits alone, where rewards or actions are stored.
+
+    `log_prob(logits, action) * advantage` is what is differentiated elsewhere; here it is a value like any other, and
+    its expectation has another gradient, as the action is credited for it. So it is with the ratio of two
+    probabilities, and with the likelihood of labels that are given to a draw.
+
+    Args:
+        program: the program.
+    """
+    for draw, line in _by_hand(program, program.outputs[:1], _observes(program)):
+        warn(
+            f"hnca: draw {draw.name!r} at {draw.line} reaches the result by way of its own logits alone, at {line}. Is "
+            "it a policy gradient, log pi * return, or a ratio of probabilities? The draw is credited, which makes the "
+            "score: return hnca.observed(reward + 0.0 * action). Is it a likelihood to be fitted? Score the array that "
+            "was taken, and not what the draw returns."
+        )
+
+
+def _by_hand(program: Program, results: Iterable[int], observed: bool) -> Iterator[tuple[Draw, str]]:
+    """Yields draws and the line where they meet their own logits, if they reach the results in no other way."""
+    results = set(results)
+    for draw in program.draws.values():
+        if observed or draw.given is not None:
+            line = _where_it_meets_its_logits(program, draw, results)
+            if line is not None:
+                yield draw, line
+    for loop in loops_of(program):
+        yield from _by_hand(loop.body, loop.body.outputs, observed)
+
+
+def _where_it_meets_its_logits(program: Program, draw: Draw, results: set[int]) -> str | None:
+    forms = forms_of(program)
+    alike = {value for value, form in forms.items() if form == forms[draw.logits]} | {draw.logits}
+    of_logits = depends_on(program, alike, through_draws=False, not_through=("stop_gradient",))
+    wanted = wanted_for(program, results, observed=True)
+    reached, met, line = {draw.output}, set[int](), None
+    for step in program.steps:
+        if isinstance(step, Draw):
+            if step.logits in reached | met and step.output in wanted:
+                return None
+        elif not wanted.isdisjoint(step.outputs) and not (reached | met).isdisjoint(step.inputs):
+            others = of_logits.intersection(step.inputs) - reached
+            if step.name in _SUMS or not others:
+                (met if reached.isdisjoint(step.inputs) else reached).update(step.outputs)
+            else:
+                met.update(step.outputs)
+                line = line or step.line
+    return line if reached.isdisjoint(results) else None
+
+
+def _observes(program: Program) -> bool:
+    return any(
+        _observes(equation.body) if isinstance(equation, Loop) else observes(equation.original)
+        for equation in program.equations
+    )
