@@ -76,6 +76,8 @@ OTHERS = {
     "a known value": lambda q: jnp.array([1.0, 2.0])[given(q)],
     "a bound": lambda q: (lambda z: -((z.astype(float) - 1.3) ** 2) - log_prob(q, z))(given(q)),
     "another draw's logits": lambda q: rewarded(categorical(None, q * given(q).astype(float), given=ACTION)),
+    "a branch": lambda q: jax.lax.cond(q[0] > 0, rewarded, lambda z: z.astype(float), given(q)),
+    "a choice": lambda q: rewarded(jnp.where(q[0] > 0, given(q), 0)),
     "an entropy of what is drawn": lambda q: -log_prob(q, categorical(KEY, q)),
     "steps": steps(lambda _, z: rewarded(z)),
 }

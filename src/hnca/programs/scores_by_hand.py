@@ -9,6 +9,7 @@ from hnca.programs.forms import forms_of
 from hnca.programs.inside import observes
 from hnca.programs.loop import Loop, loops_of
 
+_WITHOUT_DERIVATIVE = frozenset(["stop_gradient", "lt", "le", "gt", "ge", "eq", "ne", "argmax", "argmin"])
 _SUMS = frozenset(["add", "add_any", "sub", "concatenate", "hnca_log_weight"])
 
 
@@ -46,7 +47,7 @@ def _by_hand(program: Program, results: Iterable[int], observed: bool) -> Iterat
 def _where_it_meets_its_logits(program: Program, draw: Draw, results: set[int]) -> str | None:
     forms = forms_of(program)
     alike = {value for value, form in forms.items() if form == forms[draw.logits]} | {draw.logits}
-    of_logits = depends_on(program, alike, through_draws=False, not_through=("stop_gradient",))
+    of_logits = depends_on(program, alike, through_draws=False, not_through=_WITHOUT_DERIVATIVE)
     wanted = wanted_for(program, results, observed=True)
     reached, met, line = {draw.output}, set[int](), None
     for step in program.steps:
