@@ -43,6 +43,14 @@ class TestOwn:
         [
             ({"test_images": None}, r"has no test_images \(found train_images, train_labels, test_labels\)"),
             (
+                {"test_images": None, "x_test": np.zeros(2)},
+                r"has no test_images \(found train_images, train_labels, test_labels, x_test\)",
+            ),
+            (
+                {"test_images": np.zeros((0, 6, 7), np.uint8)},
+                r"test_images of shape \(0, 6, 7\) has no pixels; expected images",
+            ),
+            (
                 {"train_images": np.zeros((3, 4), np.uint8)},
                 r"train_images is uint8 of shape \(3, 4\); expected uint8",
             ),

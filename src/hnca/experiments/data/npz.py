@@ -55,10 +55,14 @@ def _arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
         raise DataError(f"{path}: holds one array; expected a .npz file with {' and '.join(_IMAGES)}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
-            there = set(file.namelist())
+            there = file.namelist()
             found = {name: _member(file, f"{name}.npy") for name in (*_IMAGES, *_LABELS) if f"{name}.npy" in there}
     except (*_OF_ZIP, ValueError, OSError) as error:
         raise DataError(f"{path}: is damaged, or no .npz file of numbers ({shown(error)})") from None
+    missing = [name for name in _IMAGES if name not in found]
+    if missing:
+        names = ", ".join(each.removesuffix(".npy") for each in there[:10]) or "nothing"
+        raise DataError(f"{path}: has no {missing[0]} (found {names}); expected {' and '.join(_IMAGES)}")
     return found, hashlib.sha256(content).hexdigest()
 
 
@@ -83,11 +87,10 @@ def _member(file: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _checked_images(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    if name not in arrays:
-        found = ", ".join(arrays) or "none of them"
-        raise DataError(f"{path}: has no {name} (found {found}); expected {' and '.join(_IMAGES)}")
     images = arrays[name]
-    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape:
+    if len(images.shape) == 3 and 0 in images.shape:
+        raise DataError(f"{path}: {name} of shape {images.shape} has no pixels; expected images")
+    if images.dtype != np.uint8 or images.ndim != 3:
         raise DataError(
             f"{path}: {name} is {images.dtype} of shape {images.shape}; expected uint8 of (images, height, width)"
         )

@@ -24,7 +24,7 @@ class BenchSettings:
     """Time one update of every estimator beside backpropagation through the same network."""
 
     experiments: tuple[str, ...] = ("bandit", "vae")
-    """Whose networks to update: names of experiments."""
+    """Whose networks to update: bandit, vae."""
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers."""
     width: tuple[int, ...] = (200,)

@@ -31,7 +31,7 @@ class CompareSettings:
     """Measure bias, variance and time of every estimator on one network at one set of parameters."""
 
     experiment: str = "vae"
-    """Which experiment the network is of."""
+    """Which experiment the network is of: bandit or vae."""
     layers: tuple[int, ...] = (1, 2, 3)
     """Numbers of stochastic hidden layers. Not with --run."""
     epochs: tuple[int, ...] = (0,)

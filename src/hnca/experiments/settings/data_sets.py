@@ -31,7 +31,10 @@ class DataSetSettings:
     def __post_init__(self):
         unknown = [name for name in self.names if name not in CATALOGUE and not self._is_checked_file(name)]
         if unknown:
-            raise SettingsError(f"{' '.join(unknown)}: no such data set; expected some of {', '.join(CATALOGUE)}")
+            files = ", or files PATH.npz" if self.action == "check" else ""
+            raise SettingsError(
+                f"{' '.join(unknown)}: no such data set; expected some of {', '.join(CATALOGUE)}{files}"
+            )
         if self.action == "get" and not self.names:
             raise SettingsError(f"data get: no names; expected some of {', '.join(CATALOGUE)}")
         if self.action == "list" and self.names:
