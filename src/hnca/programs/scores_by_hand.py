@@ -35,32 +35,36 @@ def warn_of_scores_by_hand(program: Program) -> None:
 def _by_hand(program: Program, results: Iterable[int], observed: bool) -> Iterator[tuple[Draw, str]]:
     """Yields draws and the line where they meet their own logits, if they reach the results in no other way."""
     results = set(results)
-    for draw in program.draws.values():
-        if observed or draw.given is not None:
-            line = _where_it_meets_its_logits(program, draw, results)
+    draws = [draw for draw in program.draws.values() if observed or draw.given is not None]
+    if draws:
+        wanted, forms = wanted_for(program, results, observed=True), forms_of(program)
+        alike: dict[int, set[int]] = {}
+        for value, form in forms.items():
+            alike.setdefault(form, set()).add(value)
+        for draw in draws:
+            line = _where_it_meets(program, draw, alike[forms[draw.logits]], wanted, results)
             if line is not None:
                 yield draw, line
     for loop in loops_of(program):
         yield from _by_hand(loop.body, loop.body.outputs, observed)
 
 
-def _where_it_meets_its_logits(program: Program, draw: Draw, results: set[int]) -> str | None:
-    forms = forms_of(program)
-    alike = {value for value, form in forms.items() if form == forms[draw.logits]} | {draw.logits}
-    of_logits = depends_on(program, alike, through_draws=False, not_through=_WITHOUT_DERIVATIVE)
-    wanted = wanted_for(program, results, observed=True)
+def _where_it_meets(program: Program, draw: Draw, logits: set[int], wanted: set[int], results: set[int]) -> str | None:
+    """Returns the line where what a draw returns meets its logits, and None if it reaches the results past them."""
+    of_logits = depends_on(program, logits, through_draws=False, not_through=_WITHOUT_DERIVATIVE)
     reached, met, line = {draw.output}, set[int](), None
     for step in program.steps:
         if isinstance(step, Draw):
-            if step.logits in reached | met and step.output in wanted:
+            if (step.logits in reached or step.logits in met) and step.output in wanted:
                 return None
-        elif not wanted.isdisjoint(step.outputs) and not (reached | met).isdisjoint(step.inputs):
-            others = of_logits.intersection(step.inputs) - reached
-            if step.name in _SUMS or not others:
-                (met if reached.isdisjoint(step.inputs) else reached).update(step.outputs)
-            else:
-                met.update(step.outputs)
-                line = line or step.line
+            continue
+        if wanted.isdisjoint(step.outputs) or (reached.isdisjoint(step.inputs) and met.isdisjoint(step.inputs)):
+            continue
+        if step.name in _SUMS or not of_logits.intersection(step.inputs) - reached:
+            (met if reached.isdisjoint(step.inputs) else reached).update(step.outputs)
+        else:
+            met.update(step.outputs)
+            line = line or step.line
     return line if reached.isdisjoint(results) else None
 
 
