@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from hnca._warning import warn
 from hnca.programs.dependence import depends_on, wanted_for
-from hnca.programs.equations import Draw, Program
+from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.forms import forms_of
 from hnca.programs.inside import observes
 from hnca.programs.loop import Loop, loops_of
@@ -23,7 +23,7 @@ def warn_of_scores_by_hand(program: Program) -> None:
     Args:
         program: the program.
     """
-    for draw, line in _by_hand(program, program.outputs[:1], _observes(program)):
+    for draw, line in _by_hand(program, program.outputs[:1], _observes_draws(program)):
         warn(
             f"hnca: draw {draw.name!r} at {draw.line} reaches the result by way of its own logits alone, at {line}. Is "
             "it a policy gradient, log pi * return, or a ratio of probabilities? The draw is credited, which makes the "
@@ -68,8 +68,14 @@ def _where_it_meets(program: Program, draw: Draw, logits: set[int], wanted: set[
     return line if reached.isdisjoint(results) else None
 
 
-def _observes(program: Program) -> bool:
+def _observes_draws(program: Program) -> bool:
+    """Returns whether something is observed that reads a draw, or in a step of a loop."""
+    reads = depends_on(program, set(program.draws), through_draws=False)
     return any(
-        _observes(equation.body) if isinstance(equation, Loop) else observes(equation.original)
+        _observes(equation) and (isinstance(equation, Loop) or not reads.isdisjoint(equation.inputs))
         for equation in program.equations
     )
+
+
+def _observes(equation: Equation) -> bool:
+    return any(map(_observes, equation.body.equations)) if isinstance(equation, Loop) else observes(equation.original)
