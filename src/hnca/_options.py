@@ -32,7 +32,7 @@ def require_one_of(owner: str, argument: str, value: object, choices: Sequence[s
         raise ValueError(f"{owner}: {argument}={value!r}; expected one of {tuple(choices)!r}.")
 
 
-def require_function(owner: str, argument: str, value: object, of: str) -> None:
+def require_callable(owner: str, argument: str, value: object, of: str) -> None:
     """Raises a ValueError unless a value can be called.
 
     Args:

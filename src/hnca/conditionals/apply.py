@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from hnca._names import checked_names
-from hnca._options import require_function
+from hnca._options import require_callable
 from hnca.conditionals._checks import checked_size
 from hnca.conditionals._parametrised import Parametrised, parametrised
 from hnca.units import Conditional
@@ -45,7 +45,7 @@ class Apply(Conditional):
         Raises:
             ValueError: if a parent is named twice, the size is under 1, or the function is none.
         """
-        require_function("Apply", "function", function, "the parents")
+        require_callable("Apply", "function", function, "the parents")
         self.function = parametrised(function)
         self.parents = checked_names("Apply", "parents", parents)
         self.parent_sizes = (None,) * len(self.parents)

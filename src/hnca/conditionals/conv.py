@@ -102,9 +102,8 @@ class Conv(Conditional):
         self.parent_sizes, self.out_features = (math.prod(self.in_shape),), math.prod(self.out_shape)
         dtype = dtype_of_parameters("Conv", dtype)
         bound = (6 / (math.prod(kernel) * (channels + out_channels))) ** 0.5
-        self.weight = jax.random.uniform(
-            required_key("Conv", key, "that draws the weights"), (*kernel, channels, out_channels), dtype, -bound, bound
-        )
+        key = required_key("Conv", key, "that draws the weights")
+        self.weight = jax.random.uniform(key, (*kernel, channels, out_channels), dtype, -bound, bound)
         self.bias = jnp.zeros(out_channels, dtype)
 
     def __call__(

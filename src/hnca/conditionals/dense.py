@@ -11,12 +11,7 @@ from jaxtyping import Array, Float, Key
 from hnca._keys import required_key
 from hnca._names import checked_names
 from hnca._options import require_flag
-from hnca.conditionals._checks import (
-    checked_size,
-    checked_sizes,
-    dtype_of_parameters,
-    over_batch,
-)
+from hnca.conditionals._checks import checked_size, checked_sizes, dtype_of_parameters, over_batch
 from hnca.units import Conditional
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from hnca._network_arguments import require_network
-from hnca._options import require_function
+from hnca._options import require_callable
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 from hnca.objectives._checked import checked_value
@@ -57,7 +57,7 @@ class ELBO(Objective):
         """
         require_network("ELBO", encoder, "encoder")
         require_network("ELBO", decoder, "decoder")
-        require_function("ELBO", "entropy", entropy, "a network and a layer's name, such as hnca.Entropy")
+        require_callable("ELBO", "entropy", entropy, "a network and a layer's name, such as hnca.Entropy")
         inputs = tuple(name for name, _ in encoder.inputs)
         _check(encoder, decoder, inputs)
         generated = [LogProb(decoder.layers[name], name, inputs=inputs) for name in decoder.order]

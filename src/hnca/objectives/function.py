@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca._names import checked_names, layer_names
-from hnca._options import require_function, require_one_of
+from hnca._options import require_callable, require_one_of
 from hnca.conditionals import Parametrised, parametrised
 from hnca.messages import Changes, changes_by_enumeration, contrast_of_all
 from hnca.network import Network, Trace
@@ -63,7 +63,7 @@ class Function(Component):
             ValueError: for another `counterfactual`, what is no function, no layers, or one named twice.
         """
         require_one_of("Function", "counterfactual", counterfactual, ("enumerate", "none"))
-        require_function("Function", "function", function, "what the layers drew")
+        require_callable("Function", "function", function, "what the layers drew")
         self.function = parametrised(function)
         self.arguments = layer_names("Function", "of", of)
         self.inputs = checked_names("Function", "inputs", inputs)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca._names import layer_names
-from hnca._options import floats_of_rank, require_function
+from hnca._options import floats_of_rank, require_callable
 from hnca.network import Network, Trace
 from hnca.objectives._base import Component
 
@@ -48,7 +48,7 @@ class Linear(Component):
         Raises:
             ValueError: for what is no layer's name, no floats of these shapes, or no function.
         """
-        require_function("Linear", "activation", activation, "the sums")
+        require_callable("Linear", "activation", activation, "the sums")
         self.arguments = layer_names("Linear", "of", of)
         if len(self.arguments) > 1:
             raise ValueError(f"Linear: of={of!r}; expected one layer.")

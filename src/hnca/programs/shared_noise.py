@@ -5,7 +5,7 @@ from hnca.estimators import Estimator
 from hnca.estimators._bound import BoundEstimator
 from hnca.programs import primitives
 from hnca.programs.dependence import wanted_for
-from hnca.programs.equations import Program
+from hnca.programs.equations import Equation, Program
 from hnca.programs.inside import makes_noise
 from hnca.programs.loop import Loop
 
@@ -31,7 +31,7 @@ def warn_of_shared_noise(estimator: Estimator, program: Program) -> None:
         )
 
 
-def _is_noise(equation) -> bool:
+def _is_noise(equation: Equation) -> bool:
     if isinstance(equation, Loop):
         return any(map(_is_noise, equation.body.equations))
     return equation.name in primitives.RANDOM | primitives.NOISE or makes_noise(equation.original)
