@@ -124,4 +124,6 @@ def test_a_batch_of_one_key_is_warned_of():
         warnings.simplefilter("error")
         for keys in (jax.random.split(KEY, 8), jax.random.split(KEY, 1)):
             of_batch(jnp.zeros(2), keys)
+        several = hnca.value_and_grad(lambda w, keys: loss(w, keys[0]) + loss(w, keys[1]), in_axes=(None, 0))
+        several(jnp.zeros(2), jax.random.split(KEY, (1, 2)))
         jax.jit(of_batch)(jnp.zeros(2), jnp.broadcast_to(KEY, (8,)))

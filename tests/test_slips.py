@@ -36,6 +36,13 @@ def test_a_state_of_something_else_is_refused(state, unroll):
         jax.eval_shape(both, LOGITS, KEY, estimator_state=state)
 
 
+def test_a_wrong_state_is_shown_as_what_it_is():
+    both = hnca.value_and_grad(loss, estimator=hnca.HNCA(hnca.RunningMean()), stateful=True)
+    for state, shown in ((3, "3"), (jnp.zeros(3), r"f32\[3\]"), ("x", "'x'")):
+        with pytest.raises(ValueError, match=rf"HNCA: state={shown}; .*total=f32\[\]"):
+            jax.eval_shape(lambda logits: both(logits, KEY, estimator_state=state), LOGITS)  # noqa: B023
+
+
 @pytest.mark.parametrize(
     "use",
     [

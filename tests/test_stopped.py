@@ -1,5 +1,7 @@
 """`jax.lax.stop_gradient` stops derivatives, not the credit of draws: that is told, where it may be meant otherwise."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -126,3 +128,17 @@ def test_the_credit_is_that_of_what_is_returned():
         stopped = hnca.grad(drawn(lambda z, w: jnp.sum(stop(z) ** 2 * jnp.arange(1.0, 3.0))))(LOGITS, KEY)
     plain = hnca.grad(drawn(lambda z, w: jnp.sum(z**2 * jnp.arange(1.0, 3.0))))(LOGITS, KEY)
     np.testing.assert_allclose(stopped, plain, rtol=1e-6)
+
+
+def test_the_librarys_own_stops_in_a_gradient_inside_are_not_told_of():
+    def inner(w, key):
+        return (hnca.bernoulli(key, w) - 0.3) ** 2
+
+    def loss(w, key):
+        first, second = jax.random.split(key)
+        return hnca.bernoulli(first, w) * hnca.grad(inner)(jax.lax.stop_gradient(w), second)
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        jax.eval_shape(hnca.grad(loss), jnp.zeros(()), jax.random.key(0))
+    assert not [str(each.message) for each in told if "stop_gradient" in str(each.message)]

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax.extend import source_info_util
 
 _LIBRARY = f"{Path(__file__).parent.parent}{os.sep}"
+_JAX = f"{Path(jax.__file__).parent}{os.sep}"
 _FRAMES = 32
 """How far out the user's line is looked for."""
 
@@ -21,8 +23,13 @@ def line_of(source: Any) -> str:
 
 
 def is_of_this_library(source: Any) -> bool:
-    """Returns whether an equation was made by this library itself, as by a gradient that is taken inside of another."""
-    return source_info_util.summarize(source).startswith(_LIBRARY)
+    """Returns whether an equation was made by this library itself, as by a gradient that is taken inside of another.
+
+    By the innermost frame that is none of JAX's: those of programs are left out of what JAX calls the user's.
+    """
+    frames = source.traceback.frames if source.traceback is not None else []
+    innermost = next((frame.file_name for frame in frames if not frame.file_name.startswith(_JAX)), "")
+    return innermost.startswith(_LIBRARY)
 
 
 def _is_installed(line: str) -> bool:

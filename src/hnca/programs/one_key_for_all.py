@@ -17,10 +17,11 @@ def warn_of_one_key_for_all(flat: Flat) -> None:
         flat: the arguments of a call.
     """
     for keys, mapped in zip(flat.arrays, flat.mapped, strict=True):
-        if not mapped or isinstance(keys, jax.core.Tracer) or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
+        is_keys = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+        if not mapped or not is_keys or len(keys) < 2 or isinstance(keys, jax.core.Tracer):
             continue
-        numbers = np.asarray(jax.random.key_data(keys)) if keys.size > 1 else np.zeros(0)
-        if numbers.size and np.all(numbers == numbers[:1]):
+        numbers = np.asarray(jax.random.key_data(keys))
+        if np.all(numbers == numbers[:1]):
             warn(
                 f"hnca: all {len(keys)} keys of the batch are one, so that every example draws the same; give each its "
                 "own, jax.random.split(key, batch)."
