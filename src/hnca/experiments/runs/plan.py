@@ -1,6 +1,6 @@
 """What a command is to train: a run for every depth and estimator, each in a directory of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,10 +48,18 @@ class Run(NamedTuple):
         return progress(self.directory, self.seeds).epoch >= self.epochs
 
 
-def runs_of(settings: TrainingSettings, facts: Facts) -> list[Run]:
-    """Returns the runs that the settings ask for, those of all shards, on the data of these facts."""
+def runs_of(settings: TrainingSettings, facts: Facts, start: Mapping[str, Any] | None = None) -> list[Run]:
+    """Returns the runs that the settings ask for, those of all shards.
+
+    Args:
+        settings: of the experiment.
+        facts: of the data.
+        start: which run's parameters they begin with, as JSON; None if they draw their own.
+    """
     return [
-        _run(settings, facts, layers, estimator) for layers in settings.layers for estimator in settings.all_estimators
+        _run(settings, facts, start, layers, estimator)
+        for layers in settings.layers
+        for estimator in settings.all_estimators
     ]
 
 
@@ -113,13 +121,16 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
             )
 
 
-def _run(settings: TrainingSettings, facts: Facts, layers: int, estimator: str) -> Run:
+def _run(
+    settings: TrainingSettings, facts: Facts, start: Mapping[str, Any] | None, layers: int, estimator: str
+) -> Run:
     configuration = {
         "experiment": settings.experiment,
         "layers": layers,
         "estimator": estimator,
         "data": facts._asdict(),
         "settings": settings.determining(),
+        **({} if start is None else {"start": dict(start)}),
     }
     directory = settings.out / f"{layers}-{estimator}"
     return Run(layers, estimator, directory, configuration, settings.seeds, settings.epochs)

@@ -14,6 +14,7 @@ from hnca.experiments.figures.tables import final_table
 from hnca.experiments.registry import experiment_class
 from hnca.experiments.runs.environment import device_line
 from hnca.experiments.runs.failures import RunFailure, partners_there, refused
+from hnca.experiments.runs.first_parameters import first_parameters
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.plan import Run, of_shard, refuse_other_settings, runs_of
 from hnca.experiments.runs.shares import Share
@@ -60,12 +61,16 @@ def run(settings: TrainingSettings, console: Console, drawing: Drawing = EVERYTH
             processes are at work on all that is left.
         RunFailure: if training cannot go on.
     """
+    start = first_parameters(settings)
     join(settings.processes)
     placement = Placement(settings.processes.devices, settings.seeds, settings.batch_size)
     facts = settings.data.facts(settings.batch_size)
     experiment = experiment_of(settings, facts)
-    runs = runs_of(settings, facts)
-    trainer = Trainer(experiment, settings, placement, console, Forecast(runs))
+    runs = runs_of(settings, facts, start and start.described)
+    if start is not None:
+        for each in runs:
+            start.require_fit(each)
+    trainer = Trainer(experiment, settings, placement, console, Forecast(runs), start)
     with partners_there(settings.out):
         if not is_writer():
             _follow(trainer, runs)

@@ -1,7 +1,7 @@
 """Trains one run: the first process decides, writes and shows, the others take part."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import equinox as eqx
@@ -17,6 +17,7 @@ from hnca.experiments.runs.display import display
 from hnca.experiments.runs.environment import environment
 from hnca.experiments.runs.events import EventFiles, Events, NoEvents
 from hnca.experiments.runs.failures import RunFailure, told
+from hnca.experiments.runs.first_parameters import FirstParameters
 from hnca.experiments.runs.forecast import Forecast
 from hnca.experiments.runs.measured import means_of, rows_of
 from hnca.experiments.runs.plan import Run
@@ -26,6 +27,7 @@ from hnca.experiments.store import Claim, Row
 from hnca.experiments.training.devices import Placement
 from hnca.experiments.training.epochs import Epoch, Start, train
 from hnca.experiments.training.finiteness import first_to_leave
+from hnca.experiments.training.minibatches import TrainingState
 from hnca.experiments.training.processes import followed, from_the_first, goes_on, next_run
 
 
@@ -39,6 +41,7 @@ class Trainer:
         placement: Placement,
         console: Console,
         forecast: Forecast,
+        start: FirstParameters | None,
     ):
         """Loads no images yet.
 
@@ -48,9 +51,11 @@ class Trainer:
             placement: on which devices.
             console: where progress is shown.
             forecast: of all runs.
+            start: the parameters that the runs begin with; None if they draw their own.
         """
         self._experiment, self._settings = experiment, settings
         self._placement, self._console, self._forecast = placement, console, forecast
+        self._start = start
 
     @cached_property
     def images(self) -> tuple[Images, Images]:
@@ -74,17 +79,21 @@ class Trainer:
             for notice in recorder.notices:
                 self._say(notice)
             next_run(place, recorder.epoch)
-            epochs = self._epochs(run, Start(recorder.epoch, lambda state: from_the_first(recorder.restore(state))))
-            self._write(run, recorder, epochs)
+
+            def restore(state: TrainingState) -> TrainingState:
+                return from_the_first(recorder.restore(state if self._start is None else self._start.begun(state)))
+
+            self._write(run, recorder, self._epochs(run, recorder.epoch, restore))
 
     def follow(self, run: Run, after: int) -> None:
         """Takes part in the training of a run that the first process leads, which is at epoch `after`."""
-        for epoch in self._epochs(run, Start(after, from_the_first)):
+        for epoch in self._epochs(run, after, from_the_first):
             self._placement.collect(epoch.state)
             if not goes_on():
                 return
 
-    def _epochs(self, run: Run, start: Start) -> Iterator[Epoch]:
+    def _epochs(self, run: Run, after: int, restore: Callable[[TrainingState], TrainingState]) -> Iterator[Epoch]:
+        start = Start(after, restore, 0 if self._start is None else self._start.epochs)
         estimator = self._experiment.estimator(run.estimator)
         return train(self._experiment, self._settings, run.layers, estimator, *self.images, self._placement, start)
 

@@ -41,9 +41,9 @@ class TrainingSettings(OptimiserSettings):
     figures: ClassVar[Mapping[int, Scale]] = {}
     """What the paper's figures of the experiment need, by their numbers."""
     of_the_command: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "estimators", "epochs", "out", "overwrite", "data", "running", "processes"}
+        {"layers", "estimators", "epochs", "start_from", "out", "overwrite", "data", "running", "processes"}
     )
-    """The settings that say which runs there are, how long, where and by what, but change no number of a run."""
+    """The settings that say which runs there are, from where, how long, where and by what; a run's configuration has them elsewhere."""
     unsaid: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(OptimiserSettings)) - {"learning_rate"}
     """The settings of which a run's configuration says only what is not as it is by default."""
 
@@ -57,6 +57,9 @@ class TrainingSettings(OptimiserSettings):
     """How many independent networks to train, together."""
     batch_size: int = 50
     """How many images an update sees. What is left of an epoch's images after whole batches, it leaves out."""
+    start_from: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """A run's directory, such as runs/vae/2-hnca, with whose last parameters the networks begin in place of fresh ones.
+    Rates, the optimiser's and the estimator's state begin anew."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
     """Where to write the runs and the figures; runs that are there already are continued."""
     overwrite: bool = False

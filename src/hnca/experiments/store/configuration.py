@@ -16,6 +16,8 @@ _FORMER = 2
 Configuration = dict[str, Any]
 
 _COMPARED = ("experiment", "layers", "estimator", "data", "settings")
+_START = "start"
+"""What the part is called that says which run's parameters a run began with; one that drew its own has none."""
 _IMAGES = "training_images"
 """What the number of images that are learned from is called, as the setting is."""
 _KEPT_BACK = "validation_images"
@@ -72,8 +74,16 @@ def odd_parts(found: Mapping[str, Any]) -> list[str]:
 def _odd_history(found: Configuration) -> list[str]:
     """Returns the same of what says how far and where a run was trained."""
     odd = [] if _is_count(found["epochs"]) else ["epochs"]
+    if _START in found and not _is_start(found[_START]):
+        odd.append(_START)
     environments = [each.get("environment") if isinstance(each, dict) else None for each in found["continued"]]
     return odd if all(isinstance(each, dict) for each in environments) else [*odd, "continued"]
+
+
+def _is_start(value: Any) -> bool:
+    if not isinstance(value, dict) or not _is_count(value.get("epochs")):
+        return False
+    return all(isinstance(value.get(name), str) for name in ("run", "content"))
 
 
 def _is_count(value: Any, most: int = MOST) -> bool:
@@ -164,7 +174,9 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     of_the_run = {name: chosen[name] for name in ("experiment", "layers", "estimator")}
     facts = chosen["data"]
     data = {"dataset": facts.get("content"), _IMAGES: facts.get("train_images"), _KEPT_BACK: facts.get(_KEPT_BACK, 0)}
-    return {**of_the_run, **data, **chosen["settings"]}
+    start = configuration.get(_START)
+    started = {} if start is None else {"start_from": f"{start['run']}, {start['epochs']} epochs, {start['content']}"}
+    return {**of_the_run, **data, **chosen["settings"], **started}
 
 
 def _shown(value: Any) -> str:

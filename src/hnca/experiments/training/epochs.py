@@ -44,10 +44,12 @@ class Start(NamedTuple):
     Attributes:
         epoch: the last one that is behind it.
         restore: takes the state before the first epoch and returns the state after that one.
+        elsewhere: how many epochs the first parameters were trained for before, whose keys are not used again.
     """
 
     epoch: int = 0
     restore: Callable[[TrainingState], TrainingState] = lambda state: state
+    elsewhere: int = 0
 
 
 BEGINNING = Start()
@@ -108,7 +110,8 @@ def train(
         return experiment.test(eqx.combine(parameters, static), images, jax.random.split(key)[1])
 
     for number in range(start.epoch + 1, settings.epochs + 1):
-        epoch_keys = placement.divide(jax.vmap(lambda key: jax.random.fold_in(key, number))(keys))  # noqa: B023
+        place = start.elsewhere + number
+        epoch_keys = placement.divide(jax.vmap(lambda key: jax.random.fold_in(key, place))(keys))  # noqa: B023
         states, measures, finite = epoch(states, epoch_keys, train_images, jnp.asarray(number - 1, jnp.float32))
         if settings.is_tested(number):
             measures = {**measures, **test(states.parameters, epoch_keys, test_images)}
