@@ -193,7 +193,8 @@ def _settings(runs: Mapping[Path, Configuration]) -> str:
 
 
 def _about(run: Configuration) -> dict[str, Any]:
-    return {"experiment": run["experiment"], "dataset": _data(run), **run["settings"]}
+    started = {"start_from": "{run}, epochs {epochs}".format(**run["start"])} if "start" in run else {}
+    return {"experiment": run["experiment"], "dataset": _data(run), **run["settings"], **started}
 
 
 def _data(run: Configuration) -> str:

@@ -1,23 +1,27 @@
 """The parameters that a run begins with, where they are those of another run: `--start-from`."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
+from hnca.experiments.files import shown
 from hnca.experiments.runs.plan import Run
 from hnca.experiments.settings import SettingsError, TrainingSettings
-from hnca.experiments.store import Configuration, differences
+from hnca.experiments.store import differences
 from hnca.experiments.trained.loading import Parameters, parameters_of_run
 from hnca.experiments.trained.model import untrained, with_parameters
 from hnca.experiments.training.minibatches import TrainingState
 
-_OF_THE_NETWORK = tuple(
-    "experiment layers width encoder decoder categories centred latent-values torso".split()
+_OF_THE_NETWORK = (
+    *("layers ", "width ", "torso ", "encoder ", "decoder ", "categories "),
+    *("centred ", "latent-values "),
 )
-"""The settings that say which parameters there are, as `differences` calls them."""
+"""How `differences` begins the lines of those settings that say which parameters there are."""
 
 
 class FirstParameters(NamedTuple):
@@ -46,13 +50,15 @@ class FirstParameters(NamedTuple):
     def require_fit(self, run: Run) -> None:
         """Raises a SettingsError unless they are parameters of the networks that the run trains."""
         configuration = self.of_seeds[0].configuration
-        wanted, found = untrained(run.configuration), untrained(configuration)
+        wanted = untrained(run.configuration)
         try:
-            same = jax.tree.structure(wanted) == jax.tree.structure(found)
-            with_parameters(wanted, self.of_seeds[0].arrays)
-        except ValueError:
-            same = False
-        if not same:
+            found = untrained(configuration)
+            with_parameters(found, self.of_seeds[0].arrays)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"--start-from {self.directory}: was trained by another version of hnca ({shown(error)})"
+            ) from None
+        if not eqx.tree_equal(wanted, found):
             raise SettingsError(
                 f"--start-from {self.directory}: is of another network ({_different(configuration, run)}); expected "
                 f"one of the same sizes and kinds"
@@ -90,6 +96,8 @@ def first_parameters(settings: TrainingSettings) -> FirstParameters | None:
     return FirstParameters(directory, of_seeds, before + of_seeds[0].epoch)
 
 
-def _different(configuration: Configuration, run: Run) -> str:
+def _different(configuration: Mapping[str, Any], run: Run) -> str:
     found = differences(configuration, run.configuration)
+    if configuration["experiment"] != run.configuration["experiment"]:
+        return found[0]
     return "; ".join(line for line in found if line.startswith(_OF_THE_NETWORK)) or "other shapes"

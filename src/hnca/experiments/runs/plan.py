@@ -121,9 +121,7 @@ def refuse_other_settings(out: Path, runs: Sequence[Run], overwrite: bool) -> No
             )
 
 
-def _run(
-    settings: TrainingSettings, facts: Facts, start: Mapping[str, Any] | None, layers: int, estimator: str
-) -> Run:
+def _run(settings: TrainingSettings, facts: Facts, start: Mapping[str, Any] | None, layers: int, estimator: str) -> Run:
     configuration = {
         "experiment": settings.experiment,
         "layers": layers,

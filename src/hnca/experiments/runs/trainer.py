@@ -78,6 +78,8 @@ class Trainer:
         with told(run.directory), Recorder(run, claim, overwrite, environment()) as recorder:
             for notice in recorder.notices:
                 self._say(notice)
+            if self._start is not None and recorder.epoch == 0:
+                self._say(f"{run.directory.name}: begins with {self._start.directory}, epochs {self._start.epochs}")
             next_run(place, recorder.epoch)
 
             def restore(state: TrainingState) -> TrainingState:

@@ -43,7 +43,8 @@ class TrainingSettings(OptimiserSettings):
     of_the_command: ClassVar[frozenset[str]] = frozenset(
         {"layers", "estimators", "epochs", "start_from", "out", "overwrite", "data", "running", "processes"}
     )
-    """The settings that say which runs there are, from where, how long, where and by what; a run's configuration has them elsewhere."""
+    """The settings that say which runs there are, where and how long, from what and by what they are trained; what of
+    them changes a number has another place in a run's configuration."""
     unsaid: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(OptimiserSettings)) - {"learning_rate"}
     """The settings of which a run's configuration says only what is not as it is by default."""
 

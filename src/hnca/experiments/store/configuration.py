@@ -175,7 +175,7 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     facts = chosen["data"]
     data = {"dataset": facts.get("content"), _IMAGES: facts.get("train_images"), _KEPT_BACK: facts.get(_KEPT_BACK, 0)}
     start = configuration.get(_START)
-    started = {} if start is None else {"start_from": f"{start['run']}, {start['epochs']} epochs, {start['content']}"}
+    started = {} if start is None else {"start_from": f"{start['run']}, epochs {start['epochs']}, {start['content']}"}
     return {**of_the_run, **data, **chosen["settings"], **started}
 
 
