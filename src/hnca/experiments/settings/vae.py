@@ -107,12 +107,22 @@ class VAESettings(RecipeSettings, SeldomTestedSettings):
             if not any(name.startswith("hnca") for name in self.estimators):
                 raise SettingsError(f"--ablations {' '.join(self.ablations)}: expected hnca among the --estimators")
         check_count("bound_samples", self.bound_samples)
+        if self.start_from is not None and self.protocol is None:
+            self._refuse_beginnings()
 
     def refuse_overridden(self, arguments: Sequence[str]) -> None:
         """Raises a SettingsError for an option among the arguments of the command line that the protocol overrides."""
         if self.protocol is not None:
             usual = {field.name: field.default for field in fields(self)} | vars(DataSettings())
             refuse_overridden(arguments, determined_by(vars(self) | vars(self.data)), usual)
+
+    def _refuse_beginnings(self) -> None:
+        """Raises a SettingsError for what would only say how fresh parameters begin."""
+        for name, usual in (("encoder_scale", 1.0), ("output_bias", "zero")):
+            if (value := getattr(self, name)) != usual:
+                raise SettingsError(
+                    f"--{name.replace('_', '-')} {value}: expected none with --start-from, where none is fresh"
+                )
 
     def _follow(self, protocol: Protocol) -> None:
         """Sets what the protocol says; what is written of a run is then the same as if each had been given."""
