@@ -169,6 +169,21 @@ def test_a_dry_run_lists_what_the_paper_needs(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_figure_may_be_of_other_images(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    some = {f"{part}_images": rng.integers(0, 256, (60, 28, 28), dtype=np.uint8) for part in ("train", "test")}
+    np.savez(tmp_path / "own.npz", **some)
+    own = ["--dataset", str(tmp_path / "own.npz"), "--training-images", "50", "--out", str(tmp_path / "runs")]
+    main(["figure", "3", *TINY, "--estimators", "hnca", *own])
+    config = json.loads((tmp_path / "runs" / "1-hnca" / "config.json").read_text())
+    assert (config["data"]["name"], config["data"]["train_images"]) == ("own.npz", 50)
+    capsys.readouterr()
+    for dry_run in ([], ["--dry-run"]):
+        with pytest.raises(SystemExit):
+            main(["figure", "1", *TINY, *own, *dry_run])
+        assert "own.npz: has no labels" in capsys.readouterr().err
+
+
 def test_a_shrunk_figure_says_so():
     assert FigureSettings(1).remark(epochs=100, seeds=5, estimators=2, depths=3) == ""
     shrunk = FigureSettings(3).remark(epochs=10, seeds=1, estimators=2, depths=1)

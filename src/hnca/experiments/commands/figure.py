@@ -8,7 +8,7 @@ from rich.console import Console
 from hnca.experiments.methods import label
 from hnca.experiments.runs.failures import refused
 from hnca.experiments.runs.plan import Run, refuse_other_settings, runs_of
-from hnca.experiments.runs.running import Drawing, run
+from hnca.experiments.runs.running import Drawing, experiment_of, run
 from hnca.experiments.settings import FigureSettings
 from hnca.experiments.store import Row, distinct, progress
 
@@ -24,7 +24,9 @@ def run_figure(settings: FigureSettings, console: Console) -> None:
     if not settings.dry_run:
         run(training, console, Drawing((settings.number,), partial(_remark, settings)))
         return
-    runs = runs_of(training, training.data.facts(training.batch_size))
+    facts = training.data.facts(training.batch_size)
+    experiment_of(training, facts)
+    runs = runs_of(training, facts)
     refuse_other_settings(training.out, runs, settings.overwrite)
     for one in runs:
         console.print(_state(one), soft_wrap=True, highlight=False)

@@ -11,6 +11,7 @@ import tyro
 from hnca.experiments.registry import EXPERIMENTS, settings_class
 from hnca.experiments.settings._base import Scale, TrainingSettings
 from hnca.experiments.settings._checks import SettingsError, check_count, check_each, check_names
+from hnca.experiments.settings.data import DataSettings
 from hnca.experiments.settings.running import ProcessSettings, RunningSettings
 
 _DEPTHS = (1, 2, 3)
@@ -45,6 +46,8 @@ class FigureSettings:
     """Where to write; by default runs/figureN."""
     overwrite: bool = False
     """Begin runs of these names anew, whatever is there, instead of continuing them."""
+    data: Annotated[DataSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=DataSettings)
+    """Images; the paper's are all of MNIST."""
     running: Annotated[RunningSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=RunningSettings)
     """Checkpoints, checks, shards and display."""
     processes: Annotated[ProcessSettings, tyro.conf.OmitArgPrefixes] = field(default_factory=ProcessSettings)
@@ -80,6 +83,7 @@ class FigureSettings:
             "layers": self.layers,
             "out": Path(f"runs/figure{self.number}") if self.out is None else self.out,
             "overwrite": self.overwrite,
+            "data": self.data,
             "running": self.running,
             "processes": self.processes,
         }
