@@ -1,16 +1,36 @@
 """Estimators whose objective is the bound of several samples, given the log of one sample's weight."""
 
 import math
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key, PyTree
 
-from hnca.estimators._base import Combined
+from hnca.estimators._base import Combined, Credits
 from hnca.estimators._passes import IndependentPassesEstimator
 from hnca.estimators._requirements import require_repeatable
-from hnca.network import Network
+from hnca.network import Network, Trace
 from hnca.objectives import Objective, roles
+
+
+class LogWeights(NamedTuple):
+    """What a bound is made of: passes and their log weights, wherever these come from.
+
+    Attributes:
+        network: whose layers the passes have drawn; what else it reads may differ from pass to pass.
+        value: returns the log weights `[passes, *batch]` of a trace of as many.
+        resample: as `Network.resample`, each pass as it is otherwise.
+        subtracts_log_q: whether the log weight subtracts the log-probability of what was drawn.
+    """
+
+    network: Network
+    value: Callable[[Trace], Float[Array, " passes *batch"]]
+    resample: Callable[[Key[Array, ""], Trace, str, Array], Trace]
+    subtracts_log_q: bool
 
 
 class BoundEstimator(IndependentPassesEstimator):
@@ -22,6 +42,24 @@ class BoundEstimator(IndependentPassesEstimator):
     def combine(self, values: Float[Array, " passes *batch"], weights: Float[Array, " passes *batch"]) -> Combined:
         """Returns the bound, and the normalised importance weights times their number."""
         return Combined(log_mean_exp(values, axis=0), normalised(values))
+
+    @abstractmethod
+    def credits_of(self, weights: LogWeights, trace: Trace, key: Key[Array, ""] | None) -> Credits:
+        """Returns the credits of all passes.
+
+        Args:
+            weights: of the passes.
+            trace: of all of them.
+            key: for estimators that draw more than the passes.
+        """
+
+    def credit(
+        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
+    ) -> tuple[Credits, PyTree]:
+        self.require_log_weight(network, objective)
+        value = partial(objective.value, network)
+        weights = LogWeights(network, value, network.resample, objective.subtracts_log_q(network))
+        return self.credits_of(weights, trace, key), state
 
     def require_log_weight(self, network: Network, objective: Objective) -> None:
         """Raises a ValueError unless the objective's value is the log of the importance weight, and can be repeated."""

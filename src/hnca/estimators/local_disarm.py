@@ -2,16 +2,15 @@
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Key
 
 from hnca.estimators._antithetic import antithetic_second
 from hnca.estimators._base import Credits
-from hnca.estimators._bound import BoundEstimator, learning_signals
+from hnca.estimators._bound import BoundEstimator, LogWeights, learning_signals
 from hnca.estimators._cost import Cost, passes_from_each_layer
 from hnca.estimators._downstream import over_logits
 from hnca.estimators._requirements import require_key
 from hnca.network import Network, Trace
-from hnca.objectives import Objective
 
 
 class LocalDisARM(BoundEstimator):
@@ -49,16 +48,13 @@ class LocalDisARM(BoundEstimator):
         of_pass = passes_from_each_layer(network, 1)
         return Cost(self.samples * of_pass.forward_passes, self.samples * of_pass.evaluations)
 
-    def credit(
-        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
-    ) -> tuple[Credits, PyTree]:
-        self.require_log_weight(network, objective)
-        values, credits = objective.value(network, trace), {}
+    def credits_of(self, weights: LogWeights, trace: Trace, key: Key[Array, ""] | None) -> Credits:
+        network, values, credits = weights.network, weights.value(trace), {}
         for name, own_key in network.layer_keys(require_key(self, key, "what follows a layer is")).items():
             unit_key, after_key = jax.random.split(own_key)
             logits = trace.logits[name]
             second = antithetic_second(self, network.layers[name], unit_key, logits, trace[name])
-            other = network.resample(after_key, trace, name, second.values)
-            signals = values.shape[0] * learning_signals(values, objective.value(network, other))
+            other = weights.resample(after_key, trace, name, second.values)
+            signals = values.shape[0] * learning_signals(values, weights.value(other))
             credits[name] = second.weight * over_logits(signals, logits)
-        return credits, state
+        return credits

@@ -1,13 +1,12 @@
 """Reweighted wake-sleep: the model learns from weighted samples, and the proposal to be where their weight is."""
 
 import equinox as eqx
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Key
 
 from hnca.estimators._base import Credits
-from hnca.estimators._bound import BoundEstimator, normalised
+from hnca.estimators._bound import BoundEstimator, LogWeights, normalised
 from hnca.estimators._downstream import scored
-from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.network import Trace
 
 
 class ReweightedWakeSleep(BoundEstimator):
@@ -55,10 +54,7 @@ class ReweightedWakeSleep(BoundEstimator):
 
     samples: int = eqx.field(static=True, default=5)
 
-    def credit(
-        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
-    ) -> tuple[Credits, PyTree]:
-        self.require_log_weight(network, objective)
-        share = normalised(objective.value(network, trace))
-        worth = 2 * share if objective.subtracts_log_q(network) else share
-        return {name: scored(network, trace, name, worth) for name in network.order}, state
+    def credits_of(self, weights: LogWeights, trace: Trace, key: Key[Array, ""] | None) -> Credits:
+        share = normalised(weights.value(trace))
+        worth = 2 * share if weights.subtracts_log_q else share
+        return {name: scored(weights.network, trace, name, worth) for name in weights.network.order}

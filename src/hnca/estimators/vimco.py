@@ -2,14 +2,13 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from hnca.estimators._base import Credits
-from hnca.estimators._bound import BoundEstimator, learning_signals, log_mean_exp
+from hnca.estimators._bound import BoundEstimator, LogWeights, learning_signals, log_mean_exp
 from hnca.estimators._downstream import scored
 from hnca.estimators._passes import mean_of_the_others
-from hnca.network import Network, Trace
-from hnca.objectives import Objective
+from hnca.network import Trace
 
 
 class VIMCO(BoundEstimator):
@@ -29,7 +28,8 @@ class VIMCO(BoundEstimator):
     **Formula.** With `s` the score, the credit on a layer's logits in pass k is `s(x_k) K (L - L_k)`, and the gradient
     the mean of the passes'. `L` is the log of the mean weight, and `L_k` the same with `w_k` replaced by the geometric
     mean of the other weights (and is 0 where that would be minus infinity, all others being 0). In the direct part pass
-    k has the weight `K w_k / sum_j w_j`. A program's noise of `jax.random` is the same in all passes, and warned of.
+    k has the weight `K w_k / sum_j w_j`. In a program every pass has its own noise of `jax.random`, made of the keys
+    that the function is given.
 
     **Bias.** None, for the gradient of the bound: `L_k` does not depend on `x_k`. **Cost.** `samples` forward passes
     and evaluations of the objective, whatever the depth. Needs an objective that can be evaluated more than once.
@@ -50,15 +50,12 @@ class VIMCO(BoundEstimator):
 
     samples: int = eqx.field(static=True, default=5)
 
-    def credit(
-        self, network: Network, objective: Objective, trace: Trace, key: Key[Array, ""] | None, state: PyTree
-    ) -> tuple[Credits, PyTree]:
-        self.require_log_weight(network, objective)
-        values = objective.value(network, trace)
+    def credits_of(self, weights: LogWeights, trace: Trace, key: Key[Array, ""] | None) -> Credits:
+        network, values = weights.network, weights.value(trace)
         signal = learning_signals(values, _mean_of_the_others(values))
         # Where all others' weights are 0 nothing stands in for this one; 0 is a baseline too, and a finite one.
         signal = values.shape[0] * jnp.where(jnp.isposinf(signal), log_mean_exp(values, axis=0)[None], signal)
-        return {name: scored(network, trace, name, signal) for name in network.order}, state
+        return {name: scored(network, trace, name, signal) for name in network.order}
 
 
 def _mean_of_the_others(values: Float[Array, " passes *batch"]) -> Float[Array, " passes *batch"]:

@@ -88,6 +88,11 @@ def flatten(
     return Flat(arrays, [axis is not None for axis in array_axes], tuple(sizes), moved, rebuild)
 
 
+def is_key(array: Array | jax.ShapeDtypeStruct | jax.core.ShapedArray) -> bool:
+    """Returns whether an array is of typed keys, of which there is no derivative."""
+    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
+
+
 def require_flags(owner: str, **flags: object) -> None:
     """Raises a ValueError for something else than True or False: `unroll` is no number of steps, as for a scan."""
     for name, flag in flags.items():
@@ -110,7 +115,7 @@ def require_function(owner: str, function: object) -> None:
 
 def _cure_of(array: Array, whole_batch: bool) -> str:
     """Returns what to give, or to say, of an array without the axis that in_axes says it has."""
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if is_key(array):
         if whole_batch:
             return "None for it: with whole_batch=True one key is for all examples"
         return "one key an example, such as jax.random.split(key, batch)"

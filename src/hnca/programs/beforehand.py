@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hnca.programs.arguments import Flat
+from hnca.programs.arguments import Flat, is_key
 from hnca.programs.dependence import depends_on, inputs_that_depend
 from hnca.programs.equations import Draw, Equation, Program
 from hnca.programs.inside import inner_jaxprs, observes
@@ -39,7 +39,7 @@ def seen(program: Program, flat: Flat, dtype: jnp.dtype) -> Float[Array, "batch 
     fixed = _fixed(program) if is_stored else {}
     numbers = []
     for number, array, mark in zip(program.inputs, flat.arrays, flat.mapped, strict=True):
-        if not mark or jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == jnp.uint32:
+        if not mark or is_key(array) or array.dtype == jnp.uint32:
             continue
         rows = jnp.reshape(jax.lax.stop_gradient(array), (array.shape[0], -1)).astype(dtype)
         known = _known_beforehand(program, number, fixed) if is_stored else np.ones(program.avals[number].shape, bool)

@@ -9,24 +9,26 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from hnca.estimators import Estimator
-from hnca.estimators._estimate import Combined, weighted_values
+from hnca.estimators._bound import BoundEstimator
 from hnca.network import Trace
 from hnca.programs.affordable import most_of, warn_of_long_loops
-from hnca.programs.arguments import Flat, InAxes, check_value, flatten
+from hnca.programs.arguments import Flat, InAxes, check_value, flatten, is_key
 from hnca.programs.beforehand import seen
 from hnca.programs.equations import Program
 from hnca.programs.foreign import traced_constants, warn_of_foreign_draws
 from hnca.programs.lost_changes import Watched
-from hnca.programs.model import layer_logits, model_of
+from hnca.programs.model import model_of
+from hnca.programs.noise_of_passes import noise_of, warn_of_shared_noise
 from hnca.programs.one_key_for_all import warn_of_one_key_for_all
 from hnca.programs.passes import Pass, outputs_of_every_example, run_pass
+from hnca.programs.passes_of_bounds import bound_of
 from hnca.programs.plan import Plan
 from hnca.programs.possible import all_can_be_taken, number_if
 from hnca.programs.probabilities import warn_of_probabilities
 from hnca.programs.scores_by_hand import warn_of_scores_by_hand
-from hnca.programs.shared_noise import warn_of_shared_noise
 from hnca.programs.soft import with_derivative_of_its_kind
 from hnca.programs.stopped import warn_of_stopped
+from hnca.programs.surrogates import held, surrogate, with_gradient_scaled
 from hnca.programs.tracing import trace_program
 
 _NOT_KNOWN = (
@@ -154,7 +156,7 @@ def traced(
                 "arrays among its arguments, as under jax.jit: choose by jnp.where or jax.lax.cond, not by `if`, look "
                 "up by array[drawn], and leave numpy, float() and range() to what Python knows."
             )
-        keys = next((e.shape for e in examples if _is_key(e) and e.shape), None)
+        keys = next((e.shape for e in examples if is_key(e) and e.shape), None)
         if keys is not None:
             error.add_note(
                 f"hnca: {owner} was given an array of keys of shape {keys}; if that is a key for every example, say "
@@ -186,69 +188,33 @@ def credited_call(
     """
     plan, flat = compiled.plan, compiled.flat
     warn_of_long_loops(plan)
-    warn_of_shared_noise(estimator, plan.program)
-    run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
-    most = most_of(estimator, plan)
     example = seen(plan.program, flat, plan.dtype)
-    model = model_of(plan, held(run), marks, example, flat.batch_shape, most)
-    found = estimator.unscaled().attribute(model.network, model.objective, model.trace, key=key, state=state)
-    credits, after = held((found.credits, found.state))
-    if found.passes is None:
-        value = _surrogate(plan, run, marks, credits, flat.batch_shape, None)
+    if isinstance(estimator, BoundEstimator) and _has_own_noise(estimator, plan.program) and given is None:
+        value, passes = bound_of(estimator, plan, flat, example, key, state)
+        run, marks, after, of_draws = passes.first, passes.marks, state, passes.everywhere
     else:
-        _require_whole_values(estimator, plan, found.trace)
-        value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
-    value = with_gradient_scaled(value, estimator.scale_of_all(state))
-    value = number_if(all_can_be_taken(plan.program, run.logits, run.values), value, run.logits.values())
+        run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
+        model = model_of(plan, held(run), marks, example, flat.batch_shape, most_of(estimator, plan))
+        found = estimator.unscaled().attribute(model.network, model.objective, model.trace, key=key, state=state)
+        credits, after = held((found.credits, found.state))
+        of_draws = run
+        if found.passes is None:
+            value = surrogate(plan, run, marks, credits, flat.batch_shape, None)
+        else:
+            _require_whole_values(estimator, plan, found.trace)
+            value = _over_passes(estimator, plan, flat, found.trace, credits, found.passes.weights)
+        value = with_gradient_scaled(value, estimator.scale_of_all(state))
+    value = number_if(all_can_be_taken(plan.program, of_draws.logits, of_draws.values), value, of_draws.logits.values())
     outputs = outputs_of_every_example(run, marks, flat.batch_shape)
     aux = compiled.structure.unflatten([value, *outputs[1:]])[1]
     return with_derivative_of_its_kind(value), Credited(held(aux), after)
 
 
-def with_gradient_scaled(value: Float[Array, ""], scale: Float[Array, ""] | None) -> Float[Array, ""]:
-    """Returns the value as it is, with its derivative multiplied by a number; None for 1."""
-    if scale is None:
-        return value
-    fixed = jax.lax.stop_gradient(value)
-    return fixed + jax.lax.stop_gradient(scale).astype(value.dtype) * (value - fixed)
-
-
-def held(tree: PyTree) -> PyTree:
-    """Returns the arrays without derivatives; keys have none, nor has what is no array."""
-
-    def one(leaf: Any) -> Any:
-        return jax.lax.stop_gradient(leaf) if eqx.is_array_like(leaf) and not _is_key(jnp.asarray(leaf)) else leaf
-
-    return jax.tree.map(one, tree)
-
-
-def _is_key(array: Array | jax.ShapeDtypeStruct) -> bool:
-    return jnp.issubdtype(array.dtype, jax.dtypes.extended)
-
-
-def _surrogate(
-    plan: Plan,
-    run: Pass,
-    marks: Pass,
-    credits: Mapping[str, Array],
-    batch_shape: tuple[int, ...],
-    combined: Combined | None,
-) -> Float[Array, ""]:
-    """Returns the value, with the derivative that the credits and the direct part make.
-
-    `run` has the axes of `batch_shape`; with passes in front, `combined` says what they come to.
-    """
-    outputs = jnp.broadcast_to(run.outputs[0], batch_shape) if not marks.outputs[0] else run.outputs[0]
-    mean = jnp.mean(weighted_values(outputs, None if combined is None else combined.weights))
-    value = mean if combined is None else jnp.mean(combined.value)
-    total = mean.astype(plan.dtype)
-    for output, draw in plan.program.draws.items():
-        logits = layer_logits(plan, output, run.logits[output], marks.logits[output], batch_shape)
-        product = credits[draw.name] * logits
-        total += jnp.sum(product) / jnp.asarray(max(outputs.size, 1), product.dtype)
-    # The value of `value`, the derivative of `total`.
-    value = jax.lax.stop_gradient(value)
-    return value + (total - jax.lax.stop_gradient(total)).astype(value.dtype)
+def _has_own_noise(estimator: BoundEstimator, program: Program) -> bool:
+    """Returns whether every pass of a bound can have noise of its own; of noise that cannot, it warns."""
+    noise = noise_of(program)
+    warn_of_shared_noise(estimator, noise)
+    return noise.can_differ
 
 
 def _require_whole_values(estimator: Estimator, plan: Plan, trace: Trace) -> None:
@@ -288,4 +254,4 @@ def _over_passes(
     everywhere = jax.tree.map(lambda _: True, marks[0])
     outputs = jax.lax.stop_gradient(runs.outputs[0])
     combined = estimator.combine(outputs, weights)
-    return _surrogate(plan, runs, everywhere, credits, trace.batch_shape, combined)
+    return surrogate(plan, runs, everywhere, credits, trace.batch_shape, combined)

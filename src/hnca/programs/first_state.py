@@ -6,6 +6,7 @@ from jaxtyping import Array, PyTree
 
 from hnca.estimators import Estimator
 from hnca.programs.affordable import most_of
+from hnca.programs.arguments import is_key
 from hnca.programs.beforehand import seen
 from hnca.programs.crediting import Compiled, held
 from hnca.programs.model import model_of
@@ -54,6 +55,6 @@ def with_an_example(compiled: Compiled) -> Compiled:
 
 def _one(array: Array) -> Array:
     shape = (1, *array.shape[1:])
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if is_key(array):
         return jnp.broadcast_to(jax.random.key(0, impl=jax.random.key_impl(array)), shape)
     return jnp.zeros(shape, array.dtype)

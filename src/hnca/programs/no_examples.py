@@ -5,9 +5,10 @@ from jaxtyping import Array, Float, PyTree
 
 from hnca._warning import warn_of_no_examples
 from hnca.estimators import Estimator
-from hnca.programs.crediting import Compiled, Credited, held
+from hnca.programs.crediting import Compiled, Credited
 from hnca.programs.first_state import first_state
 from hnca.programs.passes import outputs_of_every_example, run_pass
+from hnca.programs.surrogates import held
 
 
 def credited_nothing(estimator: Estimator, compiled: Compiled, state: PyTree) -> tuple[Float[Array, ""], Credited]:

@@ -43,8 +43,8 @@ def log_weight(log_p: Float[Array, ""], log_q: Float[Array, ""]) -> Float[Array,
 
     Args:
         log_p: the joint log-probability of the example and of all that was drawn for it.
-        log_q: the log-probability of all that was drawn, given the example: of every draw of the program. Noise of
-            `jax.random` in the function is the same in all passes, with a warning: the bound is that given the noise.
+        log_q: the log-probability of all that was drawn, given the example: of every draw of the program. Every pass
+            has its own draws and its own noise of `jax.random`, by typed keys among the function's arguments.
 
     Raises:
         ValueError: for what is no float, or has axes.

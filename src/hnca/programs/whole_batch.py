@@ -15,11 +15,9 @@ from hnca.programs.beforehand import seen
 from hnca.programs.crediting import (
     Credited,
     Results,
-    held,
     shape_of,
     traced,
     warn_of_slips,
-    with_gradient_scaled,
 )
 from hnca.programs.equations import Program, read
 from hnca.programs.infinities import finite_logits
@@ -28,6 +26,7 @@ from hnca.programs.passes import Execution, execute, run_pass
 from hnca.programs.plan import Plan
 from hnca.programs.possible import all_can_be_taken, number_if
 from hnca.programs.soft import with_derivative_of_its_kind
+from hnca.programs.surrogates import held, with_gradient_scaled
 
 
 class Whole(NamedTuple):

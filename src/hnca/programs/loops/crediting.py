@@ -16,7 +16,7 @@ from hnca.estimators._centring import centred, unless_lost
 from hnca.estimators._requirements import require_state
 from hnca.programs.arguments import InAxes, flatten
 from hnca.programs.beforehand import seen
-from hnca.programs.crediting import Credited, held, shape_of, traced, warn_of_slips
+from hnca.programs.crediting import Credited, shape_of, traced, warn_of_slips
 from hnca.programs.dependence import require_tied
 from hnca.programs.equations import Program, read
 from hnca.programs.infinities import finite_logits
@@ -32,6 +32,7 @@ from hnca.programs.model import depends_on_none
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
 from hnca.programs.possible import number_if
 from hnca.programs.soft import with_derivative_of_its_kind
+from hnca.programs.surrogates import held
 
 
 def compile_loops(

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hnca._precision import at_least_float32
-from hnca.programs.crediting import held
 from hnca.programs.draws import family_of
 from hnca.programs.equations import Draw
 from hnca.programs.infinities import finite_logits
@@ -16,6 +15,7 @@ from hnca.programs.loops.compiled import Looped
 from hnca.programs.loops.reach import Place
 from hnca.programs.loops.running import Record, Site, run_loops
 from hnca.programs.plan import MAXIMUM_EVALUATIONS
+from hnca.programs.surrogates import held
 from hnca.units import Layer
 
 _AT_ONCE = 2**22

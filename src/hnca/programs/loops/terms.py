@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hnca.programs.arguments import is_key
 from hnca.programs.batch_axis import Asked, MixedError, apart
 from hnca.programs.calls_of_one import apart_inside
 from hnca.programs.dependence import depends_on
@@ -68,7 +69,7 @@ class Terms:
         Args:
             held: all values of a run.
         """
-        fixed = {n: a if _is_key(a) else jax.lax.stop_gradient(a) for n, a in held.items()}
+        fixed = {n: a if is_key(a) else jax.lax.stop_gradient(a) for n, a in held.items()}
         leaves = {leaf.value: self._as_float(fixed[leaf.value]) for leaf in self.leaves}
         return jax.grad(lambda moving: self._result({**fixed, **moving}))(leaves)
 
@@ -197,7 +198,3 @@ def _rows(program: Program) -> dict[int, tuple[Loop, int]]:
         if made.axis is not None:
             found.update(dict.fromkeys(equation.outputs, (loop, made.axis)))
     return found
-
-
-def _is_key(array: Array) -> bool:
-    return jnp.issubdtype(array.dtype, jax.dtypes.extended)
