@@ -8,9 +8,10 @@ from hnca.estimators import Estimator
 from hnca.programs.affordable import most_of
 from hnca.programs.arguments import is_key
 from hnca.programs.beforehand import seen
-from hnca.programs.crediting import Compiled, held
+from hnca.programs.crediting import Compiled
 from hnca.programs.model import model_of
 from hnca.programs.passes import execute, run_pass
+from hnca.programs.surrogates import held
 from hnca.programs.whole_batch import Whole, model_of_examples
 
 
