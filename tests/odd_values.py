@@ -189,7 +189,7 @@ ACCEPTED = {
         "batch_shape": "None",
     },
     "log_prob": {"logits": "", "value": f"{COUNT}, zero, whole scalar", "values": "list", "categorical": "None"},
-    "log_weight": {"log_p": COMPUTED, "log_q": COMPUTED},
+    "log_weight": {"log_p": COMPUTED, "log_q": f"{COMPUTED}, None"},
     "message": {"network": "", "trace": "", "child": "", "parent": ""},
     "surrogate": {"network": "network", "objective": "", "trace": "", "credits": ""},
 }

@@ -77,6 +77,11 @@ STOPPED = {
     "a branch": called(lambda f: lambda z: jax.lax.cond(LOGITS[0] > 0, f, jnp.sum, z)),
     "a map": called(lambda f: lambda z: jnp.sum(jax.lax.map(lambda _: f(z), jnp.arange(2.0)))),
     "a step": in_steps(lambda units, w: (units, stop(units) * w[0])),
+    "a log-ratio squared": drawn(lambda z, w: (jnp.sum(z) - stop(jnp.sum(hnca.log_prob(w, z)))) ** 2),
+    "a log-probability times a draw": drawn(lambda z, w: z[0] * stop(jnp.sum(hnca.log_prob(w, z)))),
+    "a ratio of one": drawn(lambda z, w: jnp.exp(s := jnp.sum(hnca.log_prob(w, z))) / stop(jnp.exp(s)) * jnp.sum(z)),
+    "a critic of returns with a bonus": drawn(lambda z, w: (w[0] - stop(jnp.sum(z) - 0.1 * jnp.sum(w**2))) ** 2),
+    "logits by a log-probability": layers(lambda z, w: w + stop(jnp.sum(hnca.log_prob(w, z)) * w)),
 }
 AS_ALWAYS = {
     "data": drawn(lambda z, w: jnp.sum(z * stop(w))),
@@ -84,6 +89,9 @@ AS_ALWAYS = {
     "log-sums": drawn(lambda z, w: jax.nn.logsumexp(z * w) + jnp.sum(jax.nn.log_softmax(z * 2) * jax.nn.softmax(z))),
     "a log-probability": drawn(lambda z, w: jnp.sum(z * w) - stop(jnp.sum(hnca.log_prob(w, z)))),
     "a bound": by_two_functions,
+    "a mean of a weighted bound": drawn(
+        lambda z, w: jnp.mean(jnp.stack([jnp.sum(z), -stop(jnp.sum(hnca.log_prob(w, z))) * w[0] / 2.0]))
+    ),
     "log-sums in a checkpoint": drawn(lambda z, w: jax.checkpoint(jax.nn.logsumexp)(z * w)),
     "a log-probability in a checkpoint": lambda w, key: (
         jnp.sum(z := hnca.bernoulli(key, w)) - jax.checkpoint(lambda w, z: stop(jnp.sum(hnca.log_prob(w, z))))(w, z)

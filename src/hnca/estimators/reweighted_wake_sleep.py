@@ -19,8 +19,9 @@ class ReweightedWakeSleep(BoundEstimator):
     **Formula.** With `v_k = w_k / sum_j w_j` and `s` the score, pass k moves a layer's logits by `v_k s(x_k)`: the
     proposal ascends `sum_k v_k log q(x_k | inputs)`, the model `sum_k v_k log p(inputs, x_k)`. Where `log q` is part of
     the objective, the credit makes good what it adds to the direct part: it is `2 K v_k s(x_k)`, and `K v_k s(x_k)`
-    where the network is the prior and the proposal too (`hnca.LogProb` of an observed input). The second is the
-    expectation maximisation of stochastic feedforward networks: `sum_k v_k [log p(y | x_k) + log p(x_k | inputs)]`.
+    where the network is the prior and the proposal too (`hnca.LogProb` of an observed input; in a program
+    `hnca.log_weight(log_likelihood, None)`). The second is the expectation maximisation of stochastic feedforward
+    networks: `sum_k v_k [log p(y | x_k) + log p(x_k | inputs)]`.
 
     **Bias.** Biased, by the weights' normalisation, as an estimate of the gradient of `E_p[log q(x | inputs)]` under
     the posterior p, and of the log-likelihood's by the model; consistent: both vanish with `1 / samples`. It is no

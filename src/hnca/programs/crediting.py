@@ -16,6 +16,7 @@ from hnca.programs.arguments import Flat, InAxes, check_value, flatten, is_key
 from hnca.programs.beforehand import seen
 from hnca.programs.equations import Program
 from hnca.programs.foreign import traced_constants, warn_of_foreign_draws
+from hnca.programs.log_weights import warn_of_log_weight
 from hnca.programs.lost_changes import Watched
 from hnca.programs.model import model_of
 from hnca.programs.noise_of_passes import noise_of, warn_of_shared_noise
@@ -211,9 +212,10 @@ def credited_call(
 
 
 def _has_own_noise(estimator: BoundEstimator, program: Program) -> bool:
-    """Returns whether every pass of a bound can have noise of its own; of noise that cannot, it warns."""
+    """Returns whether every pass of a bound can have noise of its own; of noise that cannot, and more, it warns."""
     noise = noise_of(program)
     warn_of_shared_noise(estimator, noise)
+    warn_of_log_weight(estimator, program)
     return noise.can_differ
 
 

@@ -151,6 +151,20 @@ class Draw:
         return int(np.prod(self.shape, dtype=int))
 
 
+class LogWeight(NamedTuple):
+    """The log of an importance weight, as `hnca.log_weight` marks it; of each its number.
+
+    Attributes:
+        value: itself.
+        log_p: the joint log-probability, or, of draws from the prior, the log-likelihood.
+        log_q: the log-probability of the draws; None where they are from the prior.
+    """
+
+    value: int
+    log_p: int
+    log_q: int | None
+
+
 class Unrolled(NamedTuple):
     """A scan that is written out.
 
@@ -179,7 +193,7 @@ class Program:
         known: literals, and what follows from the text of the program alone (an iota), by number.
         producers: the equation that makes a value, by number.
         steps: equations and draws, in an order in which they can be computed.
-        log_weight: what `hnca.log_weight` has marked, and its `log_q`; None where nothing is.
+        log_weight: what `hnca.log_weight` has marked; None where nothing is.
         entropies: what `hnca.entropy` is given: the logits' number, whether categorical, and the user's line.
         bounds: of its values, by number, once `magnitudes` has found them.
         unrolled: the scans that are written out step by step.
@@ -194,7 +208,7 @@ class Program:
     known: dict[int, np.ndarray] = field(default_factory=dict)
     producers: dict[int, Equation] = field(default_factory=dict)
     steps: list["Equation | Draw"] = field(default_factory=list)
-    log_weight: tuple[int, int] | None = None
+    log_weight: LogWeight | None = None
     entropies: list[tuple[int, bool, str]] = field(default_factory=list)
     bounds: dict[int, tuple[int | float, int | float]] | None = None
     unrolled: list["Unrolled"] = field(default_factory=list)

@@ -49,21 +49,23 @@ class ProgramObjective(Objective):
     Attributes:
         components: the terms.
         weighs: whether the program says that its result is a log weight.
+        from_prior: whether it says that all is drawn from the prior.
     """
 
     weighs: bool = eqx.field(static=True)
+    from_prior: bool = eqx.field(static=True)
 
-    def __init__(self, components: Sequence[Component], weighs: bool):
+    def __init__(self, components: Sequence[Component], weighs: bool, from_prior: bool):
         super().__init__(*components)
-        self.weighs = weighs
+        self.weighs, self.from_prior = weighs, from_prior
 
     def is_log_weight(self, network: Network) -> bool:
         """Returns whether the program's result is `hnca.log_weight`."""
         return self.weighs
 
     def subtracts_log_q(self, network: Network) -> bool:
-        """Returns True: `hnca.log_weight` subtracts the log-probability of every draw."""
-        return True
+        """Returns whether `hnca.log_weight` subtracts the log-probability of every draw."""
+        return not self.from_prior
 
 
 class Model(NamedTuple):
@@ -125,7 +127,8 @@ def model_of(
     components = _components(plan, run, marks, saved, features, batch_shape, most)
     if not components:
         raise depends_on_none(layers)
-    objective = ProgramObjective(components, plan.is_log_weight)
+    marked = program.log_weight
+    objective = ProgramObjective(components, plan.is_log_weight, marked is not None and marked.log_q is None)
     return Model(network, objective, Trace(values, logits, batch_shape))
 
 

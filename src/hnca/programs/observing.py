@@ -38,32 +38,39 @@ batching.primitive_batchers[observed_p] = lambda arguments, axes: (observed_p.bi
 log_weight_p = Primitive("hnca_log_weight")
 
 
-def log_weight(log_p: Float[Array, ""], log_q: Float[Array, ""]) -> Float[Array, ""]:
+def log_weight(log_p: Float[Array, ""], log_q: Float[Array, ""] | None) -> Float[Array, ""]:
     """Returns `log_p - log_q`, and says that this is the log of an importance weight: what `hnca.VIMCO` needs.
 
     Args:
         log_p: the joint log-probability of the example and of all that was drawn for it.
         log_q: the log-probability of all that was drawn, given the example: of every draw of the program. Every pass
-            has its own draws and its own noise of `jax.random`, by typed keys among the function's arguments.
+            has its own draws and its own noise of `jax.random`, by typed keys among the function's arguments. None
+            where all is drawn from the prior, whose probability is then left out of `log_p` as well: what is left is
+            the log-likelihood of the example.
 
     Raises:
         ValueError: for what is no float, or has axes.
     """
-    found = {name: as_array("log_weight", name, value) for name, value in (("log_p", log_p), ("log_q", log_q))}
+    given = {"log_p": log_p} if log_q is None else {"log_p": log_p, "log_q": log_q}
+    found = {name: as_array("log_weight", name, value) for name, value in given.items()}
     for name, array in found.items():
         if array.shape or not jnp.issubdtype(array.dtype, jnp.floating):
             raise ValueError(
                 f"log_weight: {name} of {array.dtype} and shape {array.shape}; expected a float, summed over all that "
                 "was drawn for the example."
             )
-    dtype = jnp.promote_types(*(array.dtype for array in found.values()))
+    dtypes = [array.dtype for array in found.values()]
+    dtype = jnp.promote_types(dtypes[0], dtypes[-1])
     return log_weight_p.bind(*(array.astype(dtype) for array in found.values()))
 
 
-log_weight_p.def_impl(lambda log_p, log_q: log_p - log_q)
-log_weight_p.def_abstract_eval(lambda log_p, _: jax.core.ShapedArray(log_p.shape, log_p.dtype))
-mlir.register_lowering(log_weight_p, mlir.lower_fun(lambda log_p, log_q: log_p - log_q, multiple_results=False))
-ad.deflinear2(log_weight_p, lambda cotangent, *_: [cotangent, -cotangent])
+log_weight_p.def_impl(lambda log_p, *log_q: log_p - log_q[0] if log_q else log_p)
+log_weight_p.def_abstract_eval(lambda log_p, *_: jax.core.ShapedArray(log_p.shape, log_p.dtype))
+mlir.register_lowering(
+    log_weight_p,
+    mlir.lower_fun(lambda log_p, *log_q: log_p - log_q[0] if log_q else log_p, multiple_results=False),
+)
+ad.deflinear2(log_weight_p, lambda cotangent, _, *log_q: [cotangent, *(-cotangent for _ in log_q)])
 
 
 def _batched_weight(arguments, axes):

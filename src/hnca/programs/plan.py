@@ -108,15 +108,18 @@ class Plan:
         Raises:
             ValueError: if its `log_q` leaves a draw out.
         """
-        if self.program.log_weight is None or self.program.log_weight[0] != self.program.outputs[0]:
+        marked = self.program.log_weight
+        if marked is None or marked.value != self.program.outputs[0]:
             return False
-        log_q = self.program.log_weight[1]
-        scored = self.kinds.get(log_q, {}) if isinstance(log_q, int) else {}
+        if marked.log_q is None:
+            return True
+        scored = self.kinds.get(marked.log_q, {})
         missing = [draw for output, draw in self.program.draws.items() if output not in scored]
         if missing:
             raise ValueError(
                 f"hnca.log_weight: log_q does not depend on draw {missing[0].name!r} at {missing[0].line}; expected "
-                "the log-probability of every draw, such as jnp.sum(hnca.log_prob(logits, draw))."
+                "the log-probability of every draw, such as jnp.sum(hnca.log_prob(logits, draw)), or None where all is "
+                "drawn from the prior and log_p is the log-likelihood alone."
             )
         return True
 

@@ -9,8 +9,9 @@ from hnca._warning import warn
 from hnca.programs import primitives
 from hnca.programs.calls import NONE, Inner, Marks, Search, found_inside
 from hnca.programs.dependence import depends_on, drawn_in, drawn_inside, wanted_for
-from hnca.programs.equations import Program
+from hnca.programs.equations import Equation, Program
 from hnca.programs.key_numbers import settings_of
+from hnca.programs.kinds import is_linear
 from hnca.programs.lines import is_of_this_library
 from hnca.programs.loop import Loop, loops_of
 
@@ -32,14 +33,18 @@ def warn_of_stopped(program: Program) -> None:
     Args:
         program: the program.
     """
+    straight_through = list(_straight_through(program, set()))
+    told = {line for _, stops in straight_through for line in stops}
     for line in dict.fromkeys(_stopped(program, program.outputs[:1], set())):
+        if line in told:
+            continue
         warn(
             f"hnca: jax.lax.stop_gradient at {line} is given what is drawn. It stops derivatives, but draws are "
             "credited for all that the function returns, also by way of it. If they are not to learn from that (a "
             "critic's loss, say), compute it outside of the function, of what has_aux=True hands back. A "
             "straight-through or score-function term of your own only adds to their credit: leave it out."
         )
-    for line in dict.fromkeys(_straight_through(program, set())):
+    for line in dict.fromkeys(line for line, _ in straight_through):
         warn(
             f"hnca: the sum at {line} of what is drawn and of a value less its own jax.lax.stop_gradient has the "
             "derivative of that value beside the credit of the draw, as a straight-through estimator has in place of "
@@ -53,25 +58,39 @@ def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Itera
     stops_credit = {draw.logits for draw in program.draws.values()}  # of a draw's own parameters: so it is meant
     scored = depends_on(program, stops_credit, through_draws=False)
 
-    def made_by(value: int) -> tuple[str, list[int]] | None:
-        producer = program.producers.get(value)
-        return None if producer is None else (producer.name, [each for each in producer.inputs if each in drawn])
-
     for equation in program.equations:
         if wanted.isdisjoint(equation.outputs):
             continue
         if not isinstance(equation, Loop):
             marks = [_marks(value in drawn, value in scored) for value in equation.inputs]
             yield from found_inside(equation.original, marks, equation.line, Search(_stopped_inside))
-        if equation.name != "stop_gradient" or equation.outputs[0] in stops_credit:
+        if equation.outputs[0] in stops_credit or not is_stopped_by_user(program, equation, drawn):
             continue
-        if is_of_this_library(equation.original.source_info):
-            continue  # of a gradient inside of this one
         (source,) = equation.inputs
-        if source in drawn and not _is_extreme(source, made_by) and not _is_scored(program, source):
+        if source in drawn and not (
+            _is_scored(program, source) and _is_a_term(program, equation.outputs[0], drawn, wanted)
+        ):
             yield equation.line
     for loop in loops_of(program):
         yield from _stopped(loop.body, loop.body.outputs, drawn_inside(loop, drawn))
+
+
+def is_stopped_by_user(program: Program, equation: Equation | Loop, drawn: set[int]) -> bool:
+    """Returns whether an equation stops a derivative, and neither in a gradient inside nor of a log-sum's shift.
+
+    Args:
+        program: whose equation it is.
+        equation: of any kind.
+        drawn: the values that draws have a part in.
+    """
+    if equation.name != "stop_gradient" or is_of_this_library(equation.original.source_info):
+        return False
+
+    def made_by(value: int) -> tuple[str, list[int]] | None:
+        producer = program.producers.get(value)
+        return None if producer is None else (producer.name, [each for each in producer.inputs if each in drawn])
+
+    return not _is_extreme(equation.inputs[0], made_by)
 
 
 def _marks(drawn: bool, scored: bool) -> Marks:
@@ -95,25 +114,26 @@ def _stopped_inside(inner: Inner) -> list[str]:
     return [] if _is_extreme(inner.equation.invars[0], made_by) else [inner.line]
 
 
-def _straight_through(program: Program, given: set[int]) -> Iterator[str]:
-    """Yields the lines of sums of what comes of draws, a value, and less that value stopped."""
+def _straight_through(program: Program, given: set[int]) -> Iterator[tuple[str, list[str]]]:
+    """Yields the lines of sums of what comes of draws, a value, and less that value stopped; and of those stops."""
     drawn = drawn_in(program, given)
     is_stopped = any(equation.name == "stop_gradient" for equation in program.equations)
-    numbers = _equal_numbers(program) if is_stopped else {}
+    numbers = equal_numbers(program) if is_stopped else {}
     for equation in program.equations if is_stopped else ():
         if equation.name not in _SUMS or drawn.isdisjoint(equation.outputs):
             continue
-        terms = _terms(program, equation.outputs[0])
+        terms = terms_of(program, equation.outputs[0])
         stopped = [(program.producers.get(value), sign) for value, sign in terms]
         inside = [
             (numbers[value], -sign * own)
             for producer, sign in stopped
             if producer is not None and producer.name == "stop_gradient"
-            for value, own in _terms(program, producer.inputs[0])
+            for value, own in terms_of(program, producer.inputs[0])
             if value not in drawn
         ]
         if not {(numbers[value], sign) for value, sign in terms}.isdisjoint(inside):
-            yield equation.line
+            stops = [producer for producer, _ in stopped if producer is not None and producer.name == "stop_gradient"]
+            yield equation.line, [producer.line for producer in stops]
     for loop in loops_of(program):
         yield from _straight_through(loop.body, drawn_inside(loop, drawn))
 
@@ -137,7 +157,7 @@ def _is_extreme(value: T, made_by: Callable[[T], tuple[str, list[T]] | None]) ->
 def _is_scored(program: Program, value: int) -> bool:
     """Returns whether a value reads the logits of all draws that it reads, as their log-probability does.
 
-    Its derivative is 0 on average, and may be left out. The logits may be computed once more for it.
+    As a term of the result its derivative is 0 on average, and may be left out. The logits may be computed once more.
     """
     behind, wanted = set[int](), [value]
     while wanted:
@@ -146,12 +166,36 @@ def _is_scored(program: Program, value: int) -> bool:
         if each not in behind and producer is not None:
             wanted += producer.inputs
         behind.add(each)
-    numbers = _equal_numbers(program)
+    numbers = equal_numbers(program)
     read = [draw for output, draw in program.draws.items() if output in behind]
     return bool(read) and {numbers[draw.logits] for draw in read} <= {numbers[each] for each in behind}
 
 
-def _equal_numbers(program: Program) -> dict[int, Hashable]:
+def _is_a_term(program: Program, value: int, drawn: set[int], wanted: set[int]) -> bool:
+    """Returns whether a value goes into the results by sums alone, and by factors that read no draw.
+
+    Args:
+        program: whose value it is.
+        value: what is stopped.
+        drawn: the values that draws have a part in.
+        wanted: those that the results are made of.
+    """
+    moving = {value}
+    for equation in program.equations:
+        if moving.isdisjoint(equation.inputs) or wanted.isdisjoint(equation.outputs):
+            continue
+        if isinstance(equation, Loop):
+            return False
+        marked = [each in moving for each in equation.inputs]
+        others = [each for each, mark in zip(equation.inputs, marked, strict=True) if not mark]
+        adds = equation.name in primitives.ADDITIVE
+        if not is_linear(program, equation, marked) or (not adds and not drawn.isdisjoint(others)):
+            return False
+        moving.update(equation.outputs)
+    return moving.isdisjoint(draw.logits for draw in program.draws.values())
+
+
+def equal_numbers(program: Program) -> dict[int, Hashable]:
     """Returns what is equal for values that are computed alike of the same ones."""
     numbers: dict[int, Hashable] = {value: value for value in range(len(program.avals))}
     numbers |= {value: (str(known.dtype), known.tobytes()) for value, known in program.known.items()}
@@ -163,7 +207,7 @@ def _equal_numbers(program: Program) -> dict[int, Hashable]:
     return numbers
 
 
-def _terms(program: Program, value: int) -> list[tuple[int, int]]:
+def terms_of(program: Program, value: int) -> list[tuple[int, int]]:
     """Returns the terms of a sum with their signs, sums in it taken apart; of what is none, itself."""
     found: list[tuple[int, int]] = []
     wanted = [(value, 1)]

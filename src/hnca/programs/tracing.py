@@ -18,7 +18,7 @@ from hnca.programs.dependence import wanted_for
 from hnca.programs.distributing import part_of, parts_of, put_together, sliced
 from hnca.programs.draws import draw_p
 from hnca.programs.entropies import check_entropies
-from hnca.programs.equations import Draw, Equation, Program, Unrolled
+from hnca.programs.equations import Draw, Equation, LogWeight, Program, Unrolled
 from hnca.programs.foreign import instead_of_draws
 from hnca.programs.inside import count_draws, makes_noise
 from hnca.programs.keys import Keys
@@ -118,9 +118,10 @@ class _Writer:
         if equation.primitive is draw_p:
             return [self._write_draw(equation, inputs)]
         if equation.primitive is log_weight_p:
-            difference = self._computed(jnp.subtract, *inputs)
-            self.program.log_weight = (difference, inputs[1])
-            return [difference]
+            log_p, log_q = inputs if len(inputs) == 2 else (inputs[0], None)
+            weight = log_p if log_q is None else self._computed(jnp.subtract, *inputs)
+            self.program.log_weight = LogWeight(weight, log_p, log_q)
+            return [weight]
         if name == "stack":
             axis = equation.params["axis"]
             return [self._computed(lambda *arrays: put_together(arrays, axis), *inputs)]

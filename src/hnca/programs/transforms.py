@@ -44,7 +44,7 @@ def credited(
         function: of one example, returning a float (and, with `has_aux`, something else beside it).
         in_axes: which axis of each positional argument is the batch, as for `jax.vmap`; None for an argument that all
             examples share, or, alone, for no batch at all.
-        has_aux: whether `function` returns a pair of the value and something that is handed through.
+        has_aux: whether `function` returns a pair of the value and something that is handed through, as a constant.
         estimator: how credits are estimated; by default `hnca.HNCA()`.
         stateful: whether the estimator's state is returned too: `(value, state)`, or `(value, (aux, state))`. Without
             it, and without a state given, an estimator with a baseline warns: its baseline would never learn.
@@ -239,7 +239,7 @@ def grad(
 
 def _places(argnums: object) -> tuple[Any, ...]:
     """Returns `argnums` as places; what is neither a number nor several is none."""
-    if isinstance(argnums, int | np.integer):
+    if isinstance(argnums, int | np.integer) and not isinstance(argnums, bool):
         return (int(argnums),)
     return tuple(argnums) if isinstance(argnums, Sequence) else ()
 
