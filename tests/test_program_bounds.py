@@ -254,12 +254,15 @@ def test_a_stopped_log_q_is_told(estimator):
         with pytest.warns(UserWarning, match=r"stop_gradient at .*test_program_bounds.* stops the derivative of log_q"):
             gradient(jnp.zeros(2), key, estimator_key=key)
 
-    def of_logits(p, key):
-        z = hnca.bernoulli(key, p)
-        return hnca.log_weight(jnp.sum(z * 1.5), jnp.sum(hnca.log_prob(jax.lax.stop_gradient(p), z)))
+    def of_logits(p, key, shape):
+        z = hnca.bernoulli(key, p.reshape(shape))
+        stopped = jax.lax.stop_gradient(p.reshape(shape))
+        return hnca.log_weight(jnp.sum(z * 1.5), jnp.sum(hnca.log_prob(stopped, z)))
 
-    with pytest.warns(UserWarning, match="stops the derivative of log_q"):
-        hnca.grad(of_logits, estimator=estimator)(jnp.zeros(2), key, estimator_key=key)
+    for shape in ((2,), (1, 2)):
+        gradient = hnca.grad(partial(of_logits, shape=shape), estimator=estimator)
+        with pytest.warns(UserWarning, match="stops the derivative of log_q"):
+            gradient(jnp.zeros(2), key, estimator_key=key)
 
 
 def test_stopped_logits_that_draws_have_too_are_no_slip():
@@ -268,5 +271,12 @@ def test_stopped_logits_that_draws_have_too_are_no_slip():
         z = hnca.bernoulli(key, logits)
         return hnca.log_weight(jnp.sum(z * p), jnp.sum(hnca.log_prob(logits, z)))
 
+    def of_categories(p, key):
+        logits = jnp.stack([p, -p])
+        z = hnca.categorical(key, logits)
+        log_q = jnp.take_along_axis(jax.nn.log_softmax(logits), z[:, None], axis=-1)
+        return hnca.log_weight(jnp.sum(z.astype(float) * p), jnp.sum(log_q))
+
     key = jax.random.key(0)
-    hnca.grad(loss, estimator=hnca.VIMCO(2))(jnp.zeros(2), key, estimator_key=key)
+    for each in (loss, of_categories):
+        hnca.grad(each, estimator=hnca.VIMCO(2))(jnp.zeros(2), key, estimator_key=key)

@@ -37,11 +37,11 @@ def warn_of_log_weight(estimator: BoundEstimator, program: Program) -> None:
 
 def _stopped(program: Program, log_q: int) -> Iterator[str]:
     """Yields the lines where what is made of a draw's logits is stopped on its way to `log_q`."""
-    numbers, drawn = equal_numbers(program), depends_on(program, set(program.draws), through_draws=False)
+    numbers = equal_numbers(program)
     logits = {numbers[draw.logits] for draw in program.draws.values()}
     scored = depends_on(program, {v for v, number in numbers.items() if number in logits}, through_draws=False)
     for equation in program.equations:
-        if not is_stopped_by_user(program, equation, drawn) or equation.inputs[0] not in scored:
+        if not is_stopped_by_user(program, equation, scored) or equation.inputs[0] not in scored:
             continue
         if log_q in depends_on(program, set(equation.outputs), through_draws=False):
             yield equation.line

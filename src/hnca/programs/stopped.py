@@ -75,20 +75,20 @@ def _stopped(program: Program, results: Iterable[int], given: set[int]) -> Itera
         yield from _stopped(loop.body, loop.body.outputs, drawn_inside(loop, drawn))
 
 
-def is_stopped_by_user(program: Program, equation: Equation | Loop, drawn: set[int]) -> bool:
+def is_stopped_by_user(program: Program, equation: Equation | Loop, parts: set[int]) -> bool:
     """Returns whether an equation stops a derivative, and neither in a gradient inside nor of a log-sum's shift.
 
     Args:
         program: whose equation it is.
         equation: of any kind.
-        drawn: the values that draws have a part in.
+        parts: the values whose part in what is stopped is asked for: those that draws have a part in, say.
     """
     if equation.name != "stop_gradient" or is_of_this_library(equation.original.source_info):
         return False
 
     def made_by(value: int) -> tuple[str, list[int]] | None:
         producer = program.producers.get(value)
-        return None if producer is None else (producer.name, [each for each in producer.inputs if each in drawn])
+        return None if producer is None else (producer.name, [each for each in producer.inputs if each in parts])
 
     return not _is_extreme(equation.inputs[0], made_by)
 
@@ -145,13 +145,14 @@ def _is_extreme(value: T, made_by: Callable[[T], tuple[str, list[T]] | None]) ->
         value: of a program, or of a jaxpr in it.
         made_by: tells the name of the primitive that makes a value, and what that reads of draws; None for an input.
     """
-    wanted = [value]
+    wanted, found = [value], False
     while wanted:
         made = made_by(wanted.pop())
         if made is None or made[0] not in _EXTREMES | _PASSING | primitives.ALWAYS_INLINED.keys():
             return False
+        found |= made[0] in _EXTREMES
         wanted += [] if made[0] in _EXTREMES else made[1]
-    return True
+    return found
 
 
 def _is_scored(program: Program, value: int) -> bool:
