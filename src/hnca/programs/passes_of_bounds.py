@@ -1,6 +1,6 @@
 """The passes of a bound, each with draws and noise of its own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,8 @@ from hnca._precision import in_32_bits
 from hnca.estimators._base import OWN_KEYS
 from hnca.estimators._bound import BoundEstimator, LogWeights
 from hnca.estimators._requirements import require_key, require_state
-from hnca.network import Trace
+from hnca.network import Network, Trace
+from hnca.objectives import Objective
 from hnca.programs.arguments import Flat, is_key
 from hnca.programs.dependence import outputs_that_depend
 from hnca.programs.model import Model, model_of
@@ -103,25 +104,23 @@ class PassesOfBound:
         values, logits = self.over_passes(lambda model: (model.trace.values, model.trace.logits))
         return Trace(values, logits, self.batch_shape)
 
-    def log_weights(self) -> LogWeights:
-        """Returns what a bound is made of."""
+    def log_weights(self, network: Network, objective: Objective) -> LogWeights:
+        """Returns what a bound is made of; the network and the objective are the first pass's."""
         batch_shape = self._flat.batch_shape
-        network, objective, _ = self.model(held(self.first))
 
         def value(trace: Trace) -> Float[Array, " passes *batch"]:
-            def one(model: Model, values: Mapping[str, Array], logits: Mapping[str, Array]) -> Float[Array, "*batch"]:
-                return model.objective.value(model.network, Trace(dict(values), dict(logits), batch_shape))
+            def one(model: Model, values: dict[str, Array], logits: dict[str, Array]) -> Float[Array, "*batch"]:
+                return model.objective.value(model.network, Trace(values, logits, batch_shape))
 
             return self.over_passes(one, trace.values, trace.logits)
 
         def resample(key: Key[Array, ""], trace: Trace, name: str, taken: Array) -> Trace:
-            def one(model: Model, key: Key[Array, ""], own: tuple[Any, Any], taken: Array) -> tuple[Any, Any]:
-                values, logits = own
+            def one(model: Model, key: Key[Array, ""], values: Any, logits: Any, taken: Array) -> tuple[Any, Any]:
                 found = model.network.resample(key, Trace(values, logits, batch_shape), name, taken)
                 return found.values, found.logits
 
             keys = jax.random.split(key, self._count)
-            values, logits = self.over_passes(one, keys, (trace.values, trace.logits), taken)
+            values, logits = self.over_passes(one, keys, trace.values, trace.logits, taken)
             return Trace(values, logits, self.batch_shape)
 
         return LogWeights(network, value, resample, objective.subtracts_log_q(network))
@@ -151,7 +150,8 @@ def bound_of(
     if state is not None:
         require_state(estimator, jax.eval_shape(lambda: estimator.init(network, objective)), state)
     estimator.require_log_weight(network, objective)
-    credits = held(estimator.credits_of(passes.log_weights(), passes.trace(), jax.random.fold_in(own_key, OWN_KEYS)))
+    weights, after_key = passes.log_weights(network, objective), jax.random.fold_in(own_key, OWN_KEYS)
+    credits = held(estimator.credits_of(weights, passes.trace(), after_key))
     everywhere = passes.everywhere
     outputs = jax.lax.stop_gradient(everywhere.outputs[0])
     combined = estimator.combine(outputs, jnp.ones(outputs.shape, plan.dtype))

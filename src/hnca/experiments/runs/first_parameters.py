@@ -13,7 +13,7 @@ from hnca.experiments.files import shown
 from hnca.experiments.runs.plan import Run
 from hnca.experiments.settings import SettingsError, TrainingSettings
 from hnca.experiments.store import differences
-from hnca.experiments.trained.loading import Parameters, parameters_of_run
+from hnca.experiments.trained.loading import Parameters, parameters_of_seeds
 from hnca.experiments.trained.model import untrained, with_parameters
 from hnca.experiments.training.minibatches import TrainingState
 
@@ -87,7 +87,8 @@ def first_parameters(settings: TrainingSettings) -> FirstParameters | None:
     if settings.overwrite and directory.resolve() in [(settings.out / name).resolve() for name in names]:
         raise SettingsError(f"--start-from {directory} --overwrite: would replace what it starts from")
     try:
-        of_seeds = tuple(parameters_of_run(directory, seed) for seed in range(settings.seeds))
+        # At once, since whoever trains that run may write another checkpoint.
+        of_seeds = parameters_of_seeds(directory, range(settings.seeds))
     except ValueError as error:
         raise SettingsError(f"--start-from {error}") from None
     except OSError as error:

@@ -1,6 +1,6 @@
 """Loads a trained network, from a run's directory or from an exported file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +65,13 @@ def load(path: str | Path, seed: int = 0) -> TrainedModel:
 
 
 def parameters_of_run(directory: Path, seed: int) -> Parameters:
-    """Returns one seed's parameters from the last whole checkpoint of a run.
+    """Returns one seed's parameters; errors as for `parameters_of_seeds`."""
+    (found,) = parameters_of_seeds(directory, (seed,))
+    return found
+
+
+def parameters_of_seeds(directory: Path, chosen: Iterable[int]) -> tuple[Parameters, ...]:
+    """Returns the parameters of some seeds from the last whole checkpoint of a run, which is read once.
 
     Raises:
         ValueError: if there is none, or no such seed.
@@ -77,10 +83,11 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
         raise ValueError(str(error)) from None
     if configuration is None:
         raise ValueError(f"{directory}: is no run, as it has no config.json; expected a directory such as {_EXAMPLE}")
-    seeds = configuration["settings"].get("seeds", 0)
-    if not 0 <= seed < seeds:
+    seeds, chosen = configuration["settings"].get("seeds", 0), tuple(chosen)
+    missing = [seed for seed in chosen if not 0 <= seed < seeds]
+    if missing:
         there = f"0 to {seeds - 1}" if seeds > 1 else "0, its only one"
-        raise ValueError(f"{directory}: seed {seed}; expected {there}")
+        raise ValueError(f"{directory}: seed {missing[0]}; expected {there}")
     try:
         _, checkpoint, _, contents = progress(directory, seeds)
     except StoredRunError as error:
@@ -95,7 +102,10 @@ def parameters_of_run(directory: Path, seed: int) -> Parameters:
     arrays = {name.removeprefix(_PARAMETERS): every[name] for name in every if name.startswith(_PARAMETERS)}
     if any(array.shape[:1] != (seeds,) for array in arrays.values()):
         raise ValueError(f"{checkpoint.path}: is of another number of seeds than {seeds}")
-    return Parameters(configuration, checkpoint.epoch, seed, {name: array[seed] for name, array in arrays.items()})
+    return tuple(
+        Parameters(configuration, checkpoint.epoch, seed, {name: array[seed] for name, array in arrays.items()})
+        for seed in chosen
+    )
 
 
 def _parameters_of_file(path: Path) -> Parameters:
