@@ -11,6 +11,7 @@ from small import COMMON, images
 
 import hnca
 from hnca.experiments.commands.main import main
+from hnca.experiments.files import read_whole
 from hnca.experiments.store import read_metrics
 
 BANDIT = ["bandit", *COMMON, "--layers", "1"]
@@ -67,6 +68,19 @@ def test_fewer_seeds_another_estimator_and_another_rate_may_start_from_it(tmp_pa
     before, after = (eqx.filter(hnca.load(run).network, eqx.is_inexact_array) for run in (first, second))
     for pair in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         np.testing.assert_allclose(*pair, atol=1e-9)
+
+
+def test_all_seeds_are_of_one_checkpoint(tmp_path, monkeypatch):
+    """Whoever trains that run may write another meanwhile."""
+    first, read = train(PLAIN, tmp_path / "first", 1), []
+
+    def noted(path):
+        read.append(path)
+        return read_whole(path)
+
+    monkeypatch.setattr("hnca.experiments.store.checkpoint.read_whole", noted)
+    train(PLAIN, tmp_path / "second", 1, "--start-from", first)
+    assert [path.parent for path in read].count(first) == 1
 
 
 def test_what_it_began_with_belongs_to_a_run(tmp_path, capsys):
