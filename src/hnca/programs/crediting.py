@@ -191,8 +191,8 @@ def credited_call(
     warn_of_long_loops(plan)
     example = seen(plan.program, flat, plan.dtype)
     if isinstance(estimator, BoundEstimator) and _has_own_noise(estimator, plan.program) and given is None:
-        value, passes = bound_of(estimator, plan, flat, example, key, state)
-        run, marks, after, of_draws = passes.first, passes.marks, state, passes.everywhere
+        value, after, passes = bound_of(estimator, plan, flat, example, key, state)
+        run, marks, of_draws = passes.first, passes.marks, passes.everywhere
     else:
         run, marks = run_pass(plan, flat.arrays, flat.mapped, given)
         model = model_of(plan, held(run), marks, example, flat.batch_shape, most_of(estimator, plan))

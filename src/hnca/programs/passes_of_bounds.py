@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from hnca._precision import in_32_bits
 from hnca.estimators._base import OWN_KEYS
 from hnca.estimators._bound import BoundEstimator, LogWeights
 from hnca.estimators._requirements import require_key, require_state
@@ -96,8 +95,8 @@ class PassesOfBound:
         return jax.vmap(one, in_axes=axes, axis_size=self._count)(held(self.runs), *arguments)
 
     def model(self, run: Pass) -> Model:
-        """Returns the network, the objective and the trace that one pass is, in 32 bits at least."""
-        return in_32_bits(model_of(self._plan, run, self.marks, self._example, self._flat.batch_shape))
+        """Returns the network, the objective and the trace that one pass is."""
+        return model_of(self._plan, run, self.marks, self._example, self._flat.batch_shape)
 
     def trace(self) -> Trace:
         """Returns what all passes have drawn."""
@@ -133,8 +132,8 @@ def bound_of(
     example: Array | None,
     key: Key[Array, ""] | None,
     state: PyTree,
-) -> tuple[Float[Array, ""], PassesOfBound]:
-    """Returns the bound of passes with noise of their own, whose derivative is the estimate, and these passes.
+) -> tuple[Float[Array, ""], PyTree, PassesOfBound]:
+    """Returns the bound of passes with noise of their own, whose derivative is the estimate, the state, these passes.
 
     Args:
         estimator: of the bound.
@@ -142,12 +141,14 @@ def bound_of(
         flat: its arguments.
         example: as for `model_of`.
         key: of the estimator.
-        state: of the estimator, which has none.
+        state: of the estimator, which learns nothing; None begins with `init`.
     """
     own_key = jax.random.fold_in(require_key(estimator, key, "further passes are"), OWN_KEYS)
     passes = PassesOfBound(plan, flat, jax.random.split(own_key, estimator.samples - 1), example)
     network, objective, _ = passes.model(held(passes.first))
-    if state is not None:
+    if state is None:
+        state = estimator.init(network, objective)
+    else:
         require_state(estimator, jax.eval_shape(lambda: estimator.init(network, objective)), state)
     estimator.require_log_weight(network, objective)
     weights, after_key = passes.log_weights(network, objective), jax.random.fold_in(own_key, OWN_KEYS)
@@ -156,4 +157,4 @@ def bound_of(
     outputs = jax.lax.stop_gradient(everywhere.outputs[0])
     combined = estimator.combine(outputs, jnp.ones(outputs.shape, plan.dtype))
     marks = jax.tree.map(lambda _: True, passes.marks)
-    return surrogate(plan, everywhere, marks, credits, passes.batch_shape, combined), passes
+    return surrogate(plan, everywhere, marks, credits, passes.batch_shape, combined), state, passes
