@@ -1,8 +1,11 @@
 """Strictness of the whole suite: annotations are checked, and ranks and dtypes are never promoted silently."""
 
+import ast
 import gc
 import os
 from collections import defaultdict
+from importlib.util import find_spec
+from pathlib import Path
 from zlib import crc32
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -18,7 +21,22 @@ if (0, 10) <= jax.__version_info__ < (0, 11):
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-jaxtyping.install_import_hook("hnca", "beartype.beartype")
+
+
+def modules_of_public_names():
+    """Returns the modules that define what a user calls, by their source alone: nothing is imported before the hook."""
+    root = Path(find_spec("hnca").submodule_search_locations[0])
+    stub = ast.parse((root / "__init__.pyi").read_text())
+    public = {alias.asname for line in stub.body if isinstance(line, ast.ImportFrom) for alias in line.names}
+    for path in root.rglob("*.py"):
+        defined = {getattr(line, "name", None) for line in ast.parse(path.read_text()).body}
+        if defined & public or (path.parent == root and path.stem in public):
+            yield ".".join(["hnca", *path.relative_to(root).with_suffix("").parts])
+
+
+# To check what is called inside as well takes as long again as half of the suite.
+CHECKED = ["hnca"] if os.environ.get("HNCA_CHECK_TYPES") == "all" else sorted(modules_of_public_names())
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,7 +51,7 @@ def pytest_collection_modifyitems(items):
             continue
         if "exact" not in item.path.name and any(name in found.id for name in VARIANTS):
             item.add_marker(pytest.mark.thorough)
-        elif item.get_closest_marker("sweep"):
+        elif item.get_closest_marker("sweep") and not item.get_closest_marker("thorough"):
             sweeps[item.nodeid.partition("[")[0]].append(item)
     for cases in sweeps.values():
         for place, item in enumerate(sorted(cases, key=lambda item: crc32(item.nodeid.encode()))):

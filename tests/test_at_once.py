@@ -29,6 +29,7 @@ def mixed():
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("steps", some_thorough(["shared", "own", "dear"], ["shared", "own"]))
+@pytest.mark.thorough
 def test_each_contrast_is_what_it_is_by_itself(steps):
     """Of sums of all layers, of some and of one, and of 64 and 32 bits, evaluated together or apart."""
     network, trace = mixed()
@@ -56,6 +57,7 @@ def test_each_contrast_is_what_it_is_by_itself(steps):
             np.testing.assert_allclose(found[name], alone, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_sums_are_evaluated_together_where_that_is_no_more_work():
     """Of sums of the same layers, or that share most of what they do; and not of those of other layers."""
     network, trace = mixed()
@@ -150,5 +152,6 @@ def looked_up(p, key):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("program", [unit_by_unit, may_be_infinite, looked_up])
+@pytest.mark.sweep
 def test_a_small_term_may_be_found_draw_by_draw(program):
     hnca.check_unbiased(program, (jnp.asarray([0.3, -0.4, 0.7]), jax.random.key(0)))

@@ -96,6 +96,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", some_thorough(PROGRAMS, ["linear", "masked", "kinds of spins", "pointers"]))
+@pytest.mark.sweep
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], jax.tree.map(jnp.asarray, P), jnp.asarray(X)
     exact = exact_gradient(program, p, x)

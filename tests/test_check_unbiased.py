@@ -25,6 +25,7 @@ def even_at_zero(p, key):
 
 @pytest.mark.parametrize("loss", [same_whatever_is_drawn, even_at_zero])
 @pytest.mark.parametrize(("estimator", "bits"), [(hnca.HNCA(), 32), (hnca.REINFORCE(), 64)])
+@pytest.mark.sweep
 def test_a_gradient_of_zero_is_no_bias(loss, estimator, bits):
     with jax.enable_x64(bits == 64):
         p = jnp.asarray(0.7 if loss is same_whatever_is_drawn else 0.0)

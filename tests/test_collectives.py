@@ -64,6 +64,7 @@ def test_nor_in_the_steps_of_a_loop(unroll):
 
 
 @pytest.mark.parametrize("unroll", [True, False])
+@pytest.mark.sweep
 def test_what_reads_no_draw_may_be_mixed_and_the_axis_be_known(unroll):
     def by_place(place, mean):
         return in_steps(lambda state: state * mean + jnp.float32(place))
@@ -86,6 +87,7 @@ def measured(w, key):
     return jnp.sum(drawn), jax.lax.pmean(jnp.sum(drawn), "lanes")
 
 
+@pytest.mark.thorough
 def test_what_is_handed_through_may_be_mixed():
     both = jax.vmap(hnca.grad(measured, has_aux=True), in_axes=(None, 0), axis_name="lanes")
     gradients, means = both(W, KEYS)

@@ -71,6 +71,7 @@ def pure_growth(rise, logits, state):
 @pytest.mark.parametrize("function", [shifted_mean_energy, energy])
 @pytest.mark.parametrize("scale", [1e-3, 0.5, 5.0, 30.0, 1e4])
 @pytest.mark.parametrize("sizes", [(3, 1, 1), (4, 21, 50), (2, 5, 1000)])
+@pytest.mark.sweep
 def test_mean_energies_agree_with_float64(function, scale, sizes, kernel):
     arguments = draw(*sizes, scale)
     expected, magnitude = direct_energy(*arguments)

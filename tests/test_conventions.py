@@ -31,6 +31,7 @@ PROBABILITIES = {
 
 @pytest.mark.parametrize("unroll", [True, False])
 @pytest.mark.parametrize("name", PROBABILITIES)
+@pytest.mark.sweep
 def test_probabilities_for_logits_are_told(name, unroll):
     draw, kind = PROBABILITIES[name]
     with pytest.warns(UserWarning, match=rf"test_conventions\.py.* what a {kind} returns, probabilities"):
@@ -55,6 +56,7 @@ def test_other_logits_are_not(draw):
 
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE(hnca.RunningMean()), hnca.NVIL()], ids=str)
 @pytest.mark.parametrize("unroll", [True, False])
+@pytest.mark.sweep
 def test_what_all_examples_are_given_is_given_each(estimator, unroll):
     if isinstance(estimator, hnca.NVIL) and not unroll:
         return  # which knows no loops
@@ -77,6 +79,7 @@ def test_what_all_examples_are_given_is_given_each(estimator, unroll):
 
 
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE()], ids=str)
+@pytest.mark.sweep
 def test_masks_are_no_alarm_to_jax_debug_nans(estimator):
     """Without `jax.jit` too, where every number in between is looked at."""
 
@@ -157,11 +160,13 @@ def told_of(loss, estimator):
 
 @pytest.mark.parametrize("estimator", [hnca.REBAR(), hnca.RELAX()], ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("name", JUMPS)
+@pytest.mark.sweep
 def test_what_two_draws_decide_together_jumps(name, estimator):
     (message,) = told_of(JUMPS[name], estimator)
     assert "may jump there" in message
 
 
 @pytest.mark.parametrize("name", NO_JUMPS)
+@pytest.mark.sweep
 def test_what_one_decides_does_not(name):
     assert told_of(NO_JUMPS[name], hnca.REBAR()) == []

@@ -182,6 +182,7 @@ def test_a_program_has_the_gradient_of_everything_evaluated(name, monkeypatch):
     assert "evaluated anew 1 times" in hnca.explain(loss, estimator=hnca.HNCA(counterfactuals=1))(*arguments)
 
 
+@pytest.mark.thorough
 def test_it_says_what_it_evaluates():
     """Against the points at which a function is seen to be evaluated, beside that of the trace."""
     network, _, trace = deep(())

@@ -189,6 +189,7 @@ def with_biases(network, biases):
 
 
 @pytest.mark.parametrize("count", [1, pytest.param(50, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
 def test_what_cannot_happen_is_not_asked_for(count, monkeypatch):
     """A masked category and units that are certain, whose other values are worth infinitely much."""
     layers = {
@@ -231,6 +232,7 @@ def epidemic(rates, key):
     return jnp.mean((counts - jnp.array([1.0, 2.0, 0.0])) ** 2)
 
 
+@pytest.mark.thorough
 def test_a_program_of_steps_has_the_exact_gradient():
     """z-tests of 20,000 batches of one, level 1e-6 over both rates (Bonferroni)."""
     rates, count = jnp.array([-0.5, 0.7]), 20_000

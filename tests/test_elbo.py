@@ -83,6 +83,7 @@ def test_explain_tells_of_what_has_no_counterfactual():
 
 @pytest.mark.parametrize("name", ["1-layer auto-encoder", "3-layer auto-encoder"])
 @pytest.mark.usefixtures("float64")
+@pytest.mark.sweep
 def test_the_log_weight_has_the_elbo_as_its_mean_and_the_likelihood_in_its_exponential(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     elbo = hnca.exact.value(network, objective, inputs)

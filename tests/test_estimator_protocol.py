@@ -67,6 +67,7 @@ class TestProtocol:
         if case.estimator.passes(network, trace, key) is not None:
             assert estimate.trace.batch_shape == (estimate.passes, BATCH)
 
+    @pytest.mark.sweep
     def test_float64_stays_float64(self, case):
         with jax.enable_x64(True):
             network, objective, trace, key = setting_for(case)

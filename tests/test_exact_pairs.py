@@ -256,6 +256,7 @@ FAR_APART = np.array([[-1, 0.3, 0.2, 2.9], [0.1, 0.2, 0, -0.3], [-np.inf, 1, -40
 
 
 @pytest.mark.parametrize("estimator", [hnca.DisARM, hnca.ARM])
+@pytest.mark.sweep
 def test_pairs_of_categories_are_drawn_as_their_law_says_and_credit_the_gradient(estimator):
     """z-tests at level 1e-6 (Bonferroni) of the shares of all pairs, and of the credits of any function's values."""
     count, logits = 100_000, jnp.asarray(FAR_APART)

@@ -40,6 +40,7 @@ def test_binary_codes_find_images_of_the_same_digit():
     assert codes.retrieval_precision(encoder, database=3000, queries=200) > 0.4
 
 
+@pytest.mark.thorough
 def test_both_branches_learn():
     branching = example("branching")
     _, rewards = branching.train(updates=600)

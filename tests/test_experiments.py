@@ -107,6 +107,7 @@ def test_seeds_trained_together_are_the_seeds_trained_alone(name):
 
 
 @pytest.mark.parametrize("name", ["bandit", "vae"])
+@pytest.mark.sweep
 def test_an_epoch_is_compiled_once(name, monkeypatch):
     calls = []
     kind = type(experiment_of(settings_of(name)[0], MNIST.facts))

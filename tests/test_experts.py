@@ -58,6 +58,7 @@ PROGRAMS = {**{way: loss_of(way) for way in WAYS}, "two layers": two_layers}
 
 
 @pytest.mark.parametrize("name", some_thorough(PROGRAMS, ["einsum", "from the right", "outer", "one-hot", "twice"]))
+@pytest.mark.sweep
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], parameters(), jnp.asarray(X)
     exact = exact_gradient(program, p, x)

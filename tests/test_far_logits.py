@@ -55,6 +55,7 @@ PROGRAMS = {"least used": (least_used, probability_of_uses), "a table": (masked_
 @pytest.mark.parametrize("estimator", some_thorough(["HNCA", "REINFORCE"], ["REINFORCE"]))
 @pytest.mark.parametrize("away", some_thorough([1e8, 2e9, -2e9], [1e8, -2e9]))
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.sweep
 def test_the_estimate_is_exact(name, away, estimator, unroll):
     program, probability = PROGRAMS[name]
     taken = jnp.asarray(list(itertools.product(range(3), repeat=STEPS)))

@@ -50,6 +50,7 @@ def test_so_it_is_of_the_ablations():
 
 
 @pytest.mark.parametrize("name", ["elbo_two_layers", "skip_connections"])
+@pytest.mark.sweep
 def test_a_program_s_expected_gradient_is_exact(name):
     def loss(p, key, x):
         return programs.PROGRAMS[name](hnca, p, key, x)

@@ -24,6 +24,7 @@ def network(function=None, inputs=None):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("counterfactual", ["enumerate", "none"])
+@pytest.mark.sweep
 def test_it_sees_data_of_any_shape_of_its_own_example(counterfactual):
     """A picture `[2, 2]` and a label `[]`: unbiased by enumeration, and a batch is its examples one by one."""
     net = network(inputs={"picture": (2, 2), "label": ()})

@@ -30,6 +30,7 @@ def of_what_a_choice_masks(logits, key):
 
 
 @pytest.mark.parametrize("estimator", EVERY_STATE)
+@pytest.mark.sweep
 def test_a_state_that_cannot_be_drawn_does_not_count(estimator):
     function = hnca.value_and_grad(of_a_masked_choice, estimator=EVERY_STATE[estimator])
     value, gradient = function(jnp.asarray(LOGITS), jax.random.key(0))
@@ -42,6 +43,7 @@ def test_a_state_that_cannot_be_drawn_does_not_count(estimator):
 
 
 @pytest.mark.parametrize("estimator", EVERY_STATE)
+@pytest.mark.sweep
 def test_nor_does_one_that_another_draw_makes_impossible(estimator):
     hnca.check_unbiased(
         of_what_a_choice_masks, (jnp.asarray(LOGITS), jax.random.key(0)), estimator=EVERY_STATE[estimator]

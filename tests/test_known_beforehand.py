@@ -114,6 +114,7 @@ def expected_estimate(loss, data, estimator, unroll):
 
 @pytest.mark.parametrize("learner", some_thorough(LEARNERS, ["HNCA", "NVIL"]))
 @pytest.mark.parametrize("name", STORED)
+@pytest.mark.sweep
 def test_the_estimate_stays_unbiased(name, learner):
     loss, data, value, size = STORED[name]
     found, state = expected_estimate(loss, data, LEARNERS[learner], unroll=True)
@@ -124,6 +125,7 @@ def test_the_estimate_stays_unbiased(name, learner):
 
 
 @pytest.mark.parametrize("name", PICKS)
+@pytest.mark.sweep
 def test_so_it_does_however_the_observation_is_picked(name):
     pick, size = PICKS[name]
     found, state = expected_estimate(partial(by_row, pick=pick), row, LEARNERS["REINFORCE"], unroll=True)
@@ -134,6 +136,7 @@ def test_so_it_does_however_the_observation_is_picked(name):
 
 
 @pytest.mark.parametrize("loss", [in_steps, carried])
+@pytest.mark.sweep
 def test_so_it_does_in_loops(loss):
     found, _ = expected_estimate(loss, row, LEARNERS["REINFORCE"], unroll=False)
     up = jax.nn.sigmoid(LOGIT * SEEN)

@@ -51,6 +51,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", FOUND)
+@pytest.mark.sweep
 def test_it_is_the_same_under_jit(name):
     np.testing.assert_allclose(jax.jit(FOUND[name])(1.0), FOUND[name](jnp.asarray(1.0)), rtol=1e-6)
 

@@ -57,6 +57,7 @@ def exact(parameters, x):
 
 @pytest.mark.usefixtures("float64", "nothing_tabulated")
 @pytest.mark.parametrize("form", ["row", "one-hot"])
+@pytest.mark.sweep
 def test_what_is_not_tabulated_is_exact_too(form):
     arguments = arguments_of(jnp.float64)
     assert f"evaluated anew {SIZE - 1} times" in hnca.explain(loss_of(form))(*arguments)

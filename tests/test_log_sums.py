@@ -65,6 +65,7 @@ def require_exact(shape, shift, made, afterwards, keepdims):
 
 
 @pytest.mark.parametrize("way", WRONG_ONCE, ids=str)
+@pytest.mark.sweep
 def test_each_weight_goes_to_its_own_sum(way, float64, quick_compilation):
     require_exact(*way)
 

@@ -58,6 +58,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", some_thorough(PROGRAMS, ["narrow lives", "wide, wraps", "wide, from data"]))
+@pytest.mark.sweep
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], parameters(), jnp.asarray(X)
     exact = exact_gradient(lambda draws, p, key, x: program(draws, python_scan, p, key, x), p, x)

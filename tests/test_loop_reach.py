@@ -51,6 +51,7 @@ def by_hand(w, reads_action):
 
 @pytest.mark.parametrize("unroll", [True, False])
 @pytest.mark.parametrize("reads_action", [True, False])
+@pytest.mark.sweep
 def test_what_is_observed_in_a_step_is_credited_to_the_draws_it_comes_of(reads_action, unroll):
     w = jax.tree.map(lambda a: a.astype(float), WEIGHTS)
     found = hnca.grad(by_the_library, estimator=hnca.REINFORCE(), unroll=unroll)(w, reads_action)
@@ -80,6 +81,7 @@ def test_every_way_is_told():
 
 
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE()], ids=["hnca", "reinforce"])
+@pytest.mark.sweep
 def test_every_way_is_exact(estimator):
     arguments = jnp.array([0.3, -0.4, 0.5]), jax.random.key(1)
     hnca.check_unbiased(two_states, arguments, estimator=estimator, unroll=False)

@@ -24,6 +24,7 @@ def test_expected_gradient_is_the_exact_one(float64, program, estimator):
 
 
 @pytest.mark.parametrize("program", [chain, backwards], ids=lambda p: p.__name__)
+@pytest.mark.sweep
 def test_hnca_is_that_of_the_loop_unrolled(float64, program):
     """Draw by draw, not only on average: the same children are pruned, and the same terms."""
     p, xs, keys = parameters(), jnp.tile(jnp.asarray(X), (6, 1)), jax.random.split(jax.random.key(1), 6)
@@ -46,6 +47,7 @@ def log_probability(p, taken, data):
 
 
 @pytest.mark.parametrize("estimator", [hnca.HNCA(hnca.RunningMean()), hnca.REINFORCE(hnca.LearnedBaseline())], ids=str)
+@pytest.mark.sweep
 def test_baselines_keep_it_unbiased(float64, estimator):
     """Of stored actions, with a baseline that has learned from other ones."""
     p, data = parameters(), jnp.asarray([1.3, -0.4])

@@ -158,6 +158,7 @@ def test_messages_between_categorical_layers_in_float32(scale, children, categor
 
 
 @pytest.mark.parametrize("scale", [1e2, 1e4])
+@pytest.mark.sweep
 def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
     keys = jax.random.split(jax.random.key(0), 3)
     weight = scale * jax.random.normal(keys[0], (3, 4, 9))
@@ -172,6 +173,7 @@ def test_messages_to_categorical_parents_are_finite_for_any_weights(scale):
 
 @pytest.mark.parametrize("allowed", [1, 100, 2**22])
 @pytest.mark.sweep
+@pytest.mark.thorough
 def test_enumeration_is_the_same_however_many_evaluations_are_held(allowed, monkeypatch):
     monkeypatch.setattr("hnca.messages.batching._ELEMENTS", allowed)
     network, inputs = NETWORKS["categorical hidden"](jax.random.key(0))

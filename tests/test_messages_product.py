@@ -82,6 +82,7 @@ def test_float32_agrees_with_float64(both, batch, parents, children, span, seed)
 
 @on_both_kernels
 @pytest.mark.parametrize("scale", [1e-6, 1e-4, 0.1, 1.0, 10.0])
+@pytest.mark.sweep
 def test_many_children_add_up_few_rounding_errors(scale, both):
     """Rounding that favours one side shows in small weights and many children."""
     weight, logits, state, above = draw(1, 3, 20, 5000, scale)
@@ -115,6 +116,7 @@ def test_a_child_that_is_certain_and_right_says_nothing():
 
 @pytest.mark.parametrize("limit", [1e2, 1e3, 1e4])
 @on_both_kernels
+@pytest.mark.sweep
 def test_extreme_logits_and_weights_give_finite_messages(limit, both):
     rng = np.random.default_rng(0)
     choices = [-limit, -30.0, -1.0, 0.0, 1e-3, 5.0, limit]
@@ -126,12 +128,14 @@ def test_extreme_logits_and_weights_give_finite_messages(limit, both):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("scale", [0.1, 5.0, 50.0])
 @on_both_kernels
+@pytest.mark.sweep
 def test_float64_is_exact(scale, both):
     arrays = [a.astype(jnp.float64) for a in draw(3, 4, 18, 45, scale, weight_limit=1e3)]
     check(both, arrays[0], 2.0, *arrays[1:], tolerance=1e-14)
 
 
 @pytest.mark.parametrize("function", [product_message, softplus_sum])
+@pytest.mark.sweep
 def test_memory_never_holds_batch_by_parents_by_children(function):
     batch, parents, children = 500, 400, 3000
     arguments = [jax.ShapeDtypeStruct((parents, children), jnp.float32)]
@@ -149,6 +153,7 @@ def message(weight, *rest):
 
 
 @pytest.mark.parametrize("scale", [0.3, 20.0])
+@pytest.mark.sweep
 def test_seeds_in_parallel_change_nothing(scale):
     """With one seed whose weights are small and others whose are perhaps not, as happens in training."""
     sets = [draw(seed, 6, 17, 33, factor) for seed, factor in enumerate((0.01, scale, scale))]
@@ -157,6 +162,7 @@ def test_seeds_in_parallel_change_nothing(scale):
         np.testing.assert_allclose(found, message(*one), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_batch_axes_change_nothing():
     weight, *rest = draw(6, 6, 21, 50, scale=0.3)
     expected = message(weight, *rest)

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
 @pytest.mark.parametrize("unroll", some_thorough([True, False], [False]))
 @pytest.mark.parametrize("estimator", some_thorough(["HNCA", "REINFORCE"], ["REINFORCE"]))
 @pytest.mark.parametrize("case", NAMES)
+@pytest.mark.sweep
 def test_each_draw_has_its_own_credit(case, estimator, unroll):
     def loss(logits, taken, weight):
         drawn = [hnca.bernoulli(None, logits[i], name=name, given=taken[i]) for i, name in enumerate(NAMES[case])]

@@ -179,6 +179,7 @@ def test_rewards_that_are_not_finite_or_not_one_an_example_are_refused():
         hnca.Reward((), jnp.ones(3))
 
 
+@pytest.mark.thorough
 def test_integer_and_boolean_rewards_are_taken_as_numbers():
     network, inputs = branching(KEY)
     trace = network.sample(KEY, {"image": jnp.stack([inputs["image"]] * 3)})

@@ -83,6 +83,7 @@ def parameters():
         PROGRAMS, ["worth times another", "goods, log, infinite", "goods, twice", "a unit that is off, large"]
     ),
 )
+@pytest.mark.sweep
 def test_expected_gradient_is_the_exact_one(name, float64):
     program, p, x = PROGRAMS[name], parameters(), jnp.asarray(1.3)
     exact = exact_gradient(PROGRAMS[name.replace("large", "infinite")], p, x)
@@ -95,6 +96,7 @@ def test_expected_gradient_is_the_exact_one(name, float64):
 
 
 @pytest.mark.parametrize("name", ["goods, log, infinite", "goods, log, large", "a unit that is off, infinite"])
+@pytest.mark.sweep
 def test_nothing_is_nan_in_32_bits(name):
     keys = jax.random.split(jax.random.key(0), 300)
     program = PROGRAMS[name]

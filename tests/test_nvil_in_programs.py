@@ -50,6 +50,7 @@ def expected_of(value, w):
 
 
 @pytest.mark.parametrize("value", [own_entropies, by_hand])
+@pytest.mark.sweep
 def test_the_scale_turns_no_gradient(value):
     w = {"a": jnp.array([0.5, 1.0, -0.3]), "b": jnp.asarray(0.4)}
     both = hnca.value_and_grad(drawn(value), estimator=hnca.NVIL(), stateful=True)

@@ -44,6 +44,7 @@ def test_messages_are_computed_in_full_precision(name):
 
 
 @pytest.mark.parametrize("name", ["scattered over nonlinear", "scattered over embedded", "2-layer auto-encoder"])
+@pytest.mark.sweep
 def test_contrasts_are_computed_in_full_precision(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     trace = network.sample(jax.random.key(1), inputs)

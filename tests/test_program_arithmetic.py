@@ -264,7 +264,7 @@ def masked_words(d, p, k, x, closed):
     return jnp.asarray(WORTH)[last] * (1 + word.astype(x.dtype)) + jnp.sum(words)
 
 
-@pytest.mark.parametrize("closed", [-jnp.inf, -1e9])
+@pytest.mark.parametrize("closed", [-jnp.inf, pytest.param(-1e9, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.thorough)])
 def test_masks_in_tables_of_many_words_lose_nothing(closed, dtype, float64, monkeypatch):
     monkeypatch.setattr("hnca.programs.parts._FEW", 0)  # as if each were too many: a matrix product is left
@@ -292,9 +292,8 @@ def test_a_row_that_is_masked_altogether_keeps_its_scores(float64, monkeypatch):
             assert max(errors(lambda *a, closed=closed: program(*a, closed), dtype)) < most
 
 
-@pytest.mark.parametrize(
-    "program", [large_codes, masked_by_draws_far_apart, masked_by_a_large_number], ids=lambda program: program.__name__
-)
+@pytest.mark.parametrize("program", [large_codes, masked_by_draws_far_apart, masked_by_a_large_number])
+@pytest.mark.sweep
 def test_it_is_as_exact_as_32_bits_can_be(program, quick_compilation):
     with jax.numpy_dtype_promotion("standard"):
         assert max(errors(program, jnp.float32)) < 1e-4

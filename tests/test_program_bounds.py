@@ -15,6 +15,7 @@ KEY = jax.random.key(0)
 
 
 @pytest.mark.parametrize("estimator", [hnca.VIMCO(3), hnca.ReweightedWakeSleep(3)], ids=["VIMCO", "RWS"])
+@pytest.mark.sweep
 def test_bounds_take_a_program_that_says_what_its_weight_is(estimator, float64):
     p, x = programs.parameters(), programs.example()
 
@@ -69,6 +70,7 @@ def bound_of_two(p, x, wakes):
 
 
 @pytest.mark.parametrize("estimator", [hnca.VIMCO(2), hnca.LocalDisARM(2), hnca.ReweightedWakeSleep(2)], ids=str)
+@pytest.mark.sweep
 def test_every_pass_of_a_bound_has_noise_of_its_own(estimator, float64):
     """Against the sum over both passes' draws and coins: of 20,000 keys, each number within 4.5 deviations."""
     p, count = {name: jnp.asarray(number) for name, number in FAIR.items()}, 20_000
@@ -84,6 +86,7 @@ def test_every_pass_of_a_bound_has_noise_of_its_own(estimator, float64):
         np.testing.assert_array_less(jnp.abs(jnp.mean(found, axis=0) - truth), 4.5 * deviation)
 
 
+@pytest.mark.thorough
 def test_the_first_pass_is_by_the_keys_that_are_given():
     """What comes beside the value is the first pass's, as it is of every estimator; any typed key will do."""
 
@@ -106,6 +109,7 @@ def test_the_first_pass_is_by_the_keys_that_are_given():
 
 
 @pytest.mark.parametrize("estimator", [hnca.VIMCO(3), hnca.LocalDisARM(3), hnca.ReweightedWakeSleep(3)], ids=str)
+@pytest.mark.sweep
 def test_noise_of_its_own_in_16_bits_and_with_a_state(estimator):
     def loss(p, key):
         k1, k2 = jax.random.split(key)
@@ -154,6 +158,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.sweep
 def test_noise_that_all_passes_of_a_bound_have_to_share_is_warned_of(kind):
     loss, key = SHARED[kind]
     key = key if kind != "numbers for a key" else key.astype(jnp.uint32)
@@ -164,6 +169,7 @@ def test_noise_that_all_passes_of_a_bound_have_to_share_is_warned_of(kind):
 
 
 @pytest.mark.parametrize("noise", [jax.random.normal, jax.checkpoint(jax.random.normal), steps_of_noise, lambda _: 1.0])
+@pytest.mark.sweep
 def test_noise_that_differs_is_not(noise):
     key = jax.random.key(0)
     for estimator in (hnca.VIMCO(3), hnca.LocalDisARM(3), hnca.ReweightedWakeSleep(3)):
@@ -172,6 +178,7 @@ def test_noise_that_differs_is_not(noise):
         )
 
 
+@pytest.mark.thorough
 def test_it_is_the_bound_given_the_noise_that_is_shared():
     """By the sum over all passes' values, at one noise: what is said of the bound, and its value."""
     key, p = jax.random.key(0), jnp.array([0.3, -0.2])

@@ -233,6 +233,7 @@ def test_tied_parameters():
 
 
 @pytest.mark.parametrize("dtype", [jnp.int32, jnp.bool_])
+@pytest.mark.sweep
 def test_integer_and_boolean_data(dtype):
     def loss(draws, p, key, tokens, mask):
         k1, k2 = jax.random.split(key)
@@ -261,6 +262,7 @@ def test_integers_and_booleans_beside_the_parameters_get_no_gradient():
 
 
 @pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.sweep
 def test_what_a_function_with_its_own_derivative_does_not_use_may_have_any_shape(whole):
     @jax.custom_jvp
     def doubled(seen, _):

@@ -81,6 +81,7 @@ def test_what_cannot_be_scored_has_no_gradient(whole):
 
 
 @pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.sweep
 def test_what_a_draw_cannot_have_taken_is_not_learned_from(whole):
     """An action of a stored episode that there is not, of one example."""
 
@@ -105,6 +106,7 @@ def test_what_a_draw_cannot_have_taken_is_not_learned_from(whole):
 @pytest.mark.parametrize(
     "estimator", [hnca.HNCA(hnca.RunningMean()), hnca.REINFORCE(hnca.LearnedBaseline()), hnca.NVIL()]
 )
+@pytest.mark.sweep
 def test_a_baseline_that_cannot_learn_is_told(estimator):
     def loss(w, key):
         return jnp.sum(hnca.bernoulli(key, w))
@@ -150,6 +152,7 @@ DRAWS = {
 @pytest.mark.parametrize(
     "estimator", [hnca.REBAR(), hnca.RELAX(), hnca.StraightThrough(), hnca.StraightThroughGumbelSoftmax()]
 )
+@pytest.mark.sweep
 def test_a_relaxation_that_meets_a_jump_is_told(estimator, draw, recwarn):
     def traced(function):
         step = hnca.grad(lambda p, key: function(DRAWS[draw](p, key)), estimator=estimator)

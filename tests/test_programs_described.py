@@ -57,6 +57,7 @@ def assert_equal_trees(found, expected):
 
 
 @pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.sweep
 def test_an_auto_encoder(depth, quick_compilation):
     encoder, decoder = models.auto_encoder(depth, jax.random.key(2))
     keys, xs = jax.random.split(jax.random.key(1), BATCH), models.images(jax.random.key(0), BATCH)
@@ -76,6 +77,7 @@ def test_an_auto_encoder(depth, quick_compilation):
 
 
 @pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.sweep
 def test_a_bandit(depth, quick_compilation):
     network, labels = models.bandit(depth, jax.random.key(2)), jnp.arange(BATCH) % models.ACTIONS
     keys, xs = jax.random.split(jax.random.key(1), BATCH), models.images(jax.random.key(0), BATCH)

@@ -71,6 +71,7 @@ def test_the_divergences_weight_rises_as_the_recipe_says():
 
 
 @pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.sweep
 def test_a_weighted_bound_has_the_weighted_gradient(layers):
     """By enumeration: with a weight w it is w times the bound's gradient and 1 - w times the reconstruction's."""
     with jax.enable_x64(True):
@@ -233,6 +234,7 @@ def test_mistakes_are_told_when_settings_are_built(settings, expected):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.sweep
 def test_a_bound_of_categories_is_below_the_likelihood_and_as_near_as_its_posterior(layers, float64):
     """By enumeration: `log p(x) - KL(q(z | x), p(z | x))`, of units of three categories; and the decoder's sizes."""
     experiment = VAE(2, 2, image_shape=(1, 2), categories=3)

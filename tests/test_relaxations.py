@@ -34,6 +34,7 @@ def sampled(name, seed=0, batch=(4,)):
 
 
 @pytest.mark.parametrize("name", ["3-layer auto-encoder", "auto-encoder with sampled entropies"])
+@pytest.mark.sweep
 def test_straight_through_is_backpropagation_through_samples_as_means(name):
     network, objective, inputs, key = sampled(name)
     estimate = hnca.StraightThrough()(network, objective, network.sample(key, inputs))
@@ -81,7 +82,7 @@ def by_hand(network, objective, image, attach):
 
 
 @pytest.mark.parametrize("estimator", DIFFERENTIATING, ids=named)
-@pytest.mark.sweep
+@pytest.mark.thorough
 def test_mixed_families_against_a_pass_written_by_hand(estimator):
     network, objective = mixed_families(jax.random.key(0))
     image = jnp.array([0.7, -1.2])
@@ -166,6 +167,7 @@ def gapped_slope(logit, p):
 
 
 @pytest.mark.parametrize("logit", [-1.3, 0.4, 2.0])
+@pytest.mark.sweep
 def test_the_known_bias_for_one_unit(logit):
     p = float(jax.nn.sigmoid(logit))
     cases = [
@@ -193,6 +195,7 @@ def test_a_categorical_unit_and_a_quadratic_function(estimator):
 
 @pytest.mark.parametrize("name", ["1-layer auto-encoder", "2-layer auto-encoder"])
 @pytest.mark.parametrize("estimator", ONE_PASS, ids=named)
+@pytest.mark.sweep
 def test_the_tests_of_exactness_tell_that_it_is_biased(estimator, name):
     network, objective, inputs, _ = sampled(name, batch=())
     expected, exact = moments(estimator, network, objective, inputs).mean, gradient(network, objective, inputs)
@@ -210,6 +213,7 @@ def relative_bias(expected, exact):
 
 @pytest.mark.parametrize(("logit", "temperature"), [(0.0, 1.0), (-1.0, 0.5), (1.5, 2.0)])
 @pytest.mark.parametrize("estimator", GUMBEL, ids=named)
+@pytest.mark.sweep
 def test_gumbel_softmax_expects_what_the_integral_over_its_noise_says(estimator, logit, temperature):
     """z-tests at level 1e-6 each: passed against the integral, failed against the exact gradient."""
     network, objective = one_unit(lambda x: x + 0.5 * x**3, logit)
@@ -269,6 +273,7 @@ def test_an_observed_reward_is_refused_with_the_reason(estimator):
 
 
 @pytest.mark.parametrize("estimator", GUMBEL, ids=named)
+@pytest.mark.sweep
 def test_a_temperature_is_annealed_without_compiling_anew(estimator):
     network, objective = one_unit(lambda x: x, 0.3)
     trace, traced = network.sample(jax.random.key(0), {}, (5,)), []
@@ -286,6 +291,7 @@ def test_a_temperature_is_annealed_without_compiling_anew(estimator):
 
 
 @pytest.mark.parametrize("estimator", GUMBEL, ids=named)
+@pytest.mark.sweep
 def test_what_a_gumbel_softmax_needs_is_said(estimator):
     with pytest.raises(ValueError, match=r"temperature=0\.0; expected a finite number above 0"):
         estimator(temperature=0.0)

@@ -95,6 +95,7 @@ def total_variance(drawn):
 
 @pytest.mark.parametrize(("method", "name"), PAIRS, ids=[f"{type(m).__name__} on {name}" for m, name in PAIRS])
 @pytest.mark.sweep
+@pytest.mark.thorough
 def test_drawn_gradients_have_the_exact_mean_and_adaptation_lessens_their_variance(method, name):
     """z-tests of every parameter before and after adaptation, level 1e-6 over all of them (Bonferroni)."""
     network, objective, inputs = SETTINGS[name](jax.random.key(0))
@@ -113,6 +114,7 @@ def traced(name="2-layer auto-encoder"):
 
 
 @pytest.mark.parametrize("method", [hnca.REBAR(scale=0.0), hnca.RELAX(scale=0.0)], ids=["REBAR", "RELAX"])
+@pytest.mark.sweep
 def test_without_its_control_variate_it_is_reinforce(method):
     network, objective, trace = traced()
     found = method(network, objective, trace, key=jax.random.key(2)).credits

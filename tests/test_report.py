@@ -169,6 +169,7 @@ def test_a_dry_run_lists_what_the_paper_needs(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.thorough
 def test_a_figure_may_be_of_other_images(tmp_path, capsys):
     rng = np.random.default_rng(0)
     some = {f"{part}_images": rng.integers(0, 256, (60, 28, 28), dtype=np.uint8) for part in ("train", "test")}

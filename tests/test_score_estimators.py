@@ -18,6 +18,7 @@ BERNOULLI = ["1-layer auto-encoder", "2-layer auto-encoder", "3-layer auto-encod
 
 
 @pytest.mark.parametrize("name", [*BERNOULLI, "scattered over dead end", "auto-encoder with sampled entropies"])
+@pytest.mark.sweep
 def test_muprop_is_unbiased(name):
     network, objective, inputs = OBJECTIVES[name](jax.random.key(0))
     bernoulli = all(isinstance(layer, hnca.Bernoulli) for layer in network.layers.values())
@@ -46,6 +47,7 @@ def test_a_reward_is_no_function_for_muprop():
         hnca.MuProp()(network, reward_of(trace), trace)
 
 
+@pytest.mark.thorough
 def test_one_layer_local_expectations_are_what_hnca_has_exactly():
     network, objective, inputs = OBJECTIVES["1-layer auto-encoder"](jax.random.key(0))
     trace = network.sample(jax.random.key(1), {"image": jnp.stack([inputs["image"], 1 - inputs["image"]])})
@@ -70,6 +72,7 @@ def test_two_samples_are_leave_one_out():
     assert np.all(variance(hnca.MultiSampleLeaveOneOut(6)) < 0.7 * two)
 
 
+@pytest.mark.thorough
 def test_others_as_a_baseline_lower_the_variance_of_hnca():
     network, objective, inputs = OBJECTIVES["3-layer auto-encoder"](jax.random.key(0))
 
@@ -130,6 +133,7 @@ def test_one_scale_for_an_embedding_or_none():
         hnca.NVIL().init(network, hnca.Objective(*terms))
 
 
+@pytest.mark.thorough
 def test_nvil_learns_what_an_input_is_worth():
     """Rewards that depend on the input alone leave nothing to credit."""
     estimator, network, reward, trace, state = trained_nvil()

@@ -39,6 +39,7 @@ def test_a_network_with_plain_functions_is_a_pytree_of_arrays():
 @pytest.mark.parametrize("parent_family", ["bernoulli", "categorical"])
 @pytest.mark.parametrize("child_family", ["bernoulli", "categorical"])
 @pytest.mark.parametrize("deep", [True, False])
+@pytest.mark.sweep
 def test_entropy_contrasts_are_those_of_every_change(parent_family, child_family, deep):
     k1, k2, k3 = jax.random.split(jax.random.key(1), 3)
     if parent_family == "bernoulli":

@@ -62,6 +62,7 @@ def test_what_is_learned_is_kept_in_float32(name, dtype):
 
 @pytest.mark.filterwarnings("ignore:hnca. the batch has no examples")
 @pytest.mark.parametrize("case", ALL_CASES.values(), ids=list(ALL_CASES))
+@pytest.mark.sweep
 def test_of_an_empty_batch_nothing_is_learned(case):
     network, objective, inputs = OBJECTIVES[case.objective](jax.random.key(0))
     inputs = {name: jnp.zeros((0, *value.shape)) for name, value in inputs.items()}
@@ -99,6 +100,7 @@ def test_there_are_messages_in_an_empty_batch_and_in_short_floats(name, batch, d
     assert found == {name: jax.ShapeDtypeStruct(each.shape, jnp.float32) for name, each in logits.items()}
 
 
+@pytest.mark.thorough
 def test_exact_loses_no_digits_over_many_examples():
     with jax.enable_x64(True):
         found = []
@@ -115,6 +117,7 @@ def masked(h):
     return jnp.where(jnp.array([True, False, True]), jnp.sum(h) * jnp.arange(3.0), -jnp.inf)
 
 
+@pytest.mark.thorough
 def test_exact_gives_what_cannot_happen_no_weight():
     """Log-probabilities of impossible states are infinite; against the network without the masked category."""
 

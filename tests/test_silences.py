@@ -123,6 +123,7 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
+@pytest.mark.sweep
 def test_of_what_cannot_be_drawn_neither_value_nor_gradient_is_a_number(name):
     found = IMPOSSIBLE[name]
 
@@ -160,6 +161,7 @@ MARKS = {"observed": hnca.observed, "known": lambda value: value}
 
 
 @pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
+@pytest.mark.sweep
 def test_nor_are_they_of_what_was_taken_against_a_mask(mark):
     """As of a stored action that its stored mask forbids."""
 
@@ -175,6 +177,7 @@ def test_nor_are_they_of_what_was_taken_against_a_mask(mark):
         of(unit_taken(mark, mask, action), jnp.zeros(()), mask == 0 or (mask > 0) == action)
 
 
+@pytest.mark.thorough
 def test_so_it_is_example_by_example_and_in_loops():
     of_batch = hnca.value_and_grad(lambda w, action: taken(hnca.observed, MASKED, action)(w), in_axes=(None, 0))
     mask, one = jnp.array(MASKED), jnp.asarray(0)
@@ -217,6 +220,7 @@ NOT_MARKED = {
 
 
 @pytest.mark.parametrize("name", NOT_MARKED)
+@pytest.mark.sweep
 def test_a_reward_that_is_tied_and_not_marked_is_told(name):
     loss = NOT_MARKED[name]
     with pytest.warns(UserWarning, match=r"'action' at .*test_silences\.py.* times 0, .*hnca\.observed\(") as told:

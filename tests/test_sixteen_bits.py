@@ -73,6 +73,7 @@ def chance(logits, gates, z):
 @pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE()], ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("loss", some_thorough(LOSSES, [sums_and_back, parity]))
+@pytest.mark.sweep
 def test_the_gradient_is_that_of_32_bits(loss, estimator, dtype):
     wide = logits(jnp.float32)
 
@@ -99,6 +100,7 @@ def test_the_gradient_is_that_of_32_bits(loss, estimator, dtype):
 
 @pytest.mark.parametrize("dtype", some_thorough(SHORT, SHORT[1:]), ids=lambda dtype: np.dtype(dtype).name)
 @pytest.mark.parametrize("loss", [remainder, small_beside_large])
+@pytest.mark.sweep
 def test_a_loop_that_stays_one_is_as_exact(loss, dtype):
     def function(logits, key):
         def step(total, key):
@@ -187,6 +189,7 @@ def test_the_variance_of_gradients_is_measured_in_32_bits(dtype):
 
 
 @pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.sweep
 def test_dtypes_are_not_mixed_where_promotion_is_strict(dtype):
     """A loss that bends what is linear in a draw and in the one before it, in the logits' own dtype and in 32 bits."""
 

@@ -39,6 +39,7 @@ def exact_of_batch(network, objective, inputs):
 
 
 @pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.sweep
 def test_of_a_linear_function_nothing_varies(name):
     network, objective, inputs = linear(**LINEAR[name])
     method = hnca.DoubleControlVariates(3)
@@ -93,6 +94,7 @@ FAR_AWAY = [hnca.DoubleControlVariates(2, scale=4.0), hnca.RODEO(2, scale=4.0, l
 
 @pytest.mark.parametrize("method", FAR_AWAY, ids=["DoubleControlVariates", "RODEO"])
 @pytest.mark.sweep
+@pytest.mark.thorough
 def test_adaptation_lessens_the_variance(method):
     """Of one that begins far away; and it ends below what is without a control variate."""
     before, after = adapted_variance(method, "2-layer auto-encoder")
@@ -155,6 +157,7 @@ def test_rodeo_without_its_functions_is_leave_one_out_and_learns_more_than_lines
 
 
 @pytest.mark.parametrize("family", [hnca.Bernoulli, hnca.Categorical])
+@pytest.mark.sweep
 def test_what_the_operator_makes_of_a_function_expects_nothing(family):
     """Enumerated; and its value times the score is that of the function times the score, written out."""
     layer = family(hnca.Free(4), **({"categories": 2} if family is hnca.Categorical else {}))

@@ -26,6 +26,7 @@ def reward(weights, key, x, open_, scale):
 
 
 @pytest.mark.parametrize(("estimator", "unroll"), CASES)
+@pytest.mark.sweep
 def test_missing_data_and_a_bad_reward_do_not_stay(estimator, unroll):
     both = hnca.value_and_grad(reward, in_axes=(None, 0, 0, 0, None), estimator=estimator, stateful=True, unroll=unroll)
     both, init = jax.jit(both), both.init

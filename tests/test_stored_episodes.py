@@ -26,6 +26,7 @@ def given(p, observation, action, reward):
         (hnca.NVIL(), True),
     ],
 )
+@pytest.mark.sweep
 def test_stored_actions_and_rewards_are_not_read(float64, estimator, unroll):
     p, observation = {"a": jnp.asarray(0.4), "b": jnp.asarray(-0.2)}, jnp.asarray(1.5)
     both = jax.jit(

@@ -39,6 +39,7 @@ def features(torso, image):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.sweep
 def test_a_torso_outside_the_network_gets_the_exact_gradient(name):
     network, objective, torso, image = with_torso(hnca.Entropy)
     estimator = ESTIMATORS[name]

@@ -86,6 +86,7 @@ def expected(estimator, function, logits, arguments):
 
 @pytest.mark.parametrize("program", TIES)
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (0, 5))])
+@pytest.mark.sweep
 def test_sums_that_meet_a_bound_exactly_are_those_of_the_program(program, seed):
     """Where bounds are sums of the very same numbers, added up by the same product."""
     x = jnp.asarray(np.random.default_rng(seed).normal(size=UNITS), jnp.float32)
@@ -96,12 +97,14 @@ def test_sums_that_meet_a_bound_exactly_are_those_of_the_program(program, seed):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("program", some_thorough(ZEROS, ["angle", "signbit", "copysign"]))
+@pytest.mark.sweep
 def test_zeros_keep_their_sign(program, estimator):
     found, exact = expected(estimator, ZEROS[program], jnp.linspace(-0.5, 0.6, UNITS), (X,))
     np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ZEROS)
+@pytest.mark.sweep
 def test_zeros_keep_their_sign_in_logits(name):
     def loss(logits, key, x):
         first, second = jax.random.split(key)
@@ -122,6 +125,7 @@ CONTINUOUS = {
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.sweep
 def test_what_is_continuous_jumps_nowhere(name):
     """It is not evaluated from the start for each of many units, nor told of by a relaxed estimator."""
 

@@ -88,6 +88,7 @@ def test_of_all_values_it_is_the_gradient():
 
 
 @pytest.mark.parametrize("peak", [0.0, 30.0, 200.0])
+@pytest.mark.sweep
 def test_a_large_vocabulary_in_float32_is_as_in_float64(peak):
     """Of even probabilities and of one category that nearly all of it has, or that has all."""
     logits = np.random.default_rng(0).normal(size=5000)

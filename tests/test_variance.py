@@ -61,6 +61,7 @@ def test_only_the_layers_asked_for_count():
 
 
 @pytest.mark.parametrize("name", ["branching", "categorical hidden"])
+@pytest.mark.sweep
 def test_an_example_may_be_the_mean_of_several_passes(name):
     """Six traces as three passes of two examples: the variance of the examples' means over passes."""
     network, trace, estimate = setting(name, (3, 2))

@@ -266,6 +266,7 @@ def test_it_is_as_if_written_for_one_example(estimator, float64):
 
 
 @pytest.mark.parametrize("call", [lambda f: f, jax.checkpoint], ids=["plain", "checkpointed"])
+@pytest.mark.sweep
 def test_as_many_units_as_examples(call, float64):
     """The batch is the second axis of the draw, and the weight, which is closed over, is of its size too."""
     p, xs = {"in": jnp.asarray(XS.T), "out": jnp.asarray(XS @ XS.T)}, jnp.asarray(XS)

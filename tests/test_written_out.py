@@ -49,6 +49,7 @@ def calls(steps, recurrent):
 
 
 @pytest.mark.parametrize(("steps", "recurrent", "growth"), [(10, False, 2.3), (5, True, 3.2)])
+@pytest.mark.sweep
 def test_what_twice_as_many_steps_take(steps, recurrent, growth):
     assert calls(2 * steps, recurrent) < growth * calls(steps, recurrent)
 
