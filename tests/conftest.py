@@ -16,9 +16,12 @@ import jax
 import jaxtyping
 import pytest
 
+# Programs run once, and compiling them is a third of all the time: the compiler need not try hard. `.ci/run --thorough`
+# has programs compiled as users' are.
+FLAGS = ["--xla_backend_optimization_level=0"]
 if (0, 10) <= jax.__version_info__ < (0, 11):
-    # Compiling is half of all the time, and a third less without these.
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
