@@ -1,10 +1,15 @@
 """What a user writes passes the strictest type checker, and what is wrong of it does not."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
+
+import hnca
+import hnca.exact
 
 USAGE = Path(__file__).parent / "user" / "usage.py"
 
@@ -38,3 +43,12 @@ def test_a_user_s_code_has_no_errors(said):
 def test_what_is_wrong_is_found(said):
     for line, text in enumerate(MISUSE.splitlines(), 1):
         assert (f"misuse.py:{line}: error" in said) == ("hnca." in text), (text, said)
+
+
+def test_the_suite_checks_the_annotations_of_all_that_is_public():
+    functions = [name for name in hnca.__all__ if inspect.isfunction(getattr(hnca, name))]
+    assert len(functions) > 10
+    for name in functions:
+        assert inspect.unwrap(getattr(hnca, name)) is not getattr(hnca, name), name
+    with pytest.raises(jaxtyping.TypeCheckError):
+        hnca.exact.gradient(None, None, 3)
