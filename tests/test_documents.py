@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from sweeps import some_thorough
 
 import hnca
 
@@ -17,8 +18,7 @@ HOW_TO = sorted(f"how-to/{page.name}" for page in (DOCS / "how-to").glob("*.md")
 RUN = ["first-steps.md", "extending.md", *HOW_TO]
 
 
-@pytest.mark.parametrize("name", RUN)
-@pytest.mark.sweep
+@pytest.mark.parametrize("name", some_thorough(RUN, ["how-to/flax.md", "how-to/orbax.md"]))
 def test_the_code_of_a_page_runs_as_written(name):
     if name == "how-to/pytorch.md" and importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")
