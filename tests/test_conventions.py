@@ -31,7 +31,6 @@ PROBABILITIES = {
 
 @pytest.mark.parametrize("unroll", [True, False])
 @pytest.mark.parametrize("name", PROBABILITIES)
-@pytest.mark.sweep
 def test_probabilities_for_logits_are_told(name, unroll):
     draw, kind = PROBABILITIES[name]
     with pytest.warns(UserWarning, match=rf"test_conventions\.py.* what a {kind} returns, probabilities"):

@@ -163,7 +163,6 @@ def warned_of(name, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.sweep
 def test_draws_that_are_none_of_hnca_s_are_warned_of(way):
     warned_of("bernoulli", way)
 
@@ -187,7 +186,6 @@ def not_warned_of(name, way):
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-@pytest.mark.sweep
 def test_noise_that_has_its_gradient_is_not(name):
     not_warned_of(name, "as it is")
 
@@ -205,7 +203,6 @@ def test_nor_is_it_wherever_it_stands(name, way):
 
 
 @pytest.mark.parametrize("name", OTHERWISE)
-@pytest.mark.sweep
 def test_a_rule_of_its_own_is_for_the_function_that_has_it(name):
     not_warned = with_rule(OTHERWISE[name])
     jax.eval_shape(hnca.grad(lambda w, k: jnp.sum(hnca.bernoulli(k, w)) * not_warned(jax.random.key(1), w)), W, KEY)
@@ -223,7 +220,6 @@ SIMULATIONS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SIMULATIONS)
-@pytest.mark.sweep
 def test_noise_that_meets_draws_alone_is_not(name, way):
     def made(k, w):
         return SIMULATIONS[name](k, jnp.sum(w))
@@ -238,7 +234,6 @@ def test_noise_that_meets_draws_alone_is_not(name, way):
 
 @pytest.mark.parametrize("estimator", [hnca.HNCA(), hnca.REINFORCE(), hnca.DisARM(), hnca.Exact()], ids=str)
 @pytest.mark.parametrize("name", ["bernoulli", "a step"])
-@pytest.mark.sweep
 def test_so_is_its_gradient(name, estimator):
     """The mean over the noise is known for both values. Of 20,000 keys, five standard errors: level 6e-7."""
 

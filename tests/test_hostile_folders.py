@@ -107,7 +107,6 @@ def test_a_name_of_no_file_is_told(out, runs, capsys):
 @pytest.mark.parametrize(
     "name", ["a$b", "$\\frac{$", "$$", "[/red] :smile: {}", "<b>&amp;", "日本語", "\x1b[31m", "\udcff"]
 )
-@pytest.mark.sweep
 def test_the_name_of_data_is_text(name, runs, tmp_path):
     rows = read_rows(runs)
     drawn = Bandit.panels[1], Bandit.units, rows

@@ -46,7 +46,6 @@ def test_of_draws_from_the_prior_wake_sleep_is_expectation_maximisation(float64)
 
 
 @pytest.mark.parametrize("name", TWICE)
-@pytest.mark.sweep
 def test_a_prior_that_counts_twice_is_told(name):
     p, key = {"pi": jnp.asarray(0.4), "w": jnp.array([0.8, -1.1])}, jax.random.key(0)
     with pytest.warns(UserWarning, match=r"log_q is a term of log_p as well.*hnca\.log_weight\(log_likelihood, None\)"):
@@ -60,7 +59,6 @@ def test_a_prior_that_counts_twice_is_told(name):
 
 
 @pytest.mark.parametrize("estimator", [hnca.VIMCO(2), hnca.LocalDisARM(2), hnca.ReweightedWakeSleep(2)], ids=str)
-@pytest.mark.sweep
 def test_a_stopped_log_q_is_told(estimator):
     def loss(p, key, stopped):
         z = hnca.bernoulli(key, p)

@@ -294,7 +294,6 @@ def test_keys_that_are_chosen_by_draws_are_warned_of(way, kind):
 
 
 @pytest.mark.parametrize("way", ALWAYS_TWO)
-@pytest.mark.sweep
 def test_nothing_is_said_of_chosen_keys_that_cannot_be_one(way):
     for unroll in (True, False):
         jax.eval_shape(hnca.grad(ALWAYS_TWO[way], unroll=unroll), 1.0, KEYS["typed"])

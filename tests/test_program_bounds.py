@@ -158,7 +158,6 @@ SHARED = {
 
 
 @pytest.mark.parametrize("kind", SHARED)
-@pytest.mark.sweep
 def test_noise_that_all_passes_of_a_bound_have_to_share_is_warned_of(kind):
     loss, key = SHARED[kind]
     key = key if kind != "numbers for a key" else key.astype(jnp.uint32)

@@ -106,7 +106,6 @@ def test_what_a_draw_cannot_have_taken_is_not_learned_from(whole):
 @pytest.mark.parametrize(
     "estimator", [hnca.HNCA(hnca.RunningMean()), hnca.REINFORCE(hnca.LearnedBaseline()), hnca.NVIL()]
 )
-@pytest.mark.sweep
 def test_a_baseline_that_cannot_learn_is_told(estimator):
     def loss(w, key):
         return jnp.sum(hnca.bernoulli(key, w))

@@ -86,7 +86,6 @@ WAYS = {"written out": {}, "as loops": {"unroll": False, "estimator": hnca.REINF
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", BY_HAND)
-@pytest.mark.sweep
 def test_a_score_by_hand_is_warned_of(name, way):
     told = told_of(BY_HAND[name], WAYS[way])
     assert told
@@ -95,7 +94,6 @@ def test_a_score_by_hand_is_warned_of(name, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.sweep
 def test_and_nothing_else_is(name, way):
     assert not told_of(OTHERS[name], WAYS[way])
 

@@ -220,7 +220,6 @@ NOT_MARKED = {
 
 
 @pytest.mark.parametrize("name", NOT_MARKED)
-@pytest.mark.sweep
 def test_a_reward_that_is_tied_and_not_marked_is_told(name):
     loss = NOT_MARKED[name]
     with pytest.warns(UserWarning, match=r"'action' at .*test_silences\.py.* times 0, .*hnca\.observed\(") as told:

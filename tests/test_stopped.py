@@ -114,7 +114,6 @@ def test_a_straight_through_term_is_told(name):
 
 
 @pytest.mark.parametrize("name", STOPPED)
-@pytest.mark.sweep
 def test_what_is_drawn_and_stopped_is_told(name):
     with pytest.warns(UserWarning, match=r"stop_gradient at .*test_stopped\.py:\d+.* is given what is drawn"):
         traced(STOPPED[name])
@@ -127,7 +126,6 @@ def test_so_it_is_in_a_loop_that_stays_one(name):
 
 
 @pytest.mark.parametrize("name", AS_ALWAYS)
-@pytest.mark.sweep
 def test_nothing_is_said_where_it_does_what_it_does_always(name):
     traced(AS_ALWAYS[name])
 
