@@ -98,12 +98,7 @@ def test_a_credited_guide_is_exact_by_enumeration(page, float64):
     p = parameters()
 
     def loss(p, key, x):
-        batch = (x[None],)
-        drawn = page["CreditedDraws"](numpyro.handlers.seed(guide, key))
-        log_q, trace = log_density(drawn, batch, {}, p)
-        values = {name: site["value"] for name, site in trace.items() if site["type"] == "sample"}
-        log_p, _ = log_density(page["CreditedDraws"](numpyro.handlers.substitute(model, data=values)), batch, {}, p)
-        return log_q - log_p
+        return page["negative_elbo"](model, guide, {}, p, key, (x[None],))
 
     found = hnca.check_unbiased(loss, (p, jax.random.key(0), XS[0]))
     assert found.error < 1e-12
@@ -119,3 +114,17 @@ def test_a_guide_that_numpyro_draws_is_told(page):
 
     with pytest.raises(ValueError, match=r"has no draws in it; .* drawn otherwise at"):
         hnca.grad(loss)(parameters(), jax.random.key(0), XS[0])
+
+
+def test_a_site_has_the_samples_that_it_asks_for(page):
+    def several(logits):
+        with numpyro.plate("units", 2):
+            return numpyro.sample("z", dist.Bernoulli(logits=logits), sample_shape=(3,))
+
+    arguments = (jnp.array([0.5, -1.0]),)
+    drawn = page["CreditedDraws"](numpyro.handlers.seed(several, jax.random.key(0)))
+    log_q, trace = log_density(drawn, arguments, {}, {})
+    values = trace["z"]["value"]
+    assert values.shape == (3, 2)
+    by_numpyro, _ = log_density(several, arguments, {}, {"z": values})
+    np.testing.assert_allclose(log_q, by_numpyro, rtol=1e-6)
