@@ -116,15 +116,15 @@ def test_a_guide_that_numpyro_draws_is_told(page):
         hnca.grad(loss)(parameters(), jax.random.key(0), XS[0])
 
 
-def test_a_site_has_the_samples_that_it_asks_for(page):
-    def several(logits):
-        with numpyro.plate("units", 2):
-            return numpyro.sample("z", dist.Bernoulli(logits=logits), sample_shape=(3,))
+@pytest.mark.parametrize("law", [dist.Bernoulli, dist.Categorical])
+def test_a_site_has_the_samples_that_it_asks_for(law, page):
+    logits = jnp.array([[0.5, -1.0], [0.2, 1.5]])
 
-    arguments = (jnp.array([0.5, -1.0]),)
-    drawn = page["CreditedDraws"](numpyro.handlers.seed(several, jax.random.key(0)))
-    log_q, trace = log_density(drawn, arguments, {}, {})
+    def several():
+        return numpyro.sample("z", law(logits=logits), sample_shape=(3,))
+
+    log_q, trace = log_density(page["CreditedDraws"](numpyro.handlers.seed(several, jax.random.key(0))), (), {}, {})
     values = trace["z"]["value"]
-    assert values.shape == (3, 2)
-    by_numpyro, _ = log_density(several, arguments, {}, {"z": values})
+    assert values.shape == (3, *law(logits=logits).shape())
+    by_numpyro, _ = log_density(several, (), {}, {"z": values})
     np.testing.assert_allclose(log_q, by_numpyro, rtol=1e-6)
